@@ -1,0 +1,1 @@
+"""All that ClickHouse executes or is configured by, and the small Python doors to it."""

@@ -1,0 +1,1 @@
+"""Ingest: OTLP in over gRPC and HTTP, batched, made private, stored, acknowledged. Read `pipeline` first."""

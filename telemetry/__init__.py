@@ -1,0 +1,1 @@
+"""The command line and the composition root: settings, and the server's whole life."""

@@ -1,0 +1,325 @@
+"""What ingest costs, ours and its peers side by side: `python -m benchmarks.ingest`.
+
+Every comparison starts both servers, then measures them in turn (ours, peer, ours, peer, …) so that the
+machine's noise falls on both: the same client, the same requests, the same number in flight and, where there
+is one, the same sink. Figures are medians over the rounds; memory is the highest of them. It prints Markdown:
+what docs/performance.md holds is its output.
+
+A target that is not met is printed as such and is no failure; the exit code is 1 when a server did not start,
+a request failed, or a stopped embedded server does not hold exactly what it acknowledged.
+
+Between machines, and between hours on a shared one, spans per CPU-second differ by half; the ratios hold.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+
+import orjson
+
+from benchmarks import corpus, servers, storage
+from benchmarks.load import Measurement
+from benchmarks.servers import Server
+
+LARGE, SMALL, HUGE = 512, 10, 2048
+REQUESTS = {LARGE: 160, SMALL: 1000, HUGE: 24}
+"""How many different requests there are of each size."""
+IN_FLIGHT = {LARGE: 48, SMALL: 64, HUGE: 24}
+LATENCY_TARGET_MS = 500
+MEMORY_TARGET_MIB = 512
+STORAGE_TARGET = 1 / 10
+BACKPRESSURE = {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}
+
+
+def main() -> int:
+    """Run the chosen cases and print the report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=6, help="of load in each measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each server")
+    parser.add_argument("--case", choices=[*CASES, "all"], default="all")
+    options = parser.parse_args()
+    print(machine())
+    print(f"\nCommand: `{' '.join(['python -m benchmarks.ingest', *sys.argv[1:]])}`")
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as directory, ExitStack() as stack:
+        bench = Bench(Path(directory), options.seconds, options.rounds)
+        bench.sink = stack.enter_context(servers.discarding_sink(bench.directory / "sink"))
+        for name, case in CASES.items():
+            if options.case in (name, "all"):
+                case(bench)
+        for fault in bench.faults:
+            print(f"\nFailed: {fault}")
+    return 1 if bench.faults else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two servers, one load."""
+
+    title: str
+    peer: str
+    items: int
+    target: float | None
+    """The least ratio of spans per CPU-second, ours to the peer's."""
+    signal: str = "traces"
+
+
+AGAINST_PEERS = (
+    Comparison("512 spans a request, to the sink", "rotel", LARGE, 1.2),
+    Comparison("10 spans a request, to the sink", "rotel", SMALL, 0.5),
+    Comparison("512 spans a request, to the sink", "naive", LARGE, 8),
+    Comparison("512 log records a request, to the sink", "rotel", LARGE, None, "logs"),
+)
+AGAINST_SINK = Comparison("512 spans a request, tables written", "ours", LARGE, 0.8)
+
+
+def compare_with_peers(bench: "Bench") -> None:
+    """Ours against rotel and the naive receiver, all writing to the sink."""
+    head()
+    for comparison in AGAINST_PEERS:
+        bench.compare(comparison, "ours")
+
+
+def compare_embedded(bench: "Bench") -> None:
+    """Our embedded mode against ours into the sink, and the size of what it stores."""
+    head()
+    bench.compare(AGAINST_SINK, "ours-embedded")
+    with bench.guarded("storage"):
+        with bench.start("ours-embedded") as server:
+            result = bench.load(server, "traces", LARGE, "--once")
+        stored = bench.check_stored(server, result.items_in_all)
+        ratio = stored.bytes_on_disk / result.wire_bytes
+        met = verdict(ratio <= STORAGE_TARGET, f"at most {STORAGE_TARGET}")
+        print(
+            f"\nStorage: {stored.rows:,} spans, all different, in {stored.parts} parts: "
+            f"{stored.bytes_on_disk / max(1, stored.rows):.0f} bytes a span on disk, "
+            f"{result.wire_bytes / result.items:.0f} bytes a span of OTLP, ratio {ratio:.3f}; {met}",
+            flush=True,
+        )
+
+
+def measure_latency(bench: "Bench") -> None:
+    """Acknowledgement latency of the embedded mode under a steady load."""
+    print("\n| steady load, tables written | spans/s sent | p50 ms | p99 ms | CPU cores | target |")
+    print("|---|---|---|---|---|---|")
+    for items, rate in ((LARGE, 10_000), (SMALL, 2_000)):
+        with bench.guarded(f"latency at {items}"):
+            with bench.start("ours-embedded") as server:
+                rounds = [
+                    bench.load(server, "traces", items, "--rate", str(rate)) for _ in range(bench.rounds)
+                ]
+            bench.check_stored(server, sum(one.items_in_all for one in rounds))
+            p50, p99 = (median(getattr(one, name) for one in rounds) for name in ("p50_ms", "p99_ms"))
+            cores = median(one.cpu_seconds / one.seconds for one in rounds)
+            met = verdict(p99 < LATENCY_TARGET_MS, f"p99 < {LATENCY_TARGET_MS} ms")
+            cells = [f"{items} spans a request", f"{rate:,}", f"{p50:.0f}", f"{p99:.0f}", f"{cores:.2f}", met]
+            print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def measure_memory(bench: "Bench") -> None:
+    """Resident memory of the embedded mode under more than it can do, in large requests."""
+    with bench.guarded("memory"):
+        with bench.start("ours-embedded") as server:
+            result = bench.load(
+                server, "traces", HUGE, "--seconds", str(bench.seconds * 3), tolerated=BACKPRESSURE
+            )
+        bench.check_stored(server, result.items_in_all)
+        met = verdict(result.rss_max_mib < MEMORY_TARGET_MIB, f"< {MEMORY_TARGET_MIB} MiB")
+        print(
+            f"\nMemory: {result.rss_max_mib:.0f} MiB resident at most, {result.rss_mib:.0f} MiB afterwards, "
+            f"with {IN_FLIGHT[HUGE]} requests of {HUGE:,} spans in flight for {result.seconds:.0f} s "
+            f"({result.items / result.seconds:,.0f} spans/s, {sum(result.errors.values())} requests told to "
+            f"try later); {met}",
+            flush=True,
+        )
+
+
+CASES: dict[str, Callable[["Bench"], None]] = {
+    "sink": compare_with_peers,
+    "embedded": compare_embedded,
+    "latency": measure_latency,
+    "memory": measure_memory,
+}
+
+
+@dataclass(slots=True)
+class Bench:
+    """One run: where its files are, how long it measures, and what went wrong."""
+
+    directory: Path
+    seconds: float
+    rounds: int
+    sink: Server = field(init=False)
+    started: int = 0
+    faults: list[str] = field(default_factory=list)
+    now: int = field(default_factory=time.time_ns)
+
+    def compare(self, comparison: Comparison, subject: str) -> None:
+        """Measure subject and peer in turn and print the table's row."""
+        with self.guarded(comparison.title), ExitStack() as stack:
+            pair = [stack.enter_context(self.start(name)) for name in (subject, comparison.peer)]
+            sides = [Side(server.name) for server in pair]
+            for _ in range(self.rounds):
+                for server, side in zip(pair, sides, strict=True):
+                    before = servers.swallowed(self.sink)
+                    side.results.append(self.load(server, comparison.signal, comparison.items))
+                    side.sink_bytes += servers.swallowed(self.sink) - before
+            print(row(comparison, *sides), flush=True)
+            stack.close()
+            if subject == "ours-embedded":
+                self.check_stored(pair[0], sum(one.items_in_all for one in sides[0].results))
+
+    def start(self, name: str) -> AbstractContextManager[Server]:
+        """Return the named server, to be entered, in a new directory of its own."""
+        self.started += 1
+        directory = self.directory / f"{name}-{self.started}"
+        match name:
+            case "ours":
+                return servers.ours(directory, self.sink)
+            case "ours-embedded":
+                return servers.ours(directory, None)
+            case "rotel":
+                return servers.rotel(directory, self.sink)
+            case _:
+                return servers.naive(directory, self.sink)
+
+    def load(
+        self, server: Server, signal: str, items: int, *more: str, tolerated: set[str] | None = None
+    ) -> Measurement:
+        """Run the load generator once; every status but OK and the tolerated ones is a fault."""
+        command = [
+            *(sys.executable, "-m", "benchmarks.load", "--target", server.target),
+            *("--pid", str(server.process.pid), "--signal", signal, "--items", str(items)),
+            *("--bodies", str(self.bodies(signal, items)), "--in-flight", str(IN_FLIGHT[items])),
+            *("--seconds", str(self.seconds), *more),
+        ]
+        done = subprocess.run(
+            command, cwd=servers.ROOT, stdout=subprocess.PIPE, check=True, timeout=120 + 5 * self.seconds
+        )
+        result = Measurement(**orjson.loads(done.stdout))
+        if unexpected := {code: n for code, n in result.errors.items() if code not in (tolerated or ())}:
+            self.faults.append(f"{server.name}, {items} {signal} a request: {unexpected}")
+        return result
+
+    def bodies(self, signal: str, items: int) -> Path:
+        """Return the file of requests of this size, made on first use, dated an hour ago."""
+        path = self.directory / f"{signal}-{items}"
+        if not path.exists():
+            make = corpus.traces if signal == "traces" else corpus.logs
+            corpus.write(path, make, items, REQUESTS[items], self.now - 3600 * 10**9)
+        return path
+
+    def check_stored(self, server: Server, acknowledged: int) -> storage.Stored:
+        """Return what the stopped server left on disk; rows other than those acknowledged are a fault."""
+        stored = storage.measure(server.directory / "data")
+        if stored.rows != acknowledged:
+            self.faults.append(f"{server.name} stored {stored.rows:,} rows, acknowledged {acknowledged:,}")
+        return stored
+
+    def guarded(self, title: str) -> "Guard":
+        """Return a block whose failure is noted, so that the other cases still run."""
+        return Guard(title, self.faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Notes servers that do not start and loads that do not end."""
+
+    title: str
+    faults: list[str]
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        """Note the failures that belong to a case, let the others pass."""
+        expected = isinstance(error, servers.StartError | subprocess.SubprocessError | OSError)
+        if expected:
+            self.faults.append(f"{self.title}: {error}")
+        return expected
+
+
+@dataclass(slots=True)
+class Side:
+    """One server's rounds in a comparison."""
+
+    name: str
+    results: list[Measurement] = field(default_factory=list)
+    sink_bytes: int = 0
+
+    @property
+    def figure(self) -> float:
+        """Return the median of items per CPU-second."""
+        return median(one.items_per_cpu_second for one in self.results)
+
+    def cells(self) -> list[str]:
+        """Return the table's cells about this side."""
+        sent = self.sink_bytes / max(1, sum(one.items_in_all for one in self.results))
+        p50, p99 = (median(getattr(one, name) for one in self.results) for name in ("p50_ms", "p99_ms"))
+        return [
+            self.name,
+            f"{self.figure:,.0f}",
+            f"{median(one.items / one.seconds for one in self.results):,.0f}",
+            f"{max(one.rss_max_mib for one in self.results):.0f}",
+            f"{p50:.0f} / {p99:.0f}",
+            f"{sent:.0f}" if sent else "none",
+        ]
+
+
+def head() -> None:
+    """Print the head of the comparisons' table."""
+    columns = ["per CPU-second", "per second", "max RSS MiB", "p50 / p99 ms", "bytes to the sink"]
+    names = ["load", "server", *columns, "peer", *columns, "ratio", "target"]
+    print(f"\n| {' | '.join(names)} |\n|{'---|' * len(names)}")
+
+
+def row(comparison: Comparison, subject: Side, peer: Side) -> str:
+    """Return the table's row; everything is in items (spans or records), bytes are for each item."""
+    ratio = subject.figure / peer.figure
+    target = comparison.target
+    met = "none set" if target is None else verdict(ratio >= target, f"at least {target}")
+    cells = [comparison.title, *subject.cells(), *peer.cells(), f"{ratio:.2f}", met]
+    return f"| {' | '.join(cells)} |"
+
+
+def verdict(met: bool, target: str) -> str:  # noqa: FBT001  the one thing it says
+    """Return the target and whether it is met."""
+    return f"{target}: {'met' if met else 'not met'}"
+
+
+def machine() -> str:
+    """Return a line that says what the figures were made on."""
+    cpu = line_value("/proc/cpuinfo", "model name")
+    memory = int(line_value("/proc/meminfo", "MemTotal").split()[0]) / 1024**2
+    packages = ", ".join(f"{name} {installed(name)}" for name in ("chdb", "chdb-core", "grpcio", "rotel"))
+    return (
+        f"Machine: {cpu}, {os.cpu_count()} cores, {memory:.1f} GiB, Linux {platform.release()}, "
+        f"Python {platform.python_version()}, {packages}"
+    )
+
+
+def line_value(path: str, name: str) -> str:
+    """Return what follows `name:` on the first line of a /proc file that starts so."""
+    lines = Path(path).read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "unknown")
+
+
+def installed(package: str) -> str:
+    """Return the version of an installed package."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

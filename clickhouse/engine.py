@@ -1,0 +1,142 @@
+"""The ClickHouse engine in this process (chDB): statements, inserts and functions of ours.
+
+One engine owns one data directory, and a process has one engine at most. A statement runs on one of a few
+connections and outside Python's lock, so as many run in parallel as there are connections.
+
+The engine's error texts can quote the data that failed. They stop here: an `EngineError` carries the error's
+number and its name, nothing else.
+"""
+
+import queue
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import chdb
+import orjson
+
+Value = str | int | bool | Sequence[str] | Sequence[int]
+
+CONFIG = Path(__file__).parent / "embedded.xml"
+
+
+class EngineError(Exception):
+    """A statement failed. The text is the error's name only, for example `MEMORY_LIMIT_EXCEEDED`."""
+
+    def __init__(self, code: int, name: str) -> None:
+        super().__init__(f"{name} (code {code})")
+        self.code = code
+        self.name = name
+
+
+class Engine:
+    """An engine over `path`, or over memory alone when it is None."""
+
+    def __init__(self, path: Path | None = None, connections: int = 2) -> None:
+        target = ":memory:" if path is None else str(path)
+        self._all = [chdb.connect(f"{target}?config-file={CONFIG}") for _ in range(connections)]
+        self._free: queue.LifoQueue[Any] = queue.LifoQueue()
+        for connection in self._all:
+            self._free.put(connection)
+
+    def query(
+        self, sql: str, params: Mapping[str, Value] | None = None, output_format: str = "Native"
+    ) -> bytes:
+        """Run a statement with its parameters bound and return its result in `output_format`."""
+        bound = {name: encode(value) for name, value in (params or {}).items()}
+        with self._connection() as connection, _engine_errors(connection):
+            return connection.query(sql, output_format, params=bound).bytes()  # type: ignore[no-any-return]
+
+    def command(self, sql: str, params: Mapping[str, Value] | None = None) -> None:
+        """Run a statement that returns nothing."""
+        self.query(sql, params, "Null")
+
+    def rows(self, sql: str, params: Mapping[str, Value] | None = None) -> list[list[Any]]:
+        """Run a small query and return its rows as Python values."""
+        return [orjson.loads(line) for line in self.query(sql, params, "JSONCompactEachRow").splitlines()]
+
+    def insert(self, table: str, block: bytes, settings: Mapping[str, int | str]) -> None:
+        """Insert a block in Native format; returns once the engine has committed it.
+
+        `table` and the settings' names must be constants of ours.
+        """
+        changes = ", ".join(f"{name} = {_quote(value)}" for name, value in settings.items())
+        with (
+            self._connection() as connection,
+            _engine_errors(connection),
+            connection.send_insert(f"INSERT INTO {table} SETTINGS {changes}", "Native") as stream,
+        ):
+            stream.append(block)
+            stream.finish()
+
+    def use(self, database: str) -> None:
+        """Create the database if need be and make it the default of every connection."""
+        for connection in self._all:
+            with _engine_errors(connection):
+                connection.query(f"CREATE DATABASE IF NOT EXISTS {identifier(database)}")
+                connection.query(f"USE {identifier(database)}")
+
+    def close(self) -> None:
+        """Close every connection; the data directory may then be opened by another process."""
+        for _ in self._all:
+            self._free.get().close()
+        self._all.clear()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        connection = self._free.get()
+        try:
+            yield connection
+        finally:
+            self._free.put(connection)
+
+
+def register(
+    name: str, function: Callable[..., Any], arguments: Sequence[str], returns: Literal["String", "UInt64"]
+) -> None:
+    """Make a Python function callable from SQL, in this process. It must not raise.
+
+    The engine gives its results the type Nullable(`returns`): wrap calls in assumeNotNull.
+    """
+    chdb.create_function(name, function, list(arguments), returns)
+
+
+def identifier(name: str) -> str:
+    """Quote a name for SQL."""
+    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
+    return f"`{escaped}`"
+
+
+def encode(value: Value) -> str:
+    """Write a value as ClickHouse reads the text of a query parameter."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case str():
+            return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+        case _:
+            return f"[{', '.join(_quote(item) for item in value)}]"
+
+
+def _quote(value: str | int) -> str:
+    if isinstance(value, int):
+        return str(value)
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+@contextmanager
+def _engine_errors(connection: Any) -> Iterator[None]:
+    try:
+        yield
+    except (chdb.ChdbError, RuntimeError) as error:
+        found = re.search(r"Code: (\d+)", str(error))
+        code = int(found[1]) if found else 0
+    else:
+        return
+    name = connection.query(f"SELECT errorCodeToName({code})", "TSVRaw").bytes().decode().strip()
+    raise EngineError(code, name or "UNKNOWN") from None

@@ -1,0 +1,62 @@
+"""What the receiver measures of itself, as Prometheus metrics. No label ever holds what a client sent."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_BYTES = tuple(1 << power for power in range(10, 27, 2))
+
+
+class Meters:
+    """The instruments of one receiver, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        registry = self.registry
+        self.requests = Counter(
+            "telemetry_requests", "Export requests by how they ended.",
+            ["signal", "transport", "outcome"], registry=registry,
+        )  # fmt: skip
+        self.received_bytes = Counter(
+            "telemetry_received_bytes", "Bytes of well-formed requests, uncompressed.", ["signal"],
+            registry=registry,
+        )  # fmt: skip
+        self.received = Counter(
+            "telemetry_received_records", "Records in well-formed requests.", ["signal"], registry=registry
+        )
+        self.accepted = Counter(
+            "telemetry_accepted_records", "Records acknowledged as stored.", ["signal"], registry=registry
+        )
+        self.refused = Counter(
+            "telemetry_refused_records",
+            "Records not stored, by reason. A request that cannot be read counts as one.",
+            ["signal", "reason"], registry=registry,
+        )  # fmt: skip
+        self.redactions = Counter(
+            "telemetry_redactions", "Pieces of text redacted, by rule.", ["rule"], registry=registry
+        )
+        self.oddities = Counter(
+            "telemetry_odd_records",
+            "Records stored that are odd, by kind: ending before they start, past the retention.",
+            ["kind"], registry=registry,
+        )  # fmt: skip
+        self.rows = Counter(
+            "telemetry_inserted_rows", "Rows committed, by table.", ["table"], registry=registry
+        )
+        self.insert_errors = Counter(
+            "telemetry_insert_errors", "Inserts that failed, by table.", ["table"], registry=registry
+        )
+        self.queued_bytes = Gauge(
+            "telemetry_queued_bytes", "Bytes of requests accepted and not yet stored.", registry=registry
+        )
+        self.batch_bytes = Histogram(
+            "telemetry_batch_bytes", "Bytes of raw requests in a batch.", ["signal"], buckets=_BYTES,
+            registry=registry,
+        )  # fmt: skip
+        self.batch_age = Histogram(
+            "telemetry_batch_age_seconds", "How long a batch's oldest request waited to be flushed.",
+            ["signal"], buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.stage = Histogram(
+            "telemetry_stage_seconds", "How long a stage took: survey, transform, insert.",
+            ["stage"], buckets=_SECONDS, registry=registry,
+        )  # fmt: skip

@@ -1,0 +1,188 @@
+"""OTLP over HTTP: `/v1/traces`, `/v1/logs` and `/v1/metrics`, in protobuf and JSON, on one port.
+
+Bodies may be compressed (gzip, deflate, zstd) and chunked; the size limit counts decompressed bytes, and
+decompression stops there. A caller without an accepted token is answered before its body is read. Answers
+are in the encoding of the request, errors as a `google.rpc.Status`.
+
+Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NoReturn
+
+from google.protobuf.message import Message
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from receiver.compression import Corrupt, Decompressor, TooLarge, UnknownEncoding
+from receiver.meters import Meters
+from receiver.otlp_json import Decoded, MalformedJson, decode, encode_response
+from receiver.pipeline import Accepted
+from receiver.signals import Signal, response
+from receiver.status import Failure, Reason, Rejected, TryLater
+from receiver.tokens import Tokens
+
+Accept = Callable[[Signal, bytes], Awaitable[Accepted]]
+
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+
+
+def otlp_http(
+    accept: Accept,
+    tokens: Tokens,
+    meters: Meters,
+    max_request_bytes: int,
+    body_timeout_seconds: float,
+    cors_origins: Sequence[str] = (),
+) -> Starlette:
+    """Build the ASGI application."""
+    endpoint = _Endpoint(accept, tokens, meters, max_request_bytes, body_timeout_seconds)
+    middleware = [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=[origin for origin in cors_origins if "*" not in origin or origin == "*"],
+            allow_origin_regex=_wildcards(cors_origins),
+            allow_methods=["POST"],
+            allow_headers=["*"],
+            max_age=7200,
+        )
+    ]
+    return Starlette(
+        routes=[Route(f"/v1/{signal}", endpoint.bound(signal), methods=None) for signal in Signal],
+        middleware=middleware if cors_origins else [],
+        exception_handlers={404: endpoint.not_found},
+    )
+
+
+class _Endpoint:
+    def __init__(
+        self,
+        accept: Accept,
+        tokens: Tokens,
+        meters: Meters,
+        max_request_bytes: int,
+        body_timeout_seconds: float,
+    ) -> None:
+        self._accept = accept
+        self._tokens = tokens
+        self._meters = meters
+        self._max_request_bytes = max_request_bytes
+        self._body_timeout_seconds = body_timeout_seconds
+
+    def bound(self, signal: Signal) -> Callable[[Request], Awaitable[Response]]:
+        async def export(request: Request) -> Response:
+            return await self._export(signal, request)
+
+        return export
+
+    async def not_found(self, request: Request, _: Exception) -> Response:
+        paths = ", ".join(f"/v1/{signal}" for signal in Signal)
+        return _answer(_encoding(request) or JSON, Rejected(Reason.NOT_FOUND, f"The paths here are {paths}."))
+
+    async def _export(self, signal: Signal, request: Request) -> Response:
+        encoding = _encoding(request)
+        try:
+            accepted = await self._read_and_accept(signal, encoding, request)
+        except Failure as failure:
+            self._meters.requests.labels(signal, "http", failure.reason).inc()
+            return _answer(encoding or JSON, failure)
+        except ClientDisconnect:
+            self._meters.requests.labels(signal, "http", "disconnected").inc()
+            return Response(status_code=499)
+        self._meters.requests.labels(signal, "http", "ok").inc()
+        return _encoded(encoding or JSON, response(signal, accepted.rejected, accepted.message), 200)
+
+    async def _read_and_accept(self, signal: Signal, encoding: str | None, request: Request) -> Accepted:
+        if request.method != "POST":
+            raise Rejected(Reason.METHOD_NOT_ALLOWED, "Telemetry is sent with POST.")
+        self._tokens.check(request.headers.get("authorization"))
+        if encoding is None:
+            self._refuse(
+                signal, Reason.UNSUPPORTED_MEDIA_TYPE, f"The content type must be {PROTOBUF} or {JSON}."
+            )
+        body = await self._body(signal, request)
+        if encoding == PROTOBUF:
+            return await self._accept(signal, body)
+        try:
+            decoded = await asyncio.to_thread(decode, signal.value, body)
+        except MalformedJson as error:
+            self._refuse(signal, Reason.MALFORMED, str(error))
+        if decoded.refused:
+            self._meters.refused.labels(signal, Reason.MALFORMED).inc(decoded.refused)
+        return _with_refused(await self._accept(signal, decoded.body), decoded)
+
+    async def _body(self, signal: Signal, request: Request) -> bytes:
+        try:
+            body = Decompressor(request.headers.get("content-encoding"), self._max_request_bytes)
+            async with asyncio.timeout(self._body_timeout_seconds):
+                async for chunk in request.stream():
+                    body.feed(chunk)
+            return body.finish()
+        except UnknownEncoding as error:
+            self._refuse(signal, Reason.UNKNOWN_ENCODING, str(error))
+        except TooLarge:
+            self._refuse(
+                signal,
+                Reason.TOO_LARGE,
+                f"The request is larger than {self._max_request_bytes} bytes uncompressed: send smaller batches,"
+                " or raise TELEMETRY_MAX_REQUEST_BYTES.",
+            )
+        except Corrupt as error:
+            self._refuse(signal, Reason.MALFORMED, str(error))
+        except TimeoutError:
+            self._refuse(
+                signal,
+                Reason.SLOW_SENDER,
+                f"The body did not arrive within {self._body_timeout_seconds:g} s.",
+            )
+
+    def _refuse(self, signal: Signal, reason: Reason, message: str) -> NoReturn:
+        """Refuse a request whose records cannot be counted: it counts as one."""
+        self._meters.refused.labels(signal, reason).inc()
+        raise Rejected(reason, message)
+
+
+def _with_refused(accepted: Accepted, decoded: Decoded) -> Accepted:
+    messages = [message for message in (decoded.message, accepted.message) if message]
+    return Accepted(accepted.rejected + decoded.refused, " ".join(messages))
+
+
+def _encoding(request: Request) -> str | None:
+    """Give the content type without its parameters, or None when it is none of OTLP's."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type if media_type in (PROTOBUF, JSON) else None
+
+
+def _answer(encoding: str, failure: Failure) -> Response:
+    answer = _encoded(encoding, failure.status(), failure.answer.http)
+    if isinstance(failure, TryLater):
+        answer.headers["retry-after"] = str(failure.retry_after_seconds)
+    match failure.reason:
+        case Reason.UNAUTHENTICATED:
+            answer.headers["www-authenticate"] = "Bearer"
+        case Reason.METHOD_NOT_ALLOWED:
+            answer.headers["allow"] = "POST"
+        case Reason.TOO_LARGE | Reason.SLOW_SENDER:
+            # What is left of the body is not read, so the connection is of no more use.
+            answer.headers["connection"] = "close"
+    return answer
+
+
+def _encoded(encoding: str, message: Message, status: int) -> Response:
+    content = message.SerializeToString() if encoding == PROTOBUF else encode_response(message)
+    return Response(content, status, media_type=encoding)
+
+
+def _wildcards(origins: Sequence[str]) -> str | None:
+    """Turn origins such as https://*.example.com into the one pattern that Starlette takes."""
+    patterns = [
+        re.escape(origin).replace(r"\*", r"[^/]*") for origin in origins if "*" in origin and origin != "*"
+    ]
+    return "|".join(patterns) or None

@@ -1,0 +1,277 @@
+"""The ingest path: accept a request, batch it, transform it, insert it, and only then acknowledge it.
+
+    accept ──> batch ──> transform ──> insert ──> acknowledge
+    survey     bytes,    one block     committed,
+    budget     items     per table     fsynced
+               and age
+
+Both transports call `accept`, which returns when the request's records are committed. A malformed request is
+refused at once; one that only the engine refuses is found by bisection and refused alone. Requests wait in
+memory within a budget of bytes, past which clients are told to try later. Nothing is dropped uncounted.
+
+It does not decode, redact or store: `signals`, `transform` and `clickhouse.store` do.
+"""
+
+import asyncio
+import time
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import structlog
+
+from clickhouse.store import StoreError, Writer
+from receiver.meters import Meters
+from receiver.signals import Signal, Survey, survey
+from receiver.status import Failure, Reason, Rejected, TryLater
+from receiver.transform import Refused, Transform
+
+log = structlog.get_logger()
+
+# Transform and insert of one batch overlap with those of the next; the engine has as many connections.
+WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a batch is flushed, and how much may wait."""
+
+    batch_bytes: int = 16 << 20
+    batch_records: int = 50_000
+    batch_age_seconds: float = 0.2
+    queue_bytes: int = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A request whose records are committed, but for those of `rejected`, which `message` explains."""
+
+    rejected: int = 0
+    message: str = ""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A request that waits to be stored; its future resolves to the failure, or None when committed."""
+
+    body: bytes
+    survey: Survey
+    arrived: float
+    outcome: asyncio.Future[Failure | None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Pipeline:
+    """Stores the requests of all three signals. Belongs to the event loop that it is started in."""
+
+    def __init__(self, transform: Transform, writer: Writer, limits: Limits, meters: Meters) -> None:
+        self._transform = transform
+        self._writer = writer
+        self._limits = limits
+        self._meters = meters
+        self._queued_bytes = 0
+        self._stopping = False
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="store")
+        self._slots = asyncio.Semaphore(WORKERS)
+        self._batches = {signal: _Batch(limits) for signal in Signal}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin to flush."""
+        for signal, batch in self._batches.items():
+            self._own(self._flush_forever(signal, batch))
+
+    async def accept(self, signal: Signal, body: bytes) -> Accepted:
+        """Store a serialized Export request; return once its records are committed.
+
+        Raises Rejected when it must not be sent again, TryLater when it should be.
+        """
+        if self._stopping:
+            raise TryLater(Reason.STOPPING, "The server is stopping; send again in a moment.", 5)
+        try:
+            with self._meters.stage.labels("survey").time():
+                found = survey(signal, body)
+        except Rejected as rejected:
+            self._meters.refused.labels(signal, rejected.reason).inc()
+            raise
+        self._meters.received.labels(signal).inc(found.records + found.untyped_metrics)
+        self._meters.received_bytes.labels(signal).inc(len(body))
+        try:
+            if found.records:
+                await self._store(signal, body, found)
+        except Failure as failure:
+            self._meters.refused.labels(signal, failure.reason).inc(found.records)
+            raise
+        self._meters.accepted.labels(signal).inc(found.records)
+        if not found.untyped_metrics:
+            return Accepted()
+        self._meters.refused.labels(signal, Reason.UNTYPED_METRIC).inc(found.untyped_metrics)
+        return Accepted(
+            found.untyped_metrics, f"{found.untyped_metrics} metrics have no data and so no type."
+        )
+
+    async def stop(self) -> None:
+        """Refuse new requests, store those that wait, and return when all are answered."""
+        self._stopping = True
+        for batch in self._batches.values():
+            batch.close()
+        await asyncio.gather(*self._tasks)
+        self._workers.shutdown()
+
+    async def _store(self, signal: Signal, body: bytes, found: Survey) -> None:
+        if self._queued_bytes + len(body) > self._limits.queue_bytes:
+            raise TryLater(
+                Reason.OVERLOADED,
+                "The server's queue is full; send again later. If it stays so, raise TELEMETRY_QUEUE_BYTES.",
+            )
+        waiting = _Waiting(body, found, time.monotonic())
+        self._queue(len(body))
+        try:
+            self._batches[signal].add(waiting)
+            failure = await asyncio.shield(waiting.outcome)
+        finally:
+            if waiting.outcome.done():
+                self._queue(-len(body))
+            else:  # the client went away; the batch still holds its bytes
+                waiting.outcome.add_done_callback(lambda _: self._queue(-len(body)))
+        if failure is not None:
+            raise failure
+
+    def _queue(self, change: int) -> None:
+        self._queued_bytes += change
+        self._meters.queued_bytes.set(self._queued_bytes)
+
+    async def _flush_forever(self, signal: Signal, batch: "_Batch") -> None:
+        while await batch.due():
+            await self._slots.acquire()
+            self._own(self._flush(signal, batch.take()))
+
+    async def _flush(self, signal: Signal, taken: Sequence[_Waiting]) -> None:
+        self._meters.batch_bytes.labels(signal).observe(sum(len(waiting.body) for waiting in taken))
+        self._meters.batch_age.labels(signal).observe(time.monotonic() - taken[0].arrived)
+        loop = asyncio.get_running_loop()
+        try:
+            failures = await loop.run_in_executor(self._workers, self._commit, taken)
+        except Exception as error:  # noqa: BLE001  a service edge: clients must be answered whatever broke
+            log.error("A batch failed in an unforeseen way.", error=type(error).__name__, signal=signal)
+            broken = TryLater(Reason.INTERNAL, "The server failed to store the request; its log says more.")
+            failures = [broken] * len(taken)
+        finally:
+            self._slots.release()
+        for waiting, failure in zip(taken, failures, strict=True):
+            waiting.outcome.set_result(failure)
+
+    def _commit(self, taken: Sequence[_Waiting]) -> list[Failure | None]:
+        """Transform and insert a batch, in a worker thread; give each request's failure, None when stored."""
+        try:
+            blocks = []
+            with self._meters.stage.labels("transform").time():
+                for table in sorted({table for waiting in taken for table in waiting.survey.tables}):
+                    bodies = [waiting.body for waiting in taken if table in waiting.survey.tables]
+                    blocks.append(self._transform.run(table, bodies))
+        except Refused as refused:
+            if len(taken) > 1:
+                middle = len(taken) // 2
+                return self._commit(taken[:middle]) + self._commit(taken[middle:])
+            return [_refusal(refused)]
+        try:
+            with self._meters.stage.labels("insert").time():
+                for block in blocks:
+                    if block.data:
+                        self._writer.insert(block.table, block.data, uuid.uuid4().hex)
+        except StoreError as error:
+            self._meters.insert_errors.labels(block.table).inc()
+            log.warning(
+                "An insert failed; its clients are told to try again.", table=block.table, error=str(error)
+            )
+            return [
+                TryLater(Reason.STORE_UNAVAILABLE, "ClickHouse did not take the batch; send again.", 5)
+            ] * len(taken)
+        for block in blocks:
+            rows = sum(waiting.survey.tables.get(block.table, 0) for waiting in taken)
+            self._meters.rows.labels(block.table).inc(rows)
+            for rule, count in block.tally.redactions.items():
+                self._meters.redactions.labels(rule).inc(count)
+            for kind, count in block.tally.oddities.items():
+                self._meters.oddities.labels(kind).inc(count)
+        return [None] * len(taken)
+
+    def _own(self, coroutine: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _refusal(refused: Refused) -> Rejected:
+    if refused.too_large:
+        return Rejected(
+            Reason.TOO_LARGE,
+            "The request needs too much memory to be turned into rows; send fewer records at a time.",
+        )
+    return Rejected(
+        Reason.MALFORMED, "The request parses, but cannot be turned into rows; check the exporter."
+    )
+
+
+class _Batch:
+    """One signal's queue. It is due by bytes, by records, by the age of its oldest request, or on closing."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._waiting: deque[_Waiting] = deque()
+        self._bytes = 0
+        self._records = 0
+        self._closed = False
+        self._changed = asyncio.Event()
+
+    def add(self, waiting: _Waiting) -> None:
+        self._waiting.append(waiting)
+        self._bytes += len(waiting.body)
+        self._records += waiting.survey.records
+        if len(self._waiting) == 1 or self._full:
+            self._changed.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._changed.set()
+
+    async def due(self) -> bool:
+        """Wait until there is a batch to take; False when closed and empty."""
+        while not (self._full or (self._closed and self._waiting)):
+            if self._closed:
+                return False
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(self._patience):
+                    await self._changed.wait()
+            except TimeoutError:
+                return True
+        return True
+
+    def take(self) -> list[_Waiting]:
+        """Take the oldest requests up to the limits, at least one."""
+        taken: list[_Waiting] = []
+        size = records = 0
+        while self._waiting:
+            head = self._waiting[0]
+            size += len(head.body)
+            records += head.survey.records
+            if taken and (size > self._limits.batch_bytes or records > self._limits.batch_records):
+                break
+            taken.append(self._waiting.popleft())
+        self._bytes -= sum(len(waiting.body) for waiting in taken)
+        self._records -= sum(waiting.survey.records for waiting in taken)
+        return taken
+
+    @property
+    def _full(self) -> bool:
+        return self._bytes >= self._limits.batch_bytes or self._records >= self._limits.batch_records
+
+    @property
+    def _patience(self) -> float | None:
+        if not self._waiting:
+            return None
+        return max(0.0, self._waiting[0].arrived + self._limits.batch_age_seconds - time.monotonic())

@@ -1,0 +1,92 @@
+"""The functions that the transform's SQL calls for the few values it cannot finish itself.
+
+The engine does the bulk in C++: it classifies keys, hashes, and finds with one Hyperscan pass the values that
+any redaction pattern matches. Only those, error texts, values with labels to extract, and the two recursive
+kinds of AnyValue come here. What happened is tallied per statement, since several run at a time.
+
+These functions never raise: the engine would put the value into its error text.
+"""
+
+import base64
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from functools import wraps
+
+import orjson
+
+from clickhouse.engine import register
+from receiver.nested import render
+from receiver.sanitizer import Sanitizer
+
+# What stands for a value that could not be looked at; to keep it would be to trust it.
+UNREADABLE = "[UNREADABLE]"
+
+
+class Tally:
+    """What one statement redacted, by rule, and found odd, by kind."""
+
+    __slots__ = ("oddities", "redactions")
+
+    def __init__(self) -> None:
+        self.redactions: Counter[str] = Counter()
+        self.oddities: Counter[str] = Counter()
+
+
+class Scrub:
+    """The functions of one process, registered with its engine."""
+
+    def __init__(self, sanitizer: Sanitizer) -> None:
+        self._sanitizer = sanitizer
+        self._numbers = itertools.count(1)
+        self._tallies: dict[int, Tally] = {}
+        text = "String"
+        register("otlp_redact", self._safely(self._redact), ["UInt64", text], "String")
+        register(
+            "otlp_redact_attribute", self._safely(self._redact_attribute), ["UInt64", text, text], "String"
+        )
+        register("otlp_excerpt", self._safely(self._excerpt), ["UInt64", text, text], "String")
+        register("otlp_extract", self._safely(self._extract), ["UInt64", text, text], "String")
+        register("otlp_nested", self._safely(self._nested), ["UInt64", text, text, text], "String")
+        register("otlp_tally", self._count, ["UInt64", text, "Int64"], "UInt64")
+
+    def begin(self) -> int:
+        """Open a tally and return the number that the statement passes to each function."""
+        statement = next(self._numbers)
+        self._tallies[statement] = Tally()
+        return statement
+
+    def end(self, statement: int) -> Tally:
+        """Close a statement's tally and return it."""
+        return self._tallies.pop(statement)
+
+    def _safely(self, function: Callable[..., str]) -> Callable[..., str]:
+        @wraps(function)  # the engine counts the parameters
+        def call(statement: int, *arguments: str) -> str:
+            try:
+                return function(self._tallies[statement], *arguments)
+            except Exception:  # noqa: BLE001  the engine would quote the value in its own error
+                self._tallies[statement].oddities["unreadable_value"] += 1
+                return UNREADABLE
+
+        return call
+
+    def _redact(self, tally: Tally, text: str) -> str:
+        return self._sanitizer.redact(text, tally.redactions)
+
+    def _redact_attribute(self, tally: Tally, key: str, text: str) -> str:
+        return self._sanitizer.redact_attribute(key, text, tally.redactions)
+
+    def _excerpt(self, tally: Tally, key: str, text: str) -> str:
+        return self._sanitizer.excerpt(self._sanitizer.redact_attribute(key, text, tally.redactions))
+
+    def _extract(self, tally: Tally, key: str, text: str) -> str:
+        return orjson.dumps(list(self._sanitizer.labels(key, text, tally.redactions).items())).decode()
+
+    def _nested(self, tally: Tally, key: str, kind: str, encoded: str) -> str:
+        return render(kind, base64.b64decode(encoded), key, self._sanitizer, tally.redactions)
+
+    def _count(self, statement: int, kind: str, _: int) -> int:
+        # The last argument only keeps the engine from calling us once, while it plans, for a constant.
+        self._tallies[statement].oddities[kind] += 1
+        return 0

@@ -1,0 +1,177 @@
+"""The server's whole life: build the parts, listen, wait for a signal, stop in order.
+
+The order of stopping: ready turns false; no new requests are taken; those under way finish, which drains the
+batches, inserts and acknowledges; the ports close; the engine closes. A second signal does not hurry it: the
+grace period bounds it.
+"""
+
+import asyncio
+import fcntl
+import gc
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import structlog
+
+from clickhouse.engine import Engine
+from clickhouse.migrations import Session, migrate
+from clickhouse.store import EmbeddedWriter, ServerSession, Writer
+from receiver.meters import Meters
+from receiver.otlp_grpc import OtlpGrpc
+from receiver.otlp_http import otlp_http
+from receiver.pipeline import Limits, Pipeline
+from receiver.rules import load_rules
+from receiver.sanitizer import Sanitizer
+from receiver.scrub import Scrub
+from receiver.tokens import Tokens
+from receiver.transform import Transform
+from telemetry.health import health, metrics
+from telemetry.settings import Settings
+from telemetry.web import WebServer
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The server cannot start; the text has the remedy."""
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT, then drain and return."""
+    rules = load_rules(settings.sanitize_config, settings.sanitize_level)
+    hash_key = settings.hash_key.get_secret_value()
+    with _data_directory(settings) as directory:
+        engine = Engine(None if settings.clickhouse_url else directory / "clickhouse")
+        try:
+            writer = _open_store(settings, engine)
+            scrub = Scrub(Sanitizer(rules, hash_key or None))
+            transform = Transform(engine, rules, scrub, hash_key, settings.retention_days)
+            await _run(settings, transform, writer)
+            writer.close()
+        finally:
+            engine.close()
+    log.info("Stopped; everything acknowledged is stored.")
+
+
+async def _run(settings: Settings, transform: Transform, writer: Writer) -> None:
+    meters = Meters()
+    limits = Limits(
+        settings.batch_bytes, settings.batch_records, settings.batch_age_ms / 1000, settings.queue_bytes
+    )
+    pipeline = Pipeline(transform, writer, limits, meters)
+    tokens = Tokens(settings.tokens)
+    listening: dict[str, str] = {}
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+
+    def is_ready() -> bool:
+        return len(listening) == 4 and not stopping.is_set()  # noqa: PLR2004  all ports
+
+    grpc = OtlpGrpc(pipeline.accept, tokens, meters, settings.max_request_bytes)
+    timeout = settings.body_timeout_seconds
+    http_app = otlp_http(
+        pipeline.accept, tokens, meters, settings.max_request_bytes, timeout, settings.cors_origins
+    )
+    web = {
+        "otlp_http": (WebServer(http_app, timeout), settings.otlp_http_port),
+        "metrics": (WebServer(metrics(meters.registry), timeout), settings.metrics_port),
+        "health": (WebServer(health(is_ready, listening), timeout), settings.health_port),
+    }
+    pipeline.start()
+    try:
+        port = await grpc.start(settings.host, settings.otlp_grpc_port)
+        listening["otlp_grpc"] = _address(settings.host, port)
+        for name, (server, asked) in web.items():
+            listening[name] = _address(settings.host, await server.start(settings.host, asked))
+    except (OSError, RuntimeError):
+        missing = next(name for name in ("otlp_grpc", *web) if name not in listening)
+        raise StartError(
+            f"Listening for {missing} failed: its port is taken or not allowed."
+            f" Stop the other program, or set TELEMETRY_{missing.upper()}_PORT to another port (0: any free one)."
+        ) from None
+    # What lives now lives on: let the collector look at what comes and goes.
+    gc.freeze()
+    _announce(settings, listening)
+    await stopping.wait()
+    log.info("Stopping: no new requests; those under way are being stored.")
+    await grpc.refuse()
+    http, _ = web["otlp_http"]
+    grace = settings.shutdown_seconds
+    await asyncio.gather(grpc.stop(grace), http.stop(grace))
+    await pipeline.stop()
+    for name in ("metrics", "health"):
+        await web[name][0].stop(1)
+
+
+def _open_store(settings: Settings, engine: Engine) -> Writer:
+    writer: Writer
+    session: Session
+    if settings.clickhouse_url:
+        password = settings.clickhouse_password.get_secret_value()
+        server = ServerSession(settings.clickhouse_url, settings.clickhouse_user, password, settings.database)
+        writer, session = server, server
+    else:
+        engine.use(settings.database)
+        writer, session = EmbeddedWriter(engine), engine
+    for migration in migrate(session, settings.retention_days):
+        log.info("Schema migrated.", number=migration.number, name=migration.name)
+    return writer
+
+
+@contextmanager
+def _data_directory(settings: Settings) -> Iterator[Path]:
+    """Make the data directory, for us alone, and hold it against a second server."""
+    directory = settings.data_dir
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise StartError(
+            f"The data directory cannot be used ({error.strerror}): set TELEMETRY_DATA_DIR to a writable one."
+        ) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise StartError(
+            "Another server uses the data directory: stop it, or set TELEMETRY_DATA_DIR to another one."
+        ) from None
+    try:
+        yield directory
+    finally:
+        with suppress(OSError):
+            os.close(descriptor)
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _announce(settings: Settings, listening: dict[str, str]) -> None:
+    store = settings.clickhouse_url or str((settings.data_dir / "clickhouse").resolve())
+    log.info("Ready.", **listening, data=store, privacy=settings.sanitize_level.value)
+    if settings.log_format == "json":
+        return
+    print(  # noqa: T201  the banner is for the person who started us
+        f"""
+  OTLP/gRPC   {listening["otlp_grpc"]}
+  OTLP/HTTP   http://{listening["otlp_http"]}
+  Metrics     http://{listening["metrics"]}/metrics
+  Health      http://{listening["health"]}/ready
+  Data        {store} (kept {settings.retention_days} days, privacy: {settings.sanitize_level})
+
+  Point Claude Code here, in the shell that starts it:
+
+    export CLAUDE_CODE_ENABLE_TELEMETRY=1 OTEL_METRICS_EXPORTER=otlp OTEL_LOGS_EXPORTER=otlp
+    export OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_ENDPOINT=http://{listening["otlp_grpc"]}
+    export CLAUDE_CODE_ENHANCED_TELEMETRY_BETA=1 OTEL_TRACES_EXPORTER=otlp
+
+  Ctrl-C stores what is under way and stops.
+""",
+        flush=True,
+    )

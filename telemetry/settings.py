@@ -1,0 +1,193 @@
+"""Every setting, declared once: its environment variable, type, default and meaning.
+
+Settings are read from the environment, and from a `.env` file in the working directory. Wrong ones stop the start
+with all faults at once; no fault's text repeats a value, since some are secrets.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from receiver.rules import Level
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class SettingsError(Exception):
+    """One or more settings are wrong; the text lists them, each with its remedy."""
+
+
+class Settings(BaseSettings):
+    """The server's settings. Port 0 means any free one."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
+
+    host: str = Field("127.0.0.1", alias="TELEMETRY_HOST", description="Address to listen on.")
+    otlp_grpc_port: Port = Field(4317, alias="TELEMETRY_OTLP_GRPC_PORT", description="OTLP over gRPC.")
+    otlp_http_port: Port = Field(
+        4318, alias="TELEMETRY_OTLP_HTTP_PORT", description="OTLP over HTTP (protobuf and JSON)."
+    )
+    metrics_port: Port = Field(
+        8888, alias="TELEMETRY_METRICS_PORT", description="The server's own Prometheus metrics, at /metrics."
+    )
+    health_port: Port = Field(
+        13133, alias="TELEMETRY_HEALTH_PORT", description="Health: /live, /ready, and / for both."
+    )
+    data_dir: Path = Field(
+        Path("data"), alias="TELEMETRY_DATA_DIR", description="Where the embedded tables are kept."
+    )
+    clickhouse_url: str | None = Field(
+        None,
+        alias="CLICKHOUSE_URL",
+        description="A ClickHouse server's HTTP address, such as http://clickhouse:8123. Unset: embedded.",
+        pattern=r"^https?://[^/@\s]+/?$",
+    )
+    clickhouse_user: str = Field(
+        "telemetry_user", alias="CLICKHOUSE_USER", description="The user who writes (server mode)."
+    )
+    clickhouse_password: SecretStr = Field(
+        SecretStr(""), alias="CLICKHOUSE_PASSWORD", description="That user's password (server mode)."
+    )
+    database: str = Field(
+        "telemetry", alias="CLICKHOUSE_DATABASE", description="The database that holds the tables.", min_length=1
+    )
+    retention_days: int = Field(
+        90,
+        alias="TELEMETRY_RETENTION_DAYS",
+        description="Days that rows are kept, in every table. A change takes effect at the next start.",
+        ge=1,
+        le=3650,
+    )
+    ingest_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        alias="TELEMETRY_INGEST_TOKENS",
+        description="Bearer tokens that may send, separated by commas. None: anyone may, on loopback only.",
+    )
+    hash_key: SecretStr = Field(
+        SecretStr(""),
+        alias="TELEMETRY_HASH_KEY",
+        description="Key for HMAC-SHA256 in place of SHA256, so that hashes of short values cannot be guessed.",
+    )
+    sanitize_config: Path | None = Field(
+        None, alias="TELEMETRY_SANITIZE_CONFIG", description="Privacy rules. Unset: the bundled ones."
+    )
+    sanitize_level: Level = Field(
+        Level.strict,
+        alias="TELEMETRY_SANITIZE_LEVEL",
+        description="strict: hash content and redact patterns. balanced: redact patterns only. off: neither.",
+    )
+    max_request_bytes: int = Field(
+        64 << 20,
+        alias="TELEMETRY_MAX_REQUEST_BYTES",
+        description="Largest request, uncompressed, in bytes.",
+        ge=1024,
+        le=1 << 30,
+    )
+    batch_bytes: int = Field(
+        16 << 20,
+        alias="TELEMETRY_BATCH_BYTES",
+        description="A batch is flushed when its requests reach this many bytes,",
+        ge=1024,
+        le=1 << 30,
+    )
+    batch_records: int = Field(
+        50_000,
+        alias="TELEMETRY_BATCH_RECORDS",
+        description="or this many spans, log records or data points,",
+        ge=1,
+        le=10_000_000,
+    )
+    batch_age_ms: int = Field(
+        200,
+        alias="TELEMETRY_BATCH_AGE_MS",
+        description="or when its oldest request has waited this long, in milliseconds.",
+        ge=0,
+        le=60_000,
+    )
+    queue_bytes: int = Field(
+        256 << 20,
+        alias="TELEMETRY_QUEUE_BYTES",
+        description="Bytes of requests that may wait in memory; past that clients are told to try later.",
+        ge=1024,
+        le=64 << 30,
+    )
+    body_timeout_seconds: float = Field(
+        30.0,
+        alias="TELEMETRY_BODY_TIMEOUT_SECONDS",
+        description="How long an HTTP client may take to send its headers, and then its body.",
+        gt=0,
+        le=3600,
+    )
+    shutdown_seconds: float = Field(
+        20.0,
+        alias="TELEMETRY_SHUTDOWN_SECONDS",
+        description="How long stopping may wait for requests under way.",
+        gt=0,
+        le=3600,
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        alias="TELEMETRY_CORS_ORIGINS",
+        description="Origins whose pages may send over HTTP, separated by commas, * as a wildcard. None: off.",
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", alias="TELEMETRY_LOG_FORMAT", description="console for people, json for machines."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", alias="TELEMETRY_LOG_LEVEL", description="The least severe messages that are logged."
+    )
+
+    @field_validator("ingest_tokens", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("clickhouse_url", "sanitize_config", mode="before")
+    @classmethod
+    def _unset(cls, value: Any) -> Any:
+        return value or None
+
+    @model_validator(mode="after")
+    def _guarded(self) -> "Settings":
+        if not self.ingest_tokens and not is_loopback(self.host):
+            raise ValueError(
+                "TELEMETRY_HOST is not a loopback address and TELEMETRY_INGEST_TOKENS is not set, so anyone on the"
+                " network could send: set TELEMETRY_INGEST_TOKENS (for example to the output of"
+                " `openssl rand -hex 32`), or TELEMETRY_HOST=127.0.0.1"
+            )
+        return self
+
+    @property
+    def tokens(self) -> list[str]:
+        """The accepted bearer tokens, in clear."""
+        return [token.get_secret_value() for token in self.ingest_tokens]
+
+
+def load() -> Settings:
+    """Read the settings; SettingsError with every fault when any is wrong."""
+    try:
+        return Settings()  # type: ignore[call-arg]  # pydantic fills them from the environment
+    except ValidationError as error:
+        faults = [_fault(fault) for fault in error.errors(include_input=False, include_url=False)]
+        raise SettingsError("\n".join(faults)) from None
+
+
+def _fault(fault: Any) -> str:
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    name = ".".join(str(part) for part in fault["loc"][:1])
+    return f"{name}: {message}" if name else message
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
