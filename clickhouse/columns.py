@@ -19,30 +19,34 @@ def _array(**elements: str) -> str:
     return f"Array({_tuple(**elements)})"
 
 
-def _oneof(**members: str) -> dict[str, str]:
-    """Give the members, and the column that says which of them was sent."""
-    names = ", ".join(f"'{name}' = {index}" for index, name in enumerate(("no", *members)))
-    return {**members, "value": f"Enum8({names})"}
+def _oneof(**members: tuple[int, str]) -> dict[str, str]:
+    """Give the members' columns, and the one that says by its tag number which of them was sent."""
+    tags = {"no": 0, **{name: tag for name, (tag, _) in members.items()}}
+    sent = ", ".join(f"'{name}' = {tag}" for name, tag in tags.items())
+    return {**{name: kind for name, (_, kind) in members.items()}, "value": f"Enum8({sent})"}
 
 
 _NAME = "LowCardinality(String)"
 _ANY_VALUE = _tuple(
     **_oneof(
-        string_value="String",
-        bool_value="Bool",
-        int_value="Int64",
-        double_value="Float64",
-        array_value="String",
-        kvlist_value="String",
-        bytes_value="String",
+        string_value=(1, "String"),
+        bool_value=(2, "Bool"),
+        int_value=(3, "Int64"),
+        double_value=(4, "Float64"),
+        array_value=(5, "String"),
+        kvlist_value=(6, "String"),
+        bytes_value=(7, "String"),
     )
 )
 _ATTRIBUTES = _array(key="String", value=_ANY_VALUE)
 _RESOURCE = _tuple(attributes=_ATTRIBUTES)
 _SCOPE = _tuple(name=_NAME, version=_NAME, attributes=_ATTRIBUTES, dropped_attributes_count="UInt32")
-_NUMBER = _oneof(as_double="Float64", as_int="Int64")
 _EXEMPLARS = _array(
-    time_unix_nano="UInt64", **_NUMBER, span_id="String", trace_id="String", filtered_attributes=_ATTRIBUTES
+    time_unix_nano="UInt64",
+    **_oneof(as_double=(3, "Float64"), as_int=(6, "Int64")),
+    span_id="String",
+    trace_id="String",
+    filtered_attributes=_ATTRIBUTES,
 )
 _TIMES = {"start_time_unix_nano": "UInt64", "time_unix_nano": "UInt64"}
 _BUCKETS = _tuple(offset="Int32", bucket_counts="Array(UInt64)")
@@ -83,7 +87,13 @@ _LOG_RECORDS = _array(
     observed_time_unix_nano="UInt64",
     event_name=_NAME,
 )
-_NUMBER_POINTS = _array(**_TIMES, **_NUMBER, exemplars=_EXEMPLARS, attributes=_ATTRIBUTES, flags="UInt32")
+_NUMBER_POINTS = _array(
+    **_TIMES,
+    **_oneof(as_double=(4, "Float64"), as_int=(6, "Int64")),
+    exemplars=_EXEMPLARS,
+    attributes=_ATTRIBUTES,
+    flags="UInt32",
+)
 
 # One member of Metric's oneof each: a statement reads only the kind that its table is for.
 _METRIC_DATA = {

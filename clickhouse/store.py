@@ -77,6 +77,8 @@ class ServerSession:
                 f" ({type(error).__name__}): check CLICKHOUSE_URL, CLICKHOUSE_USER and CLICKHOUSE_PASSWORD."
             ) from None
         self._client.database = database
+        # On one machine compressing costs more than it saves.
+        self._compress = parts.hostname not in ("localhost", "127.0.0.1", "::1")
 
     def insert(self, table: str, block: bytes, token: str) -> None:
         """Insert a Native block; the server has committed it when this returns."""
@@ -84,10 +86,10 @@ class ServerSession:
         try:
             self._client.raw_insert(
                 table,
-                insert_block=lz4.frame.compress(block),
+                insert_block=lz4.frame.compress(block) if self._compress else block,
                 settings=settings,
                 fmt="Native",
-                compression="lz4",
+                compression="lz4" if self._compress else None,
             )
         except (ClickHouseError, OSError) as error:
             raise StoreError(f"Inserting into {table} failed: {type(error).__name__}") from None

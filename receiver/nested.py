@@ -1,8 +1,7 @@
-"""The two recursive kinds of AnyValue, arrays and key-value lists, as compact JSON, made private.
+"""The values that SQL does not finish, above all arrays and key-value lists, as private text: compact JSON.
 
 Text inside is treated as it is outside: a pair by the rules for its own key, an array's strings by the key
-that the array stands under. Under a key that is hashed or safe the value is rendered as it came: the
-SQL hashes the whole of it, or keeps it.
+that the array stands under. Under a key that is hashed, the hash of the whole rendering stands for it.
 
 The JSON is what the Collector's ClickHouse exporter stores: keys sorted, no white space, no HTML escapes,
 bytes as base64, numbers as JavaScript prints them.
@@ -10,6 +9,7 @@ bytes as base64, numbers as JavaScript prints them.
 
 import base64
 import math
+import struct
 from collections.abc import MutableMapping
 from decimal import Decimal
 from typing import Any
@@ -20,17 +20,33 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from receiver.sanitizer import Sanitizer
 
 
-def render(
-    kind: str, encoded: bytes, key: str, sanitizer: Sanitizer, counts: MutableMapping[str, int]
-) -> str:
-    """Render a serialized ArrayValue (`kind` "array") or KeyValueList ("kvlist") that stands under `key`."""
+def text_of(value: AnyValue, key: str, sanitizer: Sanitizer, counts: MutableMapping[str, int]) -> str:
+    """Give the private text of a value that stands under `key`, or is a log record's body when that is empty."""
     rules = sanitizer.rules
-    private = None if key in rules.hash_keys or key in rules.safe_keys else _Private(sanitizer, counts)
-    if kind == "array":
-        value = _array(ArrayValue.FromString(encoded), key, private)
-    else:
-        value = _pairs(KeyValueList.FromString(encoded), private)
-    return _json(value)
+    if key in rules.hash_keys:
+        return sanitizer.hashed(_text(_value(value, key, None)))
+    private = None if key in rules.safe_keys else _Private(sanitizer, counts)
+    return _text(_value(value, key, private))
+
+
+def decode(columns: str) -> AnyValue:
+    """Put a value together again from the engine's columns: kind, int, and the hex of each other member."""
+    kind, integer, double, boolean, raw, array, pairs = columns.split(" ")
+    match kind:
+        case "int_value":
+            return AnyValue(int_value=int(integer))
+        case "double_value":
+            return AnyValue(double_value=struct.unpack("<d", bytes.fromhex(double))[0])
+        case "bool_value":
+            return AnyValue(bool_value=boolean == "01")
+        case "bytes_value":
+            return AnyValue(bytes_value=bytes.fromhex(raw))
+        case "array_value":
+            return AnyValue(array_value=ArrayValue.FromString(bytes.fromhex(array)))
+        case "kvlist_value":
+            return AnyValue(kvlist_value=KeyValueList.FromString(bytes.fromhex(pairs)))
+        case _:
+            return AnyValue()
 
 
 class _Private:
@@ -52,8 +68,7 @@ class _Private:
         return self._sanitizer.attribute(key, text, self._counts) or ""
 
     def hashed(self, value: Any) -> str:
-        text = value if isinstance(value, str) else _json(value)
-        return self._sanitizer.hashed(text)
+        return self._sanitizer.hashed(_text(value))
 
 
 def _value(value: AnyValue, key: str, private: _Private | None) -> Any:
@@ -114,5 +129,10 @@ def javascript(number: float) -> str:
     return f"{mantissa.removesuffix('.0')}e{int(exponent):+d}"
 
 
-def _json(value: Any) -> str:
+def _text(value: Any) -> str:
+    """Render a value as an attribute's text: a string as it is, an absent one empty, all else as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

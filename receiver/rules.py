@@ -76,7 +76,7 @@ class RulesError(ValueError):
 
 
 def load_rules(path: Path | None, level: Level) -> Rules:
-    """The rules in `path`, or the bundled ones, as they apply at `level`; RulesError lists all faults."""
+    """Read the rules in `path`, None for the bundled ones, as they apply at `level`, or raise RulesError."""
     source = Path(__file__).with_name("sanitize.yaml") if path is None else path
     reading = _Reading()
     rules = reading.rules(source)

@@ -3,8 +3,9 @@
 The engine's SQL decides and hashes whole columns; this module redacts the few texts that its search hits, and
 `Sanitizer.attribute` states in Python what that SQL does, for tests to compare.
 
-Guarantees that nothing a pattern finds and its check confirms is left, that redacting twice changes nothing more,
-that the time taken grows with the length of a text and not with its square, and that content is in no exception.
+Guarantees that nothing a pattern finds and its check confirms is left, that redacting twice changes nothing
+more, that the time taken grows with the length of a text and not with its square, and that content is in no
+exception.
 Does not find what no pattern describes: docs/privacy.md says what that is.
 """
 
@@ -14,7 +15,7 @@ import hashlib
 import hmac
 import ipaddress
 import shlex
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 import orjson
@@ -22,35 +23,41 @@ import re2
 
 from receiver.rules import Check, Label, Pattern, Rules
 
-MAX_REFUSALS: Final = 10_000
+MAX_MATCHES: Final = 5000
 MAX_REFUSED_SHARE: Final = 4
-"""How many matches of one pattern its check may refuse in one text, and how often their length may cover the
-text. From then on every match is redacted unchecked: a text made to be searched for long costs a bounded time,
-and what was not checked is not stored."""
+"""How many matches of one pattern are looked at in one text, and how often those that its check refuses may
+cover it. What then is left of the text is redacted as a whole: a text made to be searched for long costs a
+bounded time, and what was not searched is not stored."""
 
 MAX_PASSES: Final = 4
+MAX_SET: Final = 16_384
+"""Bytes up to which one pass finds which patterns match. The state it needs grows with the variety of a text;
+past this, a pass for each pattern is no slower and takes the same time for every text."""
 MAX_LABEL: Final = 200
-"""Characters. A longer label is content."""
+MAX_COMMAND: Final = 1000
+"""Characters. A longer label is content; a command's program is looked for in its beginning."""
 
 
 class Sanitizer:
-    """Applies `rules`. With `hash_key` hashes are HMACs, which nobody can find out by trying without the key."""
+    """Applies `rules`. With `hash_key` hashes are HMACs, which cannot be found by trying without the key."""
 
     def __init__(self, rules: Rules, hash_key: str | None) -> None:
-        self._rules = rules
+        self.rules = rules
         self._hash_key = hash_key.encode() if hash_key else None
         markers = frozenset(_marker(pattern.name) for pattern in rules.patterns)
         self._searches = tuple(_Search(pattern, markers) for pattern in rules.patterns)
-        self._which = re2.Set.SearchSet()
+        options = re2.Options()
+        options.max_mem = 32 << 20
+        self._which = re2.Set.SearchSet(options)
         for pattern in rules.patterns:
             self._which.Add(pattern.regex)
-        # Matches always. Its absence from a result says that the set gave up, which it does by finding nothing.
+        # Matches always: its absence says that the set ran out of memory, which looks like finding nothing.
         self._sentinel = self._which.Add("")
         self._which.Compile()
 
     def attribute(self, key: str, text: str, counts: MutableMapping[str, int]) -> str | None:
-        """What is stored for a text attribute, None for nothing at all. Redactions are added to `counts`."""
-        rules = self._rules
+        """Decide what is stored for a text attribute, None for nothing. `counts` takes the redactions."""
+        rules = self.rules
         if key in rules.drop_keys:
             return None
         if key in rules.hash_keys:
@@ -61,15 +68,15 @@ class Sanitizer:
         return self.excerpt(redacted) if key in rules.excerpt_keys else redacted
 
     def redact(self, text: str, counts: MutableMapping[str, int]) -> str:
-        """`text` with every match replaced by `[REDACTED:name]`, each counted under its name in `counts`."""
+        """Replace every match with `[REDACTED:name]` and count each under its name in `counts`."""
         return self._redact("", text, counts)
 
     def redact_attribute(self, key: str, text: str, counts: MutableMapping[str, int]) -> str:
-        """`text` redacted as the value of `key`: a key that says `password` makes the whole value one."""
+        """Redact `text` as the value of `key`: a key that says `password` makes the whole value one."""
         return self._redact(f"{key}=", text, counts)
 
     def hashed(self, text: str) -> str:
-        """`sha256:` or `hmac-sha256:` and 64 hex digits; nothing stays nothing."""
+        """Hash to `sha256:` or `hmac-sha256:` and 64 hex digits; nothing stays nothing."""
         if not text:
             return ""
         data = text.encode("utf-8", "replace")
@@ -78,13 +85,13 @@ class Sanitizer:
         return f"hmac-sha256:{hmac.digest(self._hash_key, data, 'sha256').hex()}"
 
     def excerpt(self, text: str) -> str:
-        """The first line, cut to the length in the rules, with `…` for what is left out. Takes redacted text."""
-        line = text.partition("\n")[0].partition("\r")[0][: self._rules.excerpt_length]
+        """Cut redacted text to its first line and the length in the rules; `…` stands for the rest."""
+        line = text.partition("\n")[0].partition("\r")[0][: self.rules.excerpt_length]
         return line if len(line) == len(text) else f"{line}…"
 
     def labels(self, key: str, text: str, counts: MutableMapping[str, int]) -> dict[str, str]:
-        """The harmless fields in the JSON object `text`, redacted, as `key.label`; none if it is not one."""
-        wanted = self._rules.extract.get(key)
+        """Take the harmless fields, redacted, from a JSON object, as `key.label`; none if it is not one."""
+        wanted = self.rules.extract.get(key)
         if not wanted:
             return {}
         try:
@@ -100,15 +107,14 @@ class Sanitizer:
         return found
 
     def _label(self, label: Label, value: str, counts: MutableMapping[str, int]) -> str:
-        kept = _program(value) if label.take == "first_word" else value
-        # Before the redaction too, so that a long value costs nothing.
-        if len(kept) > MAX_LABEL:
-            return ""
-        kept = self.redact(kept, counts)
-        return kept if len(kept) <= MAX_LABEL else ""
+        if label.take == "first_word":
+            # Redacted first, as a path or a secret is known by what stands around it. Not counted, because
+            # all but the program is hashed, not stored.
+            return _program(self.redact(value[:MAX_COMMAND], {}))
+        return self.redact(value, counts) if len(value) <= MAX_LABEL else ""
 
     def _redact(self, prefix: str, text: str, counts: MutableMapping[str, int]) -> str:
-        """Repeats until nothing is found, since a replacement can bring a neighbour to light."""
+        """Search until nothing is found, since a replacement can bring a neighbour to light."""
         if not text or not self._searches:
             return text
         # RE2 and its offsets count bytes. A lone surrogate, which no UTF-8 can hold, becomes `?`.
@@ -116,13 +122,16 @@ class Sanitizer:
         floor = len(prefix.encode("utf-8", "replace"))
         for _ in range(MAX_PASSES):
             before = data
-            found = self._which.Match(data)
-            for index in found if self._sentinel in found else range(self._sentinel):
-                if index != self._sentinel:
-                    data = self._searches[index].replace(data, floor, counts)
+            for index in self._likely(data):
+                data = self._searches[index].replace(data, floor, counts)
             if data == before:
                 break
         return data[floor:].decode()
+
+    def _likely(self, data: bytes) -> Iterable[int]:
+        """List the patterns that can match, in their order."""
+        found = self._which.Match(data) if len(data) <= MAX_SET else ()
+        return sorted(found)[:-1] if self._sentinel in found else range(self._sentinel)
 
 
 class _Search:
@@ -130,6 +139,7 @@ class _Search:
 
     def __init__(self, pattern: Pattern, markers: frozenset[bytes]) -> None:
         self._name = pattern.name
+        self._marker = _marker(pattern.name)
         self._regex = re2.compile(pattern.regex.encode())
         self._group = self._regex.groups
         self._check = CHECKS[pattern.check] if pattern.check else None
@@ -137,9 +147,10 @@ class _Search:
         self._longest = max(map(len, markers))
 
     def replace(self, data: bytes, floor: int, counts: MutableMapping[str, int]) -> bytes:
-        """`data` with the marker for each match, leaving what stands before `floor`, the attribute's key."""
+        """Put the marker for each match, leaving what stands before `floor`, which is the key."""
         pieces: list[bytes] = []
-        copied = position = refusals = refused_bytes = 0
+        copied = position = matches = refused = 0
+        marked = b"[REDACTED:" in data
         check = self._check
         while match := self._regex.search(data, position):
             first, last = match.span()
@@ -147,24 +158,29 @@ class _Search:
             if start == end or end <= floor:
                 position = max(last, first + 1)
                 continue
-            if past := self._inside_marker(data, start, end):
+            if marked and (past := self._inside_marker(data, start, end)):
                 position = past
                 continue
-            if check and not check(data, start, end):
-                position = _word_end(data, first)
-                refusals += 1
-                refused_bytes += last - first
-                if refusals > MAX_REFUSALS or refused_bytes > MAX_REFUSED_SHARE * len(data):
-                    check = None
-                continue
-            if first < floor:
+            matches += 1
+            if matches > MAX_MATCHES or refused > MAX_REFUSED_SHARE * max(len(data), 4096):
+                confirmed, start, end = True, max(first, floor), len(data)
+            elif first < floor:
                 # The key itself names a secret, so all of its value is one, not its first word alone.
+                confirmed = check is None or check(data, start, end) or check(data, floor, len(data))
                 start, end = floor, len(data)
-            pieces += (data[copied:start], _marker(self._name))
-            counts[self._name] = counts.get(self._name, 0) + 1
+            else:
+                confirmed = check is None or check(data, start, end)
+            if not confirmed:
+                position = _word_end(data, first)
+                refused += last - first
+                continue
+            pieces += (data[copied:start], self._marker)
             # Not the end of the match: what follows the group may be the beginning of the next match.
             copied = position = end
-        return b"".join((*pieces, data[copied:])) if pieces else data
+        if not pieces:
+            return data
+        counts[self._name] = counts.get(self._name, 0) + len(pieces) // 2
+        return b"".join((*pieces, data[copied:]))
 
     def _inside_marker(self, data: bytes, start: int, end: int) -> int:
         """Where the marker that holds data[start:end] ends, 0 if none does."""
@@ -184,8 +200,8 @@ def _word_end(data: bytes, start: int) -> int:
 
 
 def _program(command: str) -> str:
-    """The name of the program that a shell command runs first, "" when that cannot be told for sure."""
-    words = shlex.shlex(command[:1000], posix=True, punctuation_chars=False)
+    """Name the program that a shell command runs first, "" when that cannot be told for sure."""
+    words = shlex.shlex(command, posix=True)
     words.whitespace_split = True
     words.commenters = ""
     try:
@@ -205,11 +221,10 @@ def _program(command: str) -> str:
 
 _NO_WORD: Final = re2.compile(b"[^0-9A-Za-z]")
 _VARIABLE: Final = re2.compile("[A-Za-z_][A-Za-z0-9_]*")
-_PROGRAM: Final = re2.compile("[A-Za-z0-9._+][A-Za-z0-9._+-]*")
+_PROGRAM: Final = re2.compile("[A-Za-z0-9._+][A-Za-z0-9._+-]{0,99}")
 
-# ---------------------------------------------------------------------------------------------------------------
-# Checks: each is given the text and where the part to be replaced stands in it, and says whether to replace it.
-# They look at a bounded stretch around that part.
+# Checks. Each is given the text and where the part to be replaced stands in it, says whether to replace it,
+# and looks no further than a bounded stretch around it.
 
 _DIGITS: Final = frozenset(b"0123456789")
 
@@ -222,21 +237,19 @@ def _before(data: bytes, start: int, length: int = 32) -> bytes:
     return data[max(0, start - length) : start].lower()
 
 
-_CARD_LENGTHS: Final[Mapping[int, range]] = {
-    ord("2"): range(16, 17),
-    ord("3"): range(14, 17),
-    ord("4"): range(13, 20, 3),
-    ord("5"): range(16, 17),
-    ord("6"): range(16, 20),
+_CARD_LENGTHS: Final[Mapping[bytes, tuple[int, ...]]] = {
+    b"2": (16,),
+    b"3": (14, 15, 16),
+    b"4": (13, 16, 19),
+    b"5": (16,),
+    b"6": (16, 17, 18, 19),
 }
 
 
 def _luhn(data: bytes, start: int, end: int) -> bool:
-    """A card number by its check digit (ISO/IEC 7812-1), and not the fraction of a decimal number."""
+    """Tell a card number by its check digit (ISO/IEC 7812-1) from other numbers and decimal fractions."""
     digits = _digits(data[start:end])
-    if len(digits) not in _CARD_LENGTHS.get(digits[0], ()) or _DECIMAL.search(
-        data[max(0, start - 2) : start]
-    ):
+    if len(digits) not in _CARD_LENGTHS.get(digits[:1], ()) or _DECIMAL.search(_before(data, start)):
         return False
     total = 0
     for place, byte in enumerate(reversed(digits)):
@@ -249,7 +262,7 @@ _DECIMAL: Final = re2.compile(rb"[0-9]\.$")
 
 
 def _ssn(data: bytes, start: int, end: int) -> bool:
-    """A number that can have been given out (ssa.gov/employer/randomization.html), named or with its dashes."""
+    """Tell a number that can have been given out (ssa.gov/employer/randomization.html)."""
     digits = _digits(data[start:end])
     area, group, serial = digits[:3], digits[3:5], digits[5:]
     if area in {b"000", b"666"} or area >= b"900" or group == b"00" or serial == b"0000":
@@ -265,7 +278,7 @@ _SSN_NAME: Final = re2.compile(rb"ssn|social[ _-]?security")
 
 
 def _phone(data: bytes, start: int, end: int) -> bool:
-    """As many digits as a number of its kind has, and not a part of something longer."""
+    """Count the digits, and see that it is not a part of something longer."""
     text = data[start:end]
     digits = _digits(text)
     if _PHONE_LEFT.search(_before(data, start)) or _JOINED_RIGHT.match(data[end : end + 2]):
@@ -283,34 +296,44 @@ _PHONE_LEFT: Final = re2.compile(rb"(?:^|[^\\])[nrt]$|[a-mo-qsu-z0-9_.+/@$%)-]$"
 
 
 def _ipv4(data: bytes, start: int, end: int) -> bool:
-    """An address of a machine: not loopback, a netmask or a network, and not a version of four parts."""
+    """Tell an address of a machine from loopback, netmasks, networks and versions of four parts."""
     try:
         address = ipaddress.IPv4Address(data[start:end].decode())
     except ValueError:
         return False
     if address.is_loopback or data[start:end].endswith(b".0.0.0") or data[start:end].startswith(b"255."):
         return False
-    after = data[end : end + 2]
-    return not (_VERSION_LEFT.search(_before(data, start)) or _VERSION_RIGHT.match(after))
+    before, after = _before(data, start), data[end : end + 2]
+    if _PRODUCT.search(before):  # Chrome/120.1.2.3, but db/10.1.2.3:5432
+        return bool(_PORT.match(after))
+    if _FILE.search(before) and not address.is_private:  # libx-1.2.3.4, but router-10.1.2.3
+        return False
+    return not (_VERSION_LEFT.search(before) or _VERSION_RIGHT.match(after))
 
 
+_PRODUCT: Final = re2.compile(rb"[a-z]/$")
+_PORT: Final = re2.compile(rb":[0-9]")
+_FILE: Final = re2.compile(rb"[a-z0-9][-_]$")
 _VERSION_LEFT: Final = re2.compile(
-    rb"(?:[0-9]\.|[a-z0-9][-_]|\bso\.|[=<>~!]=|[\^~]|[a-z]/|\bv\.?"
-    rb"""|(?:version|ver|release|revision|rev|build|firmware|section|chapter|clause)(?: is)?["'\s:=(\\>]{0,5}v?)$"""
+    rb"(?:[0-9]\.|\bso\.|[=<>~!]=|[\^~]|\bv\.?"
+    rb"|(?:version|(?:^|[^a-z])(?:ver|release|revision|rev|build|firmware|section|chapter|clause))"
+    rb"""(?: is)?["'\s:=(\\>]{0,5}v?)$"""
 )
 _VERSION_RIGHT: Final = re2.compile(rb"\.[0-9]|[-+_][A-Za-z]")
 
 
 def _ipv6(data: bytes, start: int, end: int) -> bool:
-    """An address of a machine: valid, not loopback, and no slice, C++ name or fingerprint of hex pairs."""
+    """Tell an address of a machine from loopback, slices, C++ names and fingerprints of hex pairs."""
     text = data[start:end].decode()
     try:
         address = ipaddress.IPv6Address(text)
     except ValueError:
         return False
-    groups = [group for group in text.split(":") if group]
-    telling = len(groups[0]) >= 3 or len(groups) >= 4 if "::" in text else max(map(len, groups)) >= 3  # noqa: PLR2004
-    if address.is_loopback or not telling or not any(character.isdigit() for character in text):
+    if address.is_loopback or not any(character.isdigit() for character in text):
+        return False
+    lengths = [len(group) for group in text.split(":") if group]
+    telling = lengths[0] > 2 or len(lengths) > 3 if "::" in text else max(lengths) > 2  # noqa: PLR2004
+    if not telling:
         return False
     return not (_HEX_LEFT.search(_before(data, start)) or _HEX_RIGHT.match(data[end : end + 2]))
 
@@ -320,7 +343,7 @@ _HEX_RIGHT: Final = re2.compile(rb"[0-9A-Za-z_]|:[0-9A-Za-z:]")
 
 
 def _email(data: bytes, start: int, end: int) -> bool:
-    """A person's address: no robot, git remote, package version, picture scale or systemd unit."""
+    """Tell a person's address from a robot's, a git remote, a package version and a systemd unit."""
     address = data[max(0, start - 64) : end].lower()
     local, _, domain = address.replace(b"%40", b"@").replace(b"\\u0040", b"@").rpartition(b"@")
     return not (_ROBOT.search(local) or _NO_DOMAIN.search(domain))
@@ -328,75 +351,89 @@ def _email(data: bytes, start: int, end: int) -> bool:
 
 _ROBOT: Final = re2.compile(rb"(?:^|[^a-z0-9._%+-])(?:git|hg|svn|no-?reply|do-?not-?reply|mailer-daemon)$")
 _NO_DOMAIN: Final = re2.compile(
-    rb"^v?[0-9]+\.[0-9]|^[0-9]x\.[a-z]+$|\.(?:service|socket|timer|mount|slice|scope|target|png|jpe?g|gif|svg|webp)$"
+    rb"^v?[0-9]+\.[0-9]|^[0-9]x\.[a-z]+$"
+    rb"|\.(?:service|socket|timer|mount|slice|scope|target|png|jpe?g|gif|svg|webp)$"
 )
 
 
 def _home(data: bytes, start: int, end: int) -> bool:
-    """A person's folder: not one that every machine has, a variable, or a page of a web site."""
+    """Tell a person's folder from one that every machine has, a variable and a page of a web site."""
     name = data[start:end].lower()
     if name in _EVERYBODY or name.startswith((b"$", b".")):
         return False
+    if data[start - 1 : start] == b"~":
+        return data[end : end + 1] == b"/" and not name.isdigit() and not _GLUED.search(_before(data, start))
     path = _LAST_WORD.search(data[max(0, start - 200) : start]).group()
     return not _WEB_PAGE.search(path)
 
 
 _EVERYBODY: Final = frozenset(
-    b"user username name you shared public default all_users runner runneradmin vscode node ubuntu debian coder "
-    b"ec2-user linuxbrew codespace gitpod jovyan app".split()
+    b"user username name you shared public default runner runneradmin vscode node ubuntu debian coder app "
+    b"ec2-user linuxbrew codespace gitpod jovyan".split()
 )
+_GLUED: Final = re2.compile(rb"[a-z0-9_./)\]]~$")
 _LAST_WORD: Final = re2.compile(rb"""[^\s"'`<>(),;=\[\]]*$""")
 _WEB_PAGE: Final = re2.compile(rb"(?i)https?://|^(?:[a-z0-9-]+\.)+[a-z]{2,}(?::[0-9]+)?/")
 
 
 def _credential(data: bytes, start: int, end: int) -> bool:
-    """What follows Authorization, Bearer or Basic, when it is no English word."""
+    """Tell what follows Authorization, Bearer or Basic from an English word."""
     text = data[start:end]
     if _before(data, start).rstrip().endswith(b"basic"):
         try:
             return b":" in base64.b64decode(text + b"=" * (-len(text) % 4))
         except binascii.Error:
             return False
-    return len(text) >= 20 or not _DIGITS.isdisjoint(text)  # noqa: PLR2004
+    return _no_word(text)
+
+
+def _no_word(text: bytes) -> bool:
+    """Tell whether a text is too long or too mixed to be a word of a sentence or of a program."""
+    if len(text) >= 20:  # noqa: PLR2004
+        return True
+    return (len(text) >= 6 and not _DIGITS.isdisjoint(text)) or bool(_HUMPS.search(text))  # noqa: PLR2004
+
+
+_HUMPS: Final = re2.compile(rb"[a-z][A-Z].*[a-z][A-Z]")
 
 
 def _secret(data: bytes, start: int, end: int) -> bool:
-    """A value, where a placeholder, a variable, a type, an expression or an English word could stand."""
+    """Tell a secret from a placeholder, variable, type, expression or English word in its place."""
     value = data[start:end].strip(b"\"'\\")
     before = _before(data, start)
     named = _SECRET_NAME.search(before)
     name = named.group(1) if named else b""
-    lowered = value.lower().rstrip(b".!?")
+    lowered = value.lower().rstrip(b".,:;!?)]}")
     if len(value) < 3 or lowered in _NO_SECRET or _PLACEHOLDER.search(value):  # noqa: PLR2004
         return False
     quoted = before.endswith((b'"', b"'")) or data[start:end] != value
-    if not quoted and (_EXPRESSION.search(value) or (_PATH.search(lowered) and lowered.endswith(name))):
+    if not quoted and (_EXPRESSION.search(value) or _NAME.sub(rb"", lowered) == name):
         return False
-    if name == b"pwd":
+    if name.endswith(b"pwd"):
         return not value.startswith((b"/", b"~", b"."))
     if name == b"pass":
         return not value.isdigit()
-    if name in {b"token", b"secret", b"credential", b"credentials"} and not (quoted and name == b"secret"):
+    if name.endswith((b"token", b"credential", b"credentials")) or (name.endswith(b"secret") and not quoted):
         # These are words of every text on programming, while a real one is long or has digits in it.
-        tight = before.endswith(b"=") or before.endswith(b">")
-        return tight or len(value) >= 16 or (_WORDS.search(value) is None and len(value) >= 6)  # noqa: PLR2004
+        return before.endswith((b"=", b">")) or _no_word(value)
     return True
 
 
 _SECRET_NAME: Final = re2.compile(rb"([a-z]+)[^a-z]*$")
 _PLACEHOLDER: Final = re2.compile(
-    rb"^(?:\$\{.*|\$\(.*|\$[A-Za-z_][A-Z0-9_]*|%[({A-Za-z].*|[{<\[].*|[*x.X_=-]+|[^0-9A-Za-z\x80-\x{10FFFF}]*)$"
+    rb"^(?:\$\{.*|\$\(.*|\$[A-Za-z_][A-Z0-9_]*|%[({A-Za-z].*|\{.*\}|\{[a-z_]+:?|<.*>|\[.*\]"
+    rb"|[*x.X_=-]+|[^0-9A-Za-z\x80-\x{10FFFF}]*)$"
 )
 _EXPRESSION: Final = re2.compile(
     rb"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*[(\[]|^(?:os|self|this|process|env|cls)\."
 )
-_PATH: Final = re2.compile(rb"^[a-z_][a-z0-9_.-]*$")
-_WORDS: Final = re2.compile(rb"^[A-Za-z_.:,-]*$")
+_NAME: Final = re2.compile(rb"^[a-z_][a-z0-9_.-]*[_.]")
 _NO_SECRET: Final = frozenset(
-    b"null none nil undefined true false yes no empty unset redacted hidden masked changeme your_password "
-    b"str string bytes bool boolean int integer number float any object optional option secretstr unknown text "
-    b"required incorrect invalid missing wrong must should is are was not expired field fields the a an and or "
-    b"for from with this that await async new function lambda if else return input prompt".split()
+    b"null none nil undefined true false yes no empty unset redacted hidden masked changeme "
+    b"your_password str string bytes bool boolean int integer number float any object optional option "
+    b"secretstr unknown text required incorrect invalid missing wrong must should is are was not expired "
+    b"field fields the a an and or for from with this that await async new function lambda if else "
+    b"return input prompt".split()
 )
 
 CHECKS: Final[Mapping[Check, Callable[[bytes, int, int], bool]]] = {

@@ -1,13 +1,12 @@
 """The functions that the transform's SQL calls for the few values it cannot finish itself.
 
 The engine does the bulk in C++: it classifies keys, hashes, and finds with one Hyperscan pass the values that
-any redaction pattern matches. Only those, error texts, values with labels to extract, and the two recursive
-kinds of AnyValue come here. What happened is tallied per statement, since several run at a time.
+any redaction pattern matches. Only those, error texts, values with labels to extract, and what is nested come
+here. What happened is tallied per statement, since several run at a time.
 
 These functions never raise: the engine would put the value into its error text.
 """
 
-import base64
 import itertools
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from functools import wraps
 import orjson
 
 from clickhouse.engine import register
-from receiver.nested import render
+from receiver.nested import decode, text_of
 from receiver.sanitizer import Sanitizer
 
 # What stands for a value that could not be looked at; to keep it would be to trust it.
@@ -47,8 +46,8 @@ class Scrub:
         )
         register("otlp_excerpt", self._safely(self._excerpt), ["UInt64", text, text], "String")
         register("otlp_extract", self._safely(self._extract), ["UInt64", text, text], "String")
-        register("otlp_nested", self._safely(self._nested), ["UInt64", text, text, text], "String")
-        register("otlp_tally", self._count, ["UInt64", text, "Int64"], "UInt64")
+        register("otlp_other", self._safely(self._other), ["UInt64", text, text], "String")
+        register("otlp_tally", self._count, ["UInt64", text, text], "UInt64")
 
     def begin(self) -> int:
         """Open a tally and return the number that the statement passes to each function."""
@@ -80,13 +79,17 @@ class Scrub:
     def _excerpt(self, tally: Tally, key: str, text: str) -> str:
         return self._sanitizer.excerpt(self._sanitizer.redact_attribute(key, text, tally.redactions))
 
-    def _extract(self, tally: Tally, key: str, text: str) -> str:
-        return orjson.dumps(list(self._sanitizer.labels(key, text, tally.redactions).items())).decode()
+    def _extract(self, tally: Tally, keys: str, texts: str) -> str:
+        labels: dict[str, str] = {}
+        for key, text in zip(orjson.loads(keys), orjson.loads(texts), strict=True):
+            if key in self._sanitizer.rules.extract:
+                labels |= self._sanitizer.labels(key, text, tally.redactions)
+        return orjson.dumps(labels).decode()
 
-    def _nested(self, tally: Tally, key: str, kind: str, encoded: str) -> str:
-        return render(kind, base64.b64decode(encoded), key, self._sanitizer, tally.redactions)
+    def _other(self, tally: Tally, key: str, encoded: str) -> str:
+        return text_of(decode(encoded), key, self._sanitizer, tally.redactions)
 
-    def _count(self, statement: int, kind: str, _: int) -> int:
-        # The last argument only keeps the engine from calling us once, while it plans, for a constant.
+    def _count(self, statement: int, kind: str, _: str) -> int:
+        # The last argument keeps the engine from calling us once, while it plans, for a constant.
         self._tallies[statement].oddities[kind] += 1
         return 0

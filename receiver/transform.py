@@ -30,8 +30,6 @@ _SETTINGS = {
     # Two statements run at a time: more threads each would only fight.
     "max_threads": "1",
     "max_memory_usage": str(_MEMORY_BYTES),
-    # Our functions must be called for the rows that need them only.
-    "short_circuit_function_evaluation": "'force_enable'",
     # Patterns such as an email's have bounded repeats, which Hyperscan deems slow; they are measured.
     "reject_expensive_hyperscan_regexps": "0",
     # Planning is half the cost of a small batch, and these steps change nothing here.
@@ -49,7 +47,7 @@ _UNREADABLE = {
 }
 _TOO_LARGE = {"MEMORY_LIMIT_EXCEEDED", "TOO_LARGE_ARRAY_SIZE"}
 _MESSAGES = {"otel_traces": "TracesData", "otel_logs": "LogsData"}
-_TREATMENTS = {"safe": 1, "hash": 2, "excerpt": 3, "drop": 4}
+_TREATMENTS = {"safe": 1, "hash": 2, "excerpt": 3, "drop": 4, "extract": 5}
 
 
 class Refused(Exception):
@@ -117,6 +115,7 @@ def _create_functions(engine: Engine, rules: Rules, retention_days: int) -> None
             ("hash", rules.hash_keys),
             ("excerpt", rules.excerpt_keys),
             ("drop", rules.drop_keys),
+            ("extract", rules.extract),  # after "hash", which it adds to
         )
         for key in sorted(keys)
     }
@@ -127,7 +126,7 @@ def _create_functions(engine: Engine, rules: Rules, retention_days: int) -> None
         "keys": list(keyed),
         "treatments": list(keyed.values()),
         "drops": bool(rules.drop_keys),
-        "extract": sorted(rules.extract),
+        "drop_keys": sorted(rules.drop_keys),
         "status_message": treatments.get("status.message", 0),
         "retention_days": retention_days,
     }

@@ -266,7 +266,13 @@ class Plain:
         return key
 
     def attribute(self, key: str, value: Any) -> str | None:  # noqa: ARG002  the key matters to Private
-        return self.text(value, self.string)
+        return self.text(value, self.strings_under(key))
+
+    def strings_under(self, key: str) -> StringRule:
+        """The rule for strings inside a value: the key's own, or plain redaction where there is no key."""
+        if not key:
+            return self.string
+        return lambda text: self.scrub.attribute(key, text, self.counts)
 
     def member(self, key: str, value: Any) -> str | None:  # noqa: ARG002  as above
         """Render a value of a key-value list as JSON; None when the pair is dropped."""
@@ -366,7 +372,13 @@ class Private(Plain):
             return self.plain.text(value, self.plain.string)
         if value.WhichOneof("value") == "string_value":
             return self.scrub.attribute(key, value.string_value, self.counts)
-        return self.text(value, self.string)
+        return self.text(value, self.strings_under(key))
+
+    def strings_under(self, key: str) -> StringRule:
+        """The rule for strings inside a value: the key's own, or plain redaction where there is no key."""
+        if not key:
+            return self.string
+        return lambda text: self.scrub.attribute(key, text, self.counts)
 
     def member(self, key: str, value: Any) -> str | None:
         if key in self.rules.drop_keys:
@@ -375,7 +387,7 @@ class Private(Plain):
             return _quoted(self.hashed(value))
         if key in self.rules.safe_keys:
             return self.plain.json(value, self.plain.string)
-        return self.json(value, lambda text: self.scrub.attribute(key, text, self.counts))
+        return self.json(value, self.strings_under(key))
 
 
 def _quoted(text: str) -> str:

@@ -1,3 +1,3 @@
--- A text outside attributes, redacted. otlp_redact is receiver/scrub.py, called for the few that match.
+-- A text outside attributes, redacted by receiver/scrub.py when a pattern matches it. See otlp_values for concat().
 CREATE OR REPLACE FUNCTION otlp_clean AS (text, statement) ->
-    if(otlp_suspicious(text), assumeNotNull(otlp_redact(statement, text)), text)
+    if(otlp_suspicious(text), assumeNotNull(otlp_redact(statement, concat(text, ''))), text)

@@ -1,0 +1,45 @@
+"""What tests share: the one engine of the test process, and servers as real processes."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from clickhouse.engine import Engine
+from clickhouse.migrations import migrate
+from tests.server import Server
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The engine in this process, with the schema; a process has one at most."""
+    engine = Engine(tmp_path_factory.mktemp("engine") / "clickhouse")
+    engine.use("telemetry")
+    migrate(engine, retention_days=90)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers on any free ports, with the environment given; all are stopped at the test's end."""
+    servers: list[Server] = []
+
+    def begin(**environment: str) -> Server:
+        server = Server(tmp_path / "data", environment)
+        servers.append(server)
+        server.wait_until_ready()
+        return server
+
+    yield begin
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server that the tests of a module share; it keeps nothing private, so that tests see what they sent."""
+    server = Server(tmp_path_factory.mktemp("server") / "data", {"TELEMETRY_SANITIZE_LEVEL": "strict"})
+    server.wait_until_ready()
+    yield server
+    server.kill()

@@ -1,0 +1,141 @@
+"""The transform statements, held to the reference decoder row by row."""
+
+import json
+import os
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from clickhouse.engine import Engine
+from receiver.rules import Level, load_rules
+from receiver.sanitizer import Sanitizer
+from receiver.scrub import Scrub
+from receiver.signals import Signal, survey
+from receiver.transform import Transform
+from tests import reference, strategies
+
+_SETTINGS = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+_READ = """
+SELECT * FROM file({path:String}, 'Native') SETTINGS
+    date_time_output_format = 'unix_timestamp',
+    output_format_json_map_as_array_of_tuples = 1,
+    output_format_json_quote_denormals = 1,
+    output_format_json_quote_64bit_integers = 0
+"""
+_TIMES = ("Timestamp", "StartTimeUnix", "TimeUnix", "Events.Timestamp", "Exemplars.TimeUnix")
+_FLOATS = ("Value", "Sum", "Min", "Max", "ExplicitBounds", "Exemplars.Value", "ValueAtQuantiles.Quantile", "ValueAtQuantiles.Value")
+
+
+class Subject:
+    """A transform under one level, and the sanitizer that the reference is to use."""
+
+    def __init__(self, engine: Engine, level: Level, hash_key: str = "") -> None:
+        rules = load_rules(None, level)
+        self.sanitizer = Sanitizer(rules, hash_key or None)
+        self._engine = engine
+        self._transform = Transform(engine, rules, Scrub(self.sanitizer), hash_key, 90)
+
+    def rows(self, signal: str, requests: Sequence[bytes]) -> dict[str, list[dict[str, Any]]]:
+        """All rows of a signal's tables, as the statements make them."""
+        found: dict[str, list[dict[str, Any]]] = {table: [] for table in reference.TABLES[signal]}
+        for table in found:
+            holding = [body for body in requests if table in survey(Signal(signal), body).tables]
+            if holding:
+                found[table] = self._read(self._transform.run(table, holding).data)
+        return found
+
+    def _read(self, block: bytes) -> list[dict[str, Any]]:
+        descriptor = os.memfd_create("block")
+        try:
+            os.write(descriptor, block)
+            lines = self._engine.query(_READ, {"path": f"/proc/self/fd/{descriptor}"}, "JSONEachRow").splitlines()
+        finally:
+            os.close(descriptor)
+        return [{name: _value(name, value) for name, value in _loads(line).items()} for line in lines]
+
+
+def _loads(line: bytes) -> dict[str, Any]:
+    # The engine prints -0.0 as -0, which JSON would read as the integer 0.
+    return json.loads(line, parse_int=lambda text: -0.0 if text == "-0" else int(text))
+
+
+def _value(name: str, value: Any) -> Any:
+    if isinstance(value, list) and name.endswith("Attributes"):
+        if name in ("Events.Attributes", "Links.Attributes", "Exemplars.FilteredAttributes"):
+            return [_map(item) for item in value]
+        return _map(value)
+    if name == "Exemplars.FilteredAttributes":
+        return [_map(item) for item in value]
+    if name in _TIMES:
+        return [_time(item) for item in value] if isinstance(value, list) else _time(value)
+    if name in _FLOATS:
+        return [repr(float(item)) for item in value] if isinstance(value, list) else repr(float(value))
+    return value
+
+
+def _map(pairs: list[dict[str, str]]) -> dict[str, str]:
+    keys = [pair["keys"].encode() for pair in pairs]
+    assert keys == sorted(keys), "map keys stand in bytewise order"
+    return {pair["keys"]: pair["values"] for pair in pairs}
+
+
+def _time(text: str | float) -> int:
+    return int(Decimal(str(text)) * 10**9)
+
+
+def _comparable(row: dict[str, Any]) -> dict[str, Any]:
+    """Floats as text, so that NaN equals NaN and -0.0 is not 0.0."""
+    return {
+        name: ([repr(item) for item in value] if isinstance(value, list) else repr(value)) if name in _FLOATS else value
+        for name, value in row.items()
+    }
+
+
+def check(subject: Subject, signal: str, requests: Sequence[bytes]) -> None:
+    expected = reference.rows(signal, requests, subject.sanitizer)
+    actual = subject.rows(signal, requests)
+    for table, rows in expected.items():
+        assert len(rows) == len(actual[table]), table
+        for wanted, made in zip(rows, actual[table], strict=True):
+            different = {name: (value, made[name]) for name, value in _comparable(wanted).items() if value != made[name]}
+            assert not different, f"{table}: column: (reference, made)"
+            assert wanted.keys() == made.keys()
+
+
+@pytest.fixture(scope="module")
+def strict(engine: Engine) -> Subject:
+    return Subject(engine, Level.strict)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signal", ["traces", "logs", "metrics"])
+def test_any_request_becomes_the_rows_of_the_reference(strict: Subject, signal: str) -> None:
+    """Whatever valid OTLP is sent, the SQL and the reference make the same rows, with the default rules."""
+
+    @_SETTINGS
+    @given(strategies.requests(signal))
+    def hold(requests: list[bytes]) -> None:
+        check(strict, signal, requests)
+
+    hold()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("level", "hash_key"), [(Level.balanced, ""), (Level.off, ""), (Level.strict, "it's\ta \\key")])
+def test_other_levels_and_a_hash_key_hold_too(engine: Engine, level: Level, hash_key: str) -> None:
+    """Balanced, off, and HMAC in place of SHA256 make the rows of the reference."""
+    subject = Subject(engine, level, hash_key)
+
+    @settings(_SETTINGS, max_examples=15)
+    @given(strategies.requests("traces"))
+    def hold(requests: list[bytes]) -> None:
+        check(subject, "traces", requests)
+
+    hold()
