@@ -32,6 +32,8 @@ Accept = Callable[[Signal, bytes], Awaitable[Accepted]]
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
+# All of them reach the endpoint, so that a wrong one is answered in the encoding of the request.
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def otlp_http(
@@ -55,7 +57,7 @@ def otlp_http(
         )
     ]
     return Starlette(
-        routes=[Route(f"/v1/{signal}", endpoint.bound(signal), methods=None) for signal in Signal],
+        routes=[Route(f"/v1/{signal}", endpoint.bound(signal), methods=_METHODS) for signal in Signal],
         middleware=middleware if cors_origins else [],
         exception_handlers={404: endpoint.not_found},
     )

@@ -4,7 +4,6 @@ import asyncio
 import sys
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 
 import click
 
@@ -13,7 +12,7 @@ from clickhouse.migrations import SchemaError, migrate, migrations
 from clickhouse.store import ServerSession, StoreError
 from receiver.rules import RulesError
 from telemetry import log
-from telemetry.serve import StartError, serve
+from telemetry.serve import StartError, data_directory, serve
 from telemetry.settings import Settings, SettingsError, load
 
 
@@ -73,9 +72,10 @@ def _migrate(settings: Settings) -> list[object]:
         password = settings.clickhouse_password.get_secret_value()
         server = ServerSession(settings.clickhouse_url, settings.clickhouse_user, password, settings.database)
         return [*migrate(server, settings.retention_days)]
-    engine = Engine(Path(settings.data_dir) / "clickhouse")
-    try:
-        engine.use(settings.database)
-        return [*migrate(engine, settings.retention_days)]
-    finally:
-        engine.close()
+    with data_directory(settings) as directory:
+        engine = Engine(directory / "clickhouse")
+        try:
+            engine.use(settings.database)
+            return [*migrate(engine, settings.retention_days)]
+        finally:
+            engine.close()

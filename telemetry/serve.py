@@ -43,7 +43,7 @@ async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, then drain and return."""
     rules = load_rules(settings.sanitize_config, settings.sanitize_level)
     hash_key = settings.hash_key.get_secret_value()
-    with _data_directory(settings) as directory:
+    with data_directory(settings) as directory:
         engine = Engine(None if settings.clickhouse_url else directory / "clickhouse")
         try:
             writer = _open_store(settings, engine)
@@ -124,7 +124,7 @@ def _open_store(settings: Settings, engine: Engine) -> Writer:
 
 
 @contextmanager
-def _data_directory(settings: Settings) -> Iterator[Path]:
+def data_directory(settings: Settings) -> Iterator[Path]:
     """Make the data directory, for us alone, and hold it against a second server."""
     directory = settings.data_dir
     try:
