@@ -146,7 +146,7 @@ def _memory_file(requests: Sequence[bytes]) -> Iterator[str]:
     """Write the requests, each behind its length, to a file that exists in memory only; give its path."""
     descriptor = os.memfd_create("otlp")
     try:
-        with open(descriptor, "wb", closefd=False) as file:  # noqa: PTH123  a descriptor has no Path
+        with open(descriptor, "wb", closefd=False) as file:
             for request in requests:
                 file.write(_varint(len(request)))
                 file.write(request)
