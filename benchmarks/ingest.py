@@ -34,7 +34,7 @@ from benchmarks.servers import Server
 LARGE, SMALL, HUGE = 512, 10, 2048
 REQUESTS = {LARGE: 160, SMALL: 1000, HUGE: 24}
 """How many different requests there are of each size."""
-IN_FLIGHT = {LARGE: 48, SMALL: 64, HUGE: 24}
+IN_FLIGHT = {LARGE: 64, SMALL: 2000, HUGE: 24}
 LATENCY_TARGET_MS = 500
 MEMORY_TARGET_MIB = 512
 STORAGE_TARGET = 1 / 10

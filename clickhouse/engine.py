@@ -7,6 +7,7 @@ The engine's error texts can quote the data that failed. They stop here: an `Eng
 number and its name, nothing else.
 """
 
+import contextlib
 import queue
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,12 +32,22 @@ class EngineError(Exception):
         self.name = name
 
 
+class EngineStartError(Exception):
+    """The engine cannot open its data directory. The text has the remedy."""
+
+
 class Engine:
-    """An engine over `path`, or over memory alone when it is None."""
+    """An engine over `path`, or over memory alone when it is None. Raises EngineStartError."""
 
     def __init__(self, path: Path | None = None, connections: int = 2) -> None:
         target = ":memory:" if path is None else str(path)
-        self._all = [chdb.connect(f"{target}?config-file={CONFIG}") for _ in range(connections)]
+        try:
+            self._all = [chdb.connect(f"{target}?config-file={CONFIG}") for _ in range(connections)]
+        except (chdb.ChdbError, RuntimeError):
+            raise EngineStartError(
+                f"The engine cannot open {target}: stop the other process that has it open, or use another"
+                " data directory."
+            ) from None
         self._free: queue.LifoQueue[Any] = queue.LifoQueue()
         for connection in self._all:
             self._free.put(connection)
@@ -96,10 +107,12 @@ class Engine:
 def register(
     name: str, function: Callable[..., Any], arguments: Sequence[str], returns: Literal["String", "UInt64"]
 ) -> None:
-    """Make a Python function callable from SQL, in this process. It must not raise.
+    """Make a Python function callable from SQL, in this process, in place of one of that name. It must not raise.
 
     The engine gives its results the type Nullable(`returns`): wrap calls in assumeNotNull.
     """
+    with contextlib.suppress(RuntimeError):  # there is none yet
+        chdb.drop_function(name)
     chdb.create_function(name, function, list(arguments), returns)
 
 

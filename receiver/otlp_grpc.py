@@ -24,7 +24,8 @@ Accept = Callable[[Signal, bytes], Awaitable[Accepted]]
 
 _STATUS_TRAILER = "grpc-status-details-bin"
 # Calls of one client at a time; more wait in its own gRPC library.
-_CONCURRENT_CALLS = 256
+_CONCURRENT_CALLS = 1024
+_PENDING_CALLS = 16384
 
 
 class OtlpGrpc:
@@ -41,8 +42,12 @@ class OtlpGrpc:
                 ("grpc.keepalive_timeout_ms", 20_000),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
                 ("grpc.so_reuseport", 0),
+                # Calls that wait for our event loop; past it gRPC refuses streams, which clients see as an error.
+                ("grpc.server.max_pending_requests", _PENDING_CALLS),
+                ("grpc.server.max_pending_requests_hard_limit", _PENDING_CALLS),
             ],
-            interceptors=[_Guard(tokens)],
+            # An interceptor costs each call a task: none where there is nothing to guard.
+            interceptors=[_Guard(tokens)] if tokens else [],
         )
         for signal, kind in KINDS.items():
             handler = grpc.unary_unary_rpc_method_handler(_export(signal, accept, meters))
@@ -77,6 +82,7 @@ def _export(
     signal: Signal, accept: Accept, meters: Meters
 ) -> Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]:
     success = response(signal, 0, "").SerializeToString()
+    succeeded = meters.requests.labels(signal, "grpc", "ok")
 
     async def export(body: bytes, context: grpc.aio.ServicerContext) -> bytes:
         try:
@@ -84,7 +90,7 @@ def _export(
         except Failure as failure:
             meters.requests.labels(signal, "grpc", failure.reason).inc()
             await _abort(context, failure)
-        meters.requests.labels(signal, "grpc", "ok").inc()
+        succeeded.inc()
         if not accepted.message:
             return success
         return response(signal, accepted.rejected, accepted.message).SerializeToString()

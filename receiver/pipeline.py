@@ -16,9 +16,10 @@ import asyncio
 import time
 import uuid
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -129,14 +130,8 @@ class Pipeline:
             )
         waiting = _Waiting(body, found, time.monotonic())
         self._queue(len(body))
-        try:
-            self._batches[signal].add(waiting)
-            failure = await asyncio.shield(waiting.outcome)
-        finally:
-            if waiting.outcome.done():
-                self._queue(-len(body))
-            else:  # the client went away; the batch still holds its bytes
-                waiting.outcome.add_done_callback(lambda _: self._queue(-len(body)))
+        self._batches[signal].add(waiting)
+        failure = await waiting.outcome
         if failure is not None:
             raise failure
 
@@ -145,9 +140,17 @@ class Pipeline:
         self._meters.queued_bytes.set(self._queued_bytes)
 
     async def _flush_forever(self, signal: Signal, batch: "_Batch") -> None:
+        """Flush a batch when it is due; while one of the signal is on its way, only when the next is full.
+
+        A statement costs much the same for few records as for many. Under load requests therefore gather while
+        a batch is stored, and batches grow until they keep up.
+        """
+        under_way: asyncio.Task[None] | None = None
         while await batch.due():
+            if under_way is not None and not under_way.done():
+                await batch.full_or(under_way)
             await self._slots.acquire()
-            self._own(self._flush(signal, batch.take()))
+            under_way = self._own(self._flush(signal, batch.take()))
 
     async def _flush(self, signal: Signal, taken: Sequence[_Waiting]) -> None:
         self._meters.batch_bytes.labels(signal).observe(sum(len(waiting.body) for waiting in taken))
@@ -162,7 +165,9 @@ class Pipeline:
         finally:
             self._slots.release()
         for waiting, failure in zip(taken, failures, strict=True):
-            waiting.outcome.set_result(failure)
+            self._queue(-len(waiting.body))
+            if not waiting.outcome.done():  # else its client went away
+                waiting.outcome.set_result(failure)
 
     def _commit(self, taken: Sequence[_Waiting]) -> list[Failure | None]:
         """Transform and insert a batch, in a worker thread; give each request's failure, None when stored."""
@@ -199,10 +204,11 @@ class Pipeline:
                 self._meters.oddities.labels(kind).inc(count)
         return [None] * len(taken)
 
-    def _own(self, coroutine: "asyncio._CoroutineLike[None]") -> None:
+    def _own(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _refusal(refused: Refused) -> Rejected:
@@ -250,6 +256,14 @@ class _Batch:
             except TimeoutError:
                 return True
         return True
+
+    async def full_or(self, under_way: asyncio.Task[None]) -> None:
+        """Wait until the batch is full, or a flush under way has ended."""
+        while not (self._full or under_way.done()):
+            self._changed.clear()
+            changed = asyncio.ensure_future(self._changed.wait())
+            await asyncio.wait([changed, under_way], return_when=asyncio.FIRST_COMPLETED)
+            changed.cancel()
 
     def take(self) -> list[_Waiting]:
         """Take the oldest requests up to the limits, at least one."""

@@ -11,6 +11,7 @@ Does not find what no pattern describes: docs/privacy.md says what that is.
 
 import hashlib
 import hmac
+import re
 import shlex
 from collections.abc import Iterable, MutableMapping
 from typing import Any, Final
@@ -108,6 +109,9 @@ class Sanitizer:
 
     def _label(self, label: Label, value: str, counts: MutableMapping[str, int]) -> str:
         if label.take == "first_word":
+            plain = _PLAIN_COMMAND.match(value)
+            if plain and plain[1] not in _PREFIXES and self.redact(plain[1], {}) == plain[1]:
+                return plain[1]
             # Redacted first, as a path or a secret is known by what stands around it. Not counted, because
             # all but the program is hashed, not stored.
             return _program(self.redact(value[:MAX_COMMAND], {}))
@@ -217,7 +221,7 @@ def _program(command: str) -> str:
                 # A substitution can hold blanks outside quotes, so the next word may be a part of it.
                 if "$(" in value or "`" in value:
                     return ""
-            elif word not in {"sudo", "env"}:
+            elif word not in _PREFIXES:
                 program = word.rpartition("/")[2]
                 return program if _PROGRAM.fullmatch(program) else ""
     except ValueError:  # an unclosed quote
@@ -226,5 +230,8 @@ def _program(command: str) -> str:
 
 
 _NO_WORD: Final = re2.compile(b"[^0-9A-Za-z]")
+# What most commands begin with: a short word and a blank. It is matched at the text's start, so in no time.
+_PLAIN_COMMAND: Final = re.compile(r"([A-Za-z][A-Za-z0-9._+-]{0,30})(?:\s|\Z)")
+_PREFIXES: Final = frozenset({"sudo", "env"})
 _VARIABLE: Final = re2.compile("[A-Za-z_][A-Za-z0-9_]*")
 _PROGRAM: Final = re2.compile("[A-Za-z0-9._+][A-Za-z0-9._+-]{0,99}")

@@ -45,7 +45,7 @@ class Scrub:
             "otlp_redact_attribute", self._safely(self._redact_attribute), ["UInt64", text, text], "String"
         )
         register("otlp_excerpt", self._safely(self._excerpt), ["UInt64", text, text], "String")
-        register("otlp_extract", self._safely(self._extract), ["UInt64", text, text], "String")
+        register("otlp_extract", self._safely(self._extract), ["UInt64", text], "String")
         register("otlp_other", self._safely(self._other), ["UInt64", text, text], "String")
         register("otlp_tally", self._count, ["UInt64", text, text], "UInt64")
 
@@ -79,11 +79,10 @@ class Scrub:
     def _excerpt(self, tally: Tally, key: str, text: str) -> str:
         return self._sanitizer.excerpt(self._sanitizer.redact_attribute(key, text, tally.redactions))
 
-    def _extract(self, tally: Tally, keys: str, texts: str) -> str:
+    def _extract(self, tally: Tally, pairs: str) -> str:
         labels: dict[str, str] = {}
-        for key, text in zip(orjson.loads(keys), orjson.loads(texts), strict=True):
-            if key in self._sanitizer.rules.extract:
-                labels |= self._sanitizer.labels(key, text, tally.redactions)
+        for key, text in orjson.loads(pairs):
+            labels |= self._sanitizer.labels(key, text, tally.redactions)
         return orjson.dumps(labels).decode()
 
     def _other(self, tally: Tally, key: str, encoded: str) -> str:

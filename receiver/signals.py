@@ -91,7 +91,7 @@ def _survey_logs(request: Any) -> Survey:
     return Survey({"otel_logs": records} if records else {})
 
 
-_METRIC_TABLES = {
+METRIC_TABLES = {
     "gauge": "otel_metrics_gauge",
     "sum": "otel_metrics_sum",
     "summary": "otel_metrics_summary",
@@ -110,7 +110,7 @@ def _survey_metrics(request: Any) -> Survey:
                 if data is None:
                     untyped += 1
                 else:
-                    points[_METRIC_TABLES[data]] += len(getattr(metric, data).data_points)
+                    points[METRIC_TABLES[data]] += len(getattr(metric, data).data_points)
     return Survey({table: count for table, count in points.items() if count}, untyped)
 
 

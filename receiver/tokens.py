@@ -12,6 +12,9 @@ class Tokens:
     def __init__(self, tokens: Sequence[str]) -> None:
         self._tokens = tuple(token.encode() for token in tokens)
 
+    def __bool__(self) -> bool:
+        return bool(self._tokens)
+
     def check(self, authorization: str | bytes | None) -> None:
         """Raise Rejected unless the Authorization header holds an accepted token; takes constant time."""
         if not self._tokens:

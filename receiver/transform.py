@@ -12,17 +12,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 
 from clickhouse.columns import STRUCTURES
 from clickhouse.engine import Engine, EngineError
-from receiver.rules import Rules
+from receiver.rules import Rules, RulesError
 from receiver.scrub import Scrub, Tally
+from receiver.signals import KINDS, METRIC_TABLES, Signal
 
 FOLDER = Path(__file__).parent.parent / "clickhouse" / "transform"
 PROTO = Path(__file__).parent.parent / "clickhouse" / "otlp.proto"
 
-# A pattern that matches nothing: Hyperscan wants at least one.
-_NEVER = r"\b\B"
+# Hyperscan wants at least one pattern. What this one matches is redacted by no rule.
+_NO_PATTERN = r"\x00\x01\x02\x03"
 _MEMORY_BYTES = 1 << 30
 _SETTINGS = {
     "input_format_protobuf_oneof_presence": "1",
@@ -48,6 +52,25 @@ _UNREADABLE = {
 _TOO_LARGE = {"MEMORY_LIMIT_EXCEEDED", "TOO_LARGE_ARRAY_SIZE"}
 _MESSAGES = {"otel_traces": "TracesData", "otel_logs": "LogsData"}
 _TREATMENTS = {"safe": 1, "hash": 2, "excerpt": 3, "drop": 4, "extract": 5}
+
+
+def _samples() -> dict[str, Any]:
+    """Make one record for each table, of the kinds of value that take the long way."""
+    made: list[Any] = [KINDS[signal].request() for signal in Signal]
+    traces, logs, metrics = made
+    attributes = [
+        KeyValue(key="note", value=AnyValue(string_value="a@example.com")),
+        KeyValue(key="list", value=AnyValue(array_value=ArrayValue(values=[AnyValue(int_value=1)]))),
+    ]
+    traces.resource_spans.add().scope_spans.add().spans.add(attributes=attributes)
+    logs.resource_logs.add().scope_logs.add().log_records.add(attributes=attributes)
+    found = metrics.resource_metrics.add().scope_metrics.add().metrics
+    for kind in METRIC_TABLES:
+        getattr(found.add(), kind).data_points.add(attributes=attributes)
+    return {"otel_traces": traces, "otel_logs": logs} | dict.fromkeys(METRIC_TABLES.values(), metrics)
+
+
+_SAMPLES = _samples()
 
 
 class Refused(Exception):
@@ -80,7 +103,11 @@ class Transform:
             table: f"{(FOLDER / table).with_suffix('.sql').read_text(encoding='utf-8')}\n{_settings(table)}"
             for table in STRUCTURES
         }
+        _try_patterns(engine, rules)
         _create_functions(engine, rules, retention_days)
+        # The first statement of a table compiles what the later ones reuse, which takes a second or so.
+        for table in STRUCTURES:
+            self.run(table, [_SAMPLES[table].SerializeToString()])
 
     def run(self, table: str, requests: Sequence[bytes]) -> Block:
         """Turn serialized Export requests of the table's signal into a block.
@@ -107,6 +134,24 @@ class Transform:
         return Block(table, data, self._scrub.end(statement))
 
 
+def _try_patterns(engine: Engine, rules: Rules) -> None:
+    """Raise RulesError for patterns that RE2 takes and Hyperscan, which searches for them, does not."""
+    faults = []
+    for pattern in rules.patterns:
+        try:
+            engine.command(
+                "SELECT multiMatchAny('a', {patterns:Array(String)}) SETTINGS reject_expensive_hyperscan_regexps = 0",
+                {"patterns": [pattern.regex]},
+            )
+        except EngineError:
+            faults.append(
+                f"the pattern {pattern.name} is not one that Hyperscan can search for; write it more simply,"
+                " without large repeats"
+            )
+    if faults:
+        raise RulesError(faults)
+
+
 def _create_functions(engine: Engine, rules: Rules, retention_days: int) -> None:
     treatments = {
         key: _TREATMENTS[name]
@@ -122,7 +167,7 @@ def _create_functions(engine: Engine, rules: Rules, retention_days: int) -> None
     # transform() wants at least one key; no attribute has an empty one that any rule names.
     keyed = treatments or {"": 0}
     params = {
-        "patterns": [pattern.regex for pattern in rules.patterns] or [_NEVER],
+        "patterns": [pattern.regex for pattern in rules.patterns] or [_NO_PATTERN],
         "keys": list(keyed),
         "treatments": list(keyed.values()),
         "drops": bool(rules.drop_keys),

@@ -1,13 +1,13 @@
 """The command `telemetry`."""
 
-import asyncio
 import sys
 from collections.abc import Callable
 from functools import wraps
 
 import click
+import uvloop
 
-from clickhouse.engine import Engine
+from clickhouse.engine import Engine, EngineStartError
 from clickhouse.migrations import SchemaError, migrate, migrations
 from clickhouse.store import ServerSession, StoreError
 from receiver.rules import RulesError
@@ -23,7 +23,7 @@ def _plain_errors(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: object, **kwargs: object) -> None:
         try:
             command(*args, **kwargs)
-        except (SettingsError, RulesError, StartError, SchemaError, StoreError) as error:
+        except (SettingsError, RulesError, StartError, EngineStartError, SchemaError, StoreError) as error:
             click.echo(f"telemetry: {error}", err=True)
             sys.exit(1)
 
@@ -46,7 +46,7 @@ def serve_command() -> None:
     """Run the server until Ctrl-C or SIGTERM."""
     settings = load()
     log.configure(settings.log_format, settings.log_level)
-    asyncio.run(serve(settings))
+    uvloop.run(serve(settings))
 
 
 @main.command("schema")

@@ -10,6 +10,7 @@ import fcntl
 import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -90,12 +91,18 @@ async def _run(settings: Settings, transform: Transform, writer: Writer) -> None
             listening[name] = _address(settings.host, await server.start(settings.host, asked))
     except (OSError, RuntimeError):
         missing = next(name for name in ("otlp_grpc", *web) if name not in listening)
+        for server, _ in web.values():
+            await server.stop(0)
+        await grpc.stop(0)
+        await pipeline.stop()
         raise StartError(
             f"Listening for {missing} failed: its port is taken or not allowed."
             f" Stop the other program, or set TELEMETRY_{missing.upper()}_PORT to another port (0: any free one)."
         ) from None
     # What lives now lives on: let the collector look at what comes and goes.
     gc.freeze()
+    # The engine's threads call our functions and must not wait 5 ms (the default) for Python's lock each time.
+    sys.setswitchinterval(0.0005)
     _announce(settings, listening)
     await stopping.wait()
     log.info("Stopping: no new requests; those under way are being stored.")

@@ -65,7 +65,10 @@ class _Server(uvicorn.Server):
 
 def _protocol(header_timeout_seconds: float) -> type[H11Protocol]:
     class Protocol(H11Protocol):
-        """h11 with a deadline for a request's headers, from the connection or from their first byte."""
+        """h11 with a deadline for headers, from the connection or from their first byte.
+
+        It also holds for what is left of a body when its request is answered, such as a refused one.
+        """
 
         _deadline: asyncio.TimerHandle | None = None
 
@@ -75,8 +78,9 @@ def _protocol(header_timeout_seconds: float) -> type[H11Protocol]:
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
+            states = self.conn.our_state, self.conn.their_state
             unfinished = self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]
-            if not unfinished:
+            if not unfinished and states != (h11.DONE, h11.SEND_BODY):
                 self._disarm()
             elif self._deadline is None:
                 self._arm()

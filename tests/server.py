@@ -5,10 +5,12 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,10 @@ import httpx
 from receiver.signals import KINDS, Signal
 
 ROOT = Path(__file__).parent.parent
+CAPTURES = Path(__file__).parent / "data" / "captures"
 _START_SECONDS = 60
+# Nothing here speaks TLS, and httpx would load the system's certificates anew for each call.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _READ = """
 import json, sys
 from pathlib import Path
@@ -31,6 +36,30 @@ for sql in json.load(sys.stdin):
     print(json.dumps(rows))
 engine.close()
 """
+
+
+def captures(name: str, suffix: str = "pb") -> list[bytes]:
+    """Read the recorded requests of a signal, as real clients sent them."""
+    return [path.read_bytes() for path in sorted(CAPTURES.glob(f"*/*-{name}.{suffix}"))]
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "the condition did not come to hold in time"
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(data: Path, **environment: str) -> Iterator["Server"]:
+    """Start a server; it is ready, and killed at the end."""
+    server = Server(data, environment)
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        server.kill()
 
 
 class Server:
@@ -67,7 +96,7 @@ class Server:
             if self.process.poll() is not None:
                 raise AssertionError(f"the server exited with {self.process.returncode}: {self.log.read_text()}")
             try:
-                answer = httpx.get(f"http://127.0.0.1:{self.health_port}/ready", timeout=5)
+                answer = httpx.get(f"http://127.0.0.1:{self.health_port}/ready", timeout=5, verify=NO_TLS)
             except httpx.TransportError:
                 time.sleep(0.05)
                 continue
@@ -101,11 +130,17 @@ class Server:
             content=body,
             headers={"content-type": content_type, **{key.replace("_", "-"): value for key, value in headers.items()}},
             timeout=30,
+            verify=NO_TLS,
         )
+
+    def connect(self, name: str = "otlp_http") -> socket.socket:
+        """Open a bare connection, for what no client library sends."""
+        host, _, port = self.listening[name].rpartition(":")
+        return socket.create_connection((host, int(port)), timeout=20)
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""
-        text = httpx.get(f"http://{self.listening['metrics']}/metrics", timeout=10).text
+        text = httpx.get(f"http://{self.listening['metrics']}/metrics", timeout=10, verify=NO_TLS).text
         total = 0.0
         for found in re.finditer(rf"^{name}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE):
             pairs = dict(re.findall(r'(\w+)="([^"]*)"', found[1] or ""))

@@ -42,11 +42,9 @@ SELECT
     otlp_clean(scope_name, {statement:UInt64}) AS ScopeName,
     otlp_clean(scope_version, {statement:UInt64}) AS ScopeVersion,
     ScopeAttributes,
-    if(is_plain,
-        plain_attributes,
-        otlp_labelled(
-            (record).attributes,
-            otlp_attributes((record).attributes, {hash_key:String}, {statement:UInt64}),
-            {statement:UInt64})) AS LogAttributes,
+    otlp_labelled(
+        (record).attributes,
+        if(is_plain, plain_attributes, otlp_attributes((record).attributes, {hash_key:String}, {statement:UInt64})),
+        {statement:UInt64}) AS LogAttributes,
     otlp_clean((record).event_name, {statement:UInt64}) AS EventName
 FROM plain

@@ -44,7 +44,7 @@ SELECT
     ResourceAttributes,
     otlp_clean(scope_name, {statement:UInt64}) AS ScopeName,
     otlp_clean(scope_version, {statement:UInt64}) AS ScopeVersion,
-    if(is_plain, plain_attributes, otlp_labelled((span).attributes, maps[1], {statement:UInt64})) AS SpanAttributes,
+    otlp_labelled((span).attributes, if(is_plain, plain_attributes, maps[1]), {statement:UInt64}) AS SpanAttributes,
     if((span).end_time_unix_nano >= (span).start_time_unix_nano,
         toUInt64((span).end_time_unix_nano - (span).start_time_unix_nano),
         assumeNotNull(otlp_tally({statement:UInt64}, 'span_ends_before_start', toString((span).end_time_unix_nano)))) AS Duration,

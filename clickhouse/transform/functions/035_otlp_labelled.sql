@@ -4,7 +4,10 @@ CREATE OR REPLACE FUNCTION otlp_labelled AS (attributes, map, statement) -> if(
     has(otlp_treatments((attributes).key), 5),
     mapSort(mapUpdate(
         JSONExtract(
-            assumeNotNull(otlp_extract(statement, toJSONString((attributes).key), toJSONString((attributes).value.string_value))),
+            assumeNotNull(otlp_extract(statement, toJSONString(arrayFilter(
+                (pair, treatment) -> treatment = 5,
+                arrayZip((attributes).key, (attributes).value.string_value),
+                otlp_treatments((attributes).key))))),
             'Map(String, String)'),
         map)),
     map)

@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION otlp_plain_attributes AS (attributes, hash_key) -> ot
     (attributes).key,
     arrayMap(
         (treatment, kind, s, i, d, b) -> multiIf(
-            treatment = 2, otlp_hash(s, hash_key),
+            treatment IN (2, 5), otlp_hash(s, hash_key),
             kind = 'string_value', s,
             kind = 'int_value', toString(i),
             kind = 'double_value', otlp_double(d),
