@@ -89,7 +89,10 @@ def migrate(session: Session, retention_days: int, folder: Path = SCHEMA) -> lis
 
 
 def retain(session: Session, days: int) -> list[str]:
-    """Alter the TTL of every table whose retention is not `days`; return the tables altered."""
+    """Alter the TTL of every table whose retention is not `days`; return the tables altered.
+
+    A TTL counts from a row's day in UTC, so it has one day more: a row stays `days` days at least.
+    """
     tables = session.rows(
         "SELECT name, engine_full FROM system.tables"
         " WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND engine_full LIKE '% TTL %'"
@@ -98,7 +101,7 @@ def retain(session: Session, days: int) -> list[str]:
     altered = []
     for name, engine in tables:
         ttl = engine.partition(" TTL ")[2].partition(" SETTINGS ")[0]
-        wanted = _RETENTION.sub(f"toIntervalDay({days})", ttl)
+        wanted = _RETENTION.sub(f"toIntervalDay({days + 1})", ttl)
         if wanted != ttl:
             session.command(f"ALTER TABLE {name} MODIFY TTL {wanted}")
             altered.append(name)

@@ -69,6 +69,8 @@ class ServerSession:
                 password=password,
                 secure=secure,
                 autogenerate_session_id=False,
+                connect_timeout=10,
+                send_receive_timeout=30,
             )
             self._client.command(f"CREATE DATABASE IF NOT EXISTS {identifier(database)}")
         except ClickHouseError as error:

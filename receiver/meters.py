@@ -36,7 +36,8 @@ class Meters:
         )
         self.oddities = Counter(
             "telemetry_odd_records",
-            "Records stored that are odd, by kind: ending before they start, past the retention.",
+            "Odd records, by kind: spans that end before they start, times past the retention (their rows"
+            " do not stay), values that could not be looked at and are replaced.",
             ["kind"], registry=registry,
         )  # fmt: skip
         self.rows = Counter(

@@ -47,7 +47,7 @@ class OtlpGrpc:
                 ("grpc.server.max_pending_requests_hard_limit", _PENDING_CALLS),
             ],
             # An interceptor costs each call a task: none where there is nothing to guard.
-            interceptors=[_Guard(tokens)] if tokens else [],
+            interceptors=[_Guard(tokens, meters)] if tokens else [],
         )
         for signal, kind in KINDS.items():
             handler = grpc.unary_unary_rpc_method_handler(_export(signal, accept, meters))
@@ -101,19 +101,23 @@ def _export(
 class _Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
     """Answers calls that carry no accepted token; health and reflection are open, as probes have none."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, meters: Meters) -> None:
         self._tokens = tokens
-        self._guarded = {f"/{kind.service}/Export" for kind in KINDS.values()}
+        self._meters = meters
+        self._guarded = {f"/{kind.service}/Export": signal for signal, kind in KINDS.items()}
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
         details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler:
-        if details.method in self._guarded:
+        signal = self._guarded.get(details.method)
+        if signal is not None:
             try:
                 self._tokens.check(dict(details.invocation_metadata).get("authorization"))
             except Failure as failure:
+                self._meters.requests.labels(signal, "grpc", failure.reason).inc()
+                self._meters.refused.labels(signal, failure.reason).inc()
                 return _refuse_unread(failure)
         return await continuation(details)
 

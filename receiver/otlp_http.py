@@ -85,6 +85,7 @@ class _Endpoint:
         return export
 
     async def not_found(self, request: Request, _: Exception) -> Response:
+        self._meters.requests.labels("none", "http", Reason.NOT_FOUND).inc()
         paths = ", ".join(f"/v1/{signal}" for signal in Signal)
         return _answer(_encoding(request) or JSON, Rejected(Reason.NOT_FOUND, f"The paths here are {paths}."))
 
@@ -94,6 +95,8 @@ class _Endpoint:
             accepted = await self._read_and_accept(signal, encoding, request)
         except Failure as failure:
             self._meters.requests.labels(signal, "http", failure.reason).inc()
+            if failure.reason in (Reason.UNAUTHENTICATED, Reason.METHOD_NOT_ALLOWED):
+                self._meters.refused.labels(signal, failure.reason).inc()
             return _answer(encoding or JSON, failure)
         except ClientDisconnect:
             self._meters.requests.labels(signal, "http", "disconnected").inc()

@@ -53,7 +53,7 @@ ANSWERS = {
     Reason.OVERLOADED: Answer(grpc.StatusCode.UNAVAILABLE, 503),
     Reason.STOPPING: Answer(grpc.StatusCode.UNAVAILABLE, 503),
     Reason.STORE_UNAVAILABLE: Answer(grpc.StatusCode.UNAVAILABLE, 503),
-    Reason.INTERNAL: Answer(grpc.StatusCode.INTERNAL, 500),
+    Reason.INTERNAL: Answer(grpc.StatusCode.UNAVAILABLE, 503),
 }
 
 

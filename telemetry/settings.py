@@ -5,10 +5,11 @@ with all faults at once; no fault's text repeats a value, since some are secrets
 """
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from receiver.rules import Level
@@ -23,7 +24,9 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """The server's settings. Port 0 means any free one."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+    )
 
     host: str = Field("127.0.0.1", alias="TELEMETRY_HOST", description="Address to listen on.")
     otlp_grpc_port: Port = Field(4317, alias="TELEMETRY_OTLP_GRPC_PORT", description="OTLP over gRPC.")
@@ -34,7 +37,7 @@ class Settings(BaseSettings):
         8888, alias="TELEMETRY_METRICS_PORT", description="The server's own Prometheus metrics, at /metrics."
     )
     health_port: Port = Field(
-        13133, alias="TELEMETRY_HEALTH_PORT", description="Health: /live, /ready, and / for both."
+        13133, alias="TELEMETRY_HEALTH_PORT", description="Health: /live, and /ready (also at /)."
     )
     data_dir: Path = Field(
         Path("data"), alias="TELEMETRY_DATA_DIR", description="Where the embedded tables are kept."
@@ -43,7 +46,6 @@ class Settings(BaseSettings):
         None,
         alias="CLICKHOUSE_URL",
         description="A ClickHouse server's HTTP address, such as http://clickhouse:8123. Unset: embedded.",
-        pattern=r"^https?://[^/@\s]+/?$",
     )
     clickhouse_user: str = Field(
         "telemetry_user", alias="CLICKHOUSE_USER", description="The user who writes (server mode)."
@@ -63,6 +65,7 @@ class Settings(BaseSettings):
     )
     ingest_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
+        validate_default=True,
         alias="TELEMETRY_INGEST_TOKENS",
         description="Bearer tokens that may send, separated by commas. None: anyone may, on loopback only.",
     )
@@ -77,7 +80,7 @@ class Settings(BaseSettings):
     sanitize_level: Level = Field(
         Level.strict,
         alias="TELEMETRY_SANITIZE_LEVEL",
-        description="strict: hash content and redact patterns. balanced: redact patterns only. off: neither.",
+        description="strict: hash content and redact patterns. balanced: redact patterns, drop keys, keep content. off: keep all.",
     )
     max_request_bytes: int = Field(
         64 << 20,
@@ -89,21 +92,21 @@ class Settings(BaseSettings):
     batch_bytes: int = Field(
         16 << 20,
         alias="TELEMETRY_BATCH_BYTES",
-        description="A batch is flushed when its requests reach this many bytes,",
+        description="A batch is flushed when its requests reach this many bytes.",
         ge=1024,
         le=1 << 30,
     )
     batch_records: int = Field(
         50_000,
         alias="TELEMETRY_BATCH_RECORDS",
-        description="or this many spans, log records or data points,",
+        description="A batch is flushed when it holds this many spans, log records or data points.",
         ge=1,
         le=10_000_000,
     )
     batch_age_ms: int = Field(
         200,
         alias="TELEMETRY_BATCH_AGE_MS",
-        description="or when its oldest request has waited this long, in milliseconds.",
+        description="A batch is flushed when its oldest request has waited this many milliseconds.",
         ge=0,
         le=60_000,
     )
@@ -147,20 +150,26 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("clickhouse_url", "sanitize_config", mode="before")
+    @field_validator("clickhouse_url")
     @classmethod
-    def _unset(cls, value: Any) -> Any:
-        return value or None
-
-    @model_validator(mode="after")
-    def _guarded(self) -> "Settings":
-        if not self.ingest_tokens and not is_loopback(self.host):
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^/@\s]+/?", value):
             raise ValueError(
-                "TELEMETRY_HOST is not a loopback address and TELEMETRY_INGEST_TOKENS is not set, so anyone on the"
-                " network could send: set TELEMETRY_INGEST_TOKENS (for example to the output of"
-                " `openssl rand -hex 32`), or TELEMETRY_HOST=127.0.0.1"
+                "must be an HTTP address without user and path, such as http://localhost:8123:"
+                " user and password are CLICKHOUSE_USER and CLICKHOUSE_PASSWORD"
             )
-        return self
+        return value
+
+    @field_validator("ingest_tokens")
+    @classmethod
+    def _guards(cls, value: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        if not value and not is_loopback(info.data.get("host", "")):
+            raise ValueError(
+                "must be set, since TELEMETRY_HOST is not a loopback address and anyone on the network could send:"
+                " set it to one or more secrets (such as the output of `openssl rand -hex 32`),"
+                " or set TELEMETRY_HOST=127.0.0.1"
+            )
+        return value
 
     @property
     def tokens(self) -> list[str]:
@@ -179,7 +188,9 @@ def load() -> Settings:
 
 def _fault(fault: Any) -> str:
     message = str(fault["msg"]).removeprefix("Value error, ")
-    name = ".".join(str(part) for part in fault["loc"][:1])
+    name = str(fault["loc"][0]) if fault["loc"] else ""
+    if name in Settings.model_fields:
+        name = str(Settings.model_fields[name].alias)
     return f"{name}: {message}" if name else message
 
 

@@ -1,0 +1,172 @@
+"""What the documents say is what the code does."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from receiver.meters import Meters
+from receiver.status import ANSWERS
+from telemetry.settings import Settings
+from tests.server import ROOT, Server
+
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+VARIABLES = {str(field.alias) for field in Settings.model_fields.values()}
+
+each_document = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=[str(document.relative_to(ROOT)) for document in DOCUMENTS]
+)
+
+
+def test_settings_are_documented_as_declared() -> None:
+    """docs/configuration.md and .env.template are what scripts/configuration_table.py writes."""
+    command = [sys.executable, "scripts/configuration_table.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_template_holds_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every line of .env.template, uncommented, changes nothing."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    lines = re.findall(r"^# ([A-Z_]+=.*)$", (ROOT / ".env.template").read_text(), re.MULTILINE)
+    env = tmp_path / ".env"
+    env.write_text("\n".join(lines))
+    assert {line.partition("=")[0] for line in lines} == VARIABLES
+    assert Settings(_env_file=env) == Settings(_env_file=None)
+
+
+@each_document
+def test_links_lead_somewhere(document: Path) -> None:
+    """Every relative link is a file or folder of the repository, and its anchor a heading."""
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(document)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (document.parent / path).resolve() if path else document
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+@each_document
+def test_variables_are_settings(document: Path) -> None:
+    """Every environment variable named is one that the server, OpenTelemetry or Claude Code reads."""
+    text = document.read_text()
+    named = set(re.findall(r"\b(?:TELEMETRY|CLICKHOUSE)_[A-Z_]*[A-Z]\b", text))
+    for line in re.findall(r"^\s*export (.*)$", text, re.MULTILINE):
+        named |= set(re.findall(r"\b([A-Z][A-Z_]+)=", line))
+    assert {name for name in named if not name.startswith(("OTEL_", "CLAUDE_CODE_"))} <= VARIABLES
+
+
+def test_metrics_are_documented_with_their_labels() -> None:
+    """docs/operations.md lists each instrument, and no other, as Prometheus sees it."""
+    documented = {
+        name: set(re.findall(r"\w+", labels))
+        for name, labels, _ in table_rows(ROOT / "docs/operations.md", "metric")
+    }
+    instruments = [meter for meter in vars(Meters()).values() if hasattr(meter, "describe")]
+    meters = {}
+    for instrument in instruments:
+        if hasattr(instrument, "_labelnames"):  # the registry describes itself too
+            (family,) = instrument.describe()
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            meters[name] = set(instrument._labelnames)
+    assert documented == meters
+
+
+def test_metrics_named_anywhere_exist() -> None:
+    """A metric in a sentence is one of the table."""
+    known = {name for name, _, _ in table_rows(ROOT / "docs/operations.md", "metric")}
+    for document in DOCUMENTS:
+        named = set(re.findall(r"`(telemetry_[a-z_]+)`", document.read_text()))
+        assert named - {"telemetry_user"} <= known, document.name
+
+
+def test_answers_are_documented() -> None:
+    """docs/architecture.md gives each reason, and no other, the codes that a client gets."""
+    documented = {
+        reason: (grpc, http)
+        for reason, _, grpc, http, _ in table_rows(ROOT / "docs/architecture.md", "reason")
+        if reason
+    }
+    assert set(documented) == set(ANSWERS)
+    del documented["untyped_metric"]  # a part of a request that succeeds
+    for reason, answer in ANSWERS.items():
+        grpc, http = documented.get(reason, (answer.grpc.name, str(answer.http)))
+        assert (grpc, http) in {(answer.grpc.name, str(answer.http)), ("", str(answer.http))}, reason
+
+
+def test_dependencies_are_documented_with_their_reason() -> None:
+    """docs/dependencies.md lists each dependency of pyproject.toml, and no other, with a reason."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = [project["dependencies"], *project["optional-dependencies"].values()]
+    names = sorted(re.split(r"[<>=\[ ]", line)[0] for group in declared for line in group)
+    rows = table_rows(ROOT / "docs/dependencies.md", "package")
+    assert sorted(name for name, _, _ in rows) == names
+    assert [name for name, reason, _ in rows if not reason] == []
+
+
+def test_the_layout_is_the_repositorys() -> None:
+    """The README's folders exist."""
+    readme = (ROOT / "README.md").read_text()
+    layout = readme.partition("## Layout")[2].split("```")[1]
+    folders = re.findall(r"^(\S+)/ ", layout, re.MULTILINE)
+    assert folders
+    assert [folder for folder in folders if not (ROOT / folder).is_dir()] == []
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="the README sends with curl")
+def test_the_readmes_first_look_works(start: Callable[..., Server], tmp_path: Path) -> None:
+    """What the README sends is stored, and what it runs to read it prints what it shows."""
+    readme = (ROOT / "README.md").read_text()
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    send = next(text for _, text in fences if text.startswith("curl"))
+    read = next(text for _, text in fences if "<<'END'" in text)
+    shown = next(text for _, text in fences if text.startswith("Row 1:"))
+    by_cost = next(text for language, text in fences if language == "sql")
+    server = start()
+    assert shell(send.replace("http://localhost:4318", server.http), tmp_path) == "{}"
+    assert server.stop() == 0
+    (tmp_path / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    assert shell(read, tmp_path).strip() == shown.strip()
+    assert server.rows(by_cost.rstrip()) == [[]]
+
+
+def shell(script: str, folder: Path) -> str:
+    done = subprocess.run(
+        ["bash", "-euc", script], cwd=folder, capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout
+
+
+def table_rows(document: Path, first: str) -> list[list[str]]:
+    """Give the cells of every table whose first column is headed so, without the marks of code."""
+    rows: list[list[str]] = []
+    inside = False
+    for line in document.read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        if cells and cells[0] == first:
+            inside = True
+        elif inside and cells and set(line) - set("|- "):
+            rows.append([cell.replace("`", "") for cell in cells])
+        elif not cells:
+            inside = False
+    return rows
+
+
+def without_code(document: Path) -> str:
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"(`+)[^`].*?\1", "", text)
+
+
+def anchors(document: Path) -> set[str]:
+    """Give the anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", without_code(document), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}

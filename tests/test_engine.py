@@ -1,0 +1,130 @@
+"""The embedded engine: parameters, errors that say nothing of the data, inserts, one owner a directory."""
+
+import json
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+
+from clickhouse.engine import Engine, EngineError, encode, identifier
+from tests.server import ROOT
+
+_HOLD = """
+import sys
+from pathlib import Path
+from clickhouse.engine import Engine
+engine = Engine(Path(sys.argv[1]))
+engine.use("telemetry")
+print("open", flush=True)
+sys.stdin.read()
+engine.close()
+"""
+
+TEXTS = {
+    "quotes": 'it\'s "quoted" and `ticked`',
+    "backslashes": "C:\\temp\\new\\0\\",
+    "white space": "\tone\ntwo\r\nthree ",
+    "control": "\0\b\f\v\x1b\x7f",
+    "unicode": "é😀\u2028\u202e漢字",
+    "empty": "",
+    "null marks": "\\N",
+    "a word of SQL": "NULL",
+    "a placeholder": "{other:String} ${x} $1 %s",
+    "a statement": "'; DROP TABLE otel_logs; --",
+}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+def test_a_text_parameter_arrives_unchanged(engine: Engine, text: str) -> None:
+    """No character of a bound text is special, alone or in an array."""
+    row = engine.rows(
+        "SELECT {text:String}, {list:Array(String)}", {"text": text, "list": [text, "between", text]}
+    )
+    assert row == [[text, [text, "between", text]]]
+
+
+def test_other_parameters_arrive_unchanged(engine: Engine) -> None:
+    """Numbers, truth values and arrays of numbers are bound too, empty ones included."""
+    row = engine.rows(
+        "SELECT {number:Int64}, {yes:Bool}, {no:Bool}, {list:Array(UInt16)}, {none:Array(String)}",
+        {"number": -5, "yes": True, "no": False, "list": [1, 2, 65535], "none": []},
+    )
+    assert row == [[-5, True, False, [1, 2, 65535], []]]
+
+
+def test_encode_writes_what_the_engine_reads() -> None:
+    """A text is escaped once, an array's texts are quoted."""
+    assert encode("a\tb\\") == "a\\tb\\\\"
+    assert encode(["it's", "b\\"]) == "['it\\'s', 'b\\\\']"
+    assert encode(True) == "true"
+
+
+@pytest.mark.parametrize("name", ["plain", "with `ticks`", "back\\slash", "'quoted' \"twice\"", "; DROP"])
+def test_an_identifier_is_one_name_whatever_it_holds(engine: Engine, name: str) -> None:
+    """A quoted name is taken as it is."""
+    row = engine.query(f"SELECT 1 AS {identifier(name)}", None, "JSONEachRow")
+    assert json.loads(row) == {name: 1}
+
+
+def test_an_error_has_a_number_and_a_name_and_nothing_of_the_data(engine: Engine) -> None:
+    """The engine quotes the value that failed; the error that leaves it does not, however it is printed."""
+    content = str(1 << 64) + "-content"  # computed, since a traceback quotes the source
+    with pytest.raises(EngineError) as caught:
+        engine.query("SELECT toUInt8({value:String})", {"value": content})
+    error = caught.value
+    assert (error.code, error.name) == (6, "CANNOT_PARSE_TEXT")
+    assert str(error) == "CANNOT_PARSE_TEXT (code 6)"
+    assert error.__cause__ is None
+    assert error.__suppress_context__
+    for text in (str(error), repr(error), "".join(traceback.format_exception(error))):
+        assert content not in text
+
+
+def test_a_failed_insert_is_an_engine_error_without_the_data(engine: Engine) -> None:
+    """A value that does not fit its column fails by name, and the connection goes on working."""
+    block = engine.query("SELECT 'hunter2' AS TraceFlags")
+    with pytest.raises(EngineError) as caught:
+        engine.insert("otel_logs", block, {"max_threads": 1})
+    assert caught.value.name != "UNKNOWN"
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    assert [engine.rows("SELECT 1") for _ in range(4)] == [[[1]]] * 4
+
+
+def test_an_insert_is_visible_to_every_connection_when_it_returns(engine: Engine) -> None:
+    """What insert returns from is there for the next query, whichever connection runs it."""
+    engine.command("CREATE TABLE engine_insert (number UInt64) ENGINE = MergeTree ORDER BY number")
+    try:
+        engine.insert("engine_insert", engine.query("SELECT number FROM numbers(1000)"), {"max_threads": 1})
+        counted = [engine.rows("SELECT count(), sum(number) FROM engine_insert") for _ in range(4)]
+    finally:
+        engine.command("DROP TABLE engine_insert")
+    assert counted == [[[1000, 499500]]] * 4
+
+
+def test_a_directory_that_another_process_has_open_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    """Two processes never write one directory; the second is told what to do."""
+    command = [sys.executable, "-c", _HOLD, str(tmp_path / "clickhouse")]
+    holder = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdin
+    assert holder.stdout
+    try:
+        assert holder.stdout.readline() == "open\n"
+        second = subprocess.run(
+            command, cwd=ROOT, input="", capture_output=True, text=True, timeout=60, check=False
+        )
+    finally:
+        holder.stdin.close()
+        assert holder.wait(30) == 0
+        holder.stdout.close()
+    assert second.returncode == 1
+    last = second.stderr.strip().splitlines()[-1]
+    assert last == (
+        f"clickhouse.engine.EngineStartError: The engine cannot open {tmp_path / 'clickhouse'}: stop the"
+        " other process that has it open, or use another data directory."
+    )
+    third = subprocess.run(
+        command, cwd=ROOT, input="", capture_output=True, text=True, timeout=60, check=True
+    )
+    assert third.stdout == "open\n"
