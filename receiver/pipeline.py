@@ -39,7 +39,7 @@ WORKERS = 2
 class Limits:
     """When a batch is flushed, and how much may wait."""
 
-    batch_bytes: int = 16 << 20
+    batch_bytes: int = 8 << 20
     batch_records: int = 50_000
     batch_age_seconds: float = 0.2
     queue_bytes: int = 256 << 20
@@ -114,6 +114,11 @@ class Pipeline:
             found.untyped_metrics, f"{found.untyped_metrics} metrics have no data and so no type."
         )
 
+    def hasten(self) -> None:
+        """Flush whatever waits, and from now on every request as it comes."""
+        for batch in self._batches.values():
+            batch.hasten()
+
     async def stop(self) -> None:
         """Refuse new requests, store those that wait, and return when all are answered."""
         self._stopping = True
@@ -123,6 +128,12 @@ class Pipeline:
         self._workers.shutdown()
 
     async def _store(self, signal: Signal, body: bytes, found: Survey) -> None:
+        if len(body) > self._limits.queue_bytes:
+            raise Rejected(
+                Reason.TOO_LARGE,
+                "The request is larger than the server's whole queue: send smaller batches, or raise"
+                " TELEMETRY_QUEUE_BYTES.",
+            )
         if self._queued_bytes + len(body) > self._limits.queue_bytes:
             raise TryLater(
                 Reason.OVERLOADED,
@@ -231,6 +242,7 @@ class _Batch:
         self._bytes = 0
         self._records = 0
         self._closed = False
+        self._patience_seconds = limits.batch_age_seconds
         self._changed = asyncio.Event()
 
     def add(self, waiting: _Waiting) -> None:
@@ -239,6 +251,10 @@ class _Batch:
         self._records += waiting.survey.records
         if len(self._waiting) == 1 or self._full:
             self._changed.set()
+
+    def hasten(self) -> None:
+        self._patience_seconds = 0.0
+        self._changed.set()
 
     def close(self) -> None:
         self._closed = True
@@ -288,4 +304,4 @@ class _Batch:
     def _patience(self) -> float | None:
         if not self._waiting:
             return None
-        return max(0.0, self._waiting[0].arrived + self._limits.batch_age_seconds - time.monotonic())
+        return max(0.0, self._waiting[0].arrived + self._patience_seconds - time.monotonic())

@@ -107,6 +107,7 @@ async def _run(settings: Settings, transform: Transform, writer: Writer) -> None
     await stopping.wait()
     log.info("Stopping: no new requests; those under way are being stored.")
     await grpc.refuse()
+    pipeline.hasten()
     http, _ = web["otlp_http"]
     grace = settings.shutdown_seconds
     await asyncio.gather(grpc.stop(grace), http.stop(grace))

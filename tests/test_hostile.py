@@ -206,6 +206,15 @@ def test_broken_protobuf_over_grpc(channel: grpc.Channel, sent: tuple[Signal, by
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sent=st.sampled_from(SENT_IN_JSON), changes=CHANGES)
+def test_broken_json(keep_alive: httpx.Client, sent: tuple[Signal, bytes], changes: Any) -> None:
+    """As for protobuf."""
+    name, body = sent
+    answer = keep_alive.post(f"/v1/{name}", content=changed(body, changes), headers={"content-type": JSON})
+    assert answer.status_code in (200, 400)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(Signal), content_type=st.sampled_from([PROTOBUF, JSON]), body=st.binary(max_size=200)
 )

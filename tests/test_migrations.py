@@ -129,7 +129,7 @@ def test_an_edited_migration_stops_the_start_with_the_remedy(database: Engine, f
         "The database's schema does not fit this version: migration 4 (otel_logs) was applied with another"
         " text: restore the released file, and put the change into a new migration."
     )
-    assert all("toIntervalDay(30)" not in engine for _, engine in database.rows(_STORED))
+    assert all("toIntervalDay(31)" not in engine for _, engine in database.rows(_STORED))
 
 
 def test_a_newer_database_stops_the_start_with_the_remedy(database: Engine, folder: Path) -> None:
@@ -161,17 +161,17 @@ def test_a_migration_that_fails_is_not_recorded_and_is_tried_again(database: Eng
 
 
 def test_a_changed_retention_alters_every_table(database: Engine) -> None:
-    """And one that is as it should be alters none."""
+    """And one that is as it should be alters none. A TTL counts from a row's day, hence the day more."""
     migrate(database, 90)
     with_ttl = [name for name, engine in database.rows(_STORED) if name != "schema_migrations"]
     assert set(TABLES) <= set(with_ttl)
     assert retain(database, 90) == []
     assert retain(database, 30) == with_ttl
     stored = dict(database.rows(_STORED))
-    assert {name: stored[name].count("toIntervalDay(30)") for name in with_ttl} == dict.fromkeys(with_ttl, 1)
+    assert {name: stored[name].count("toIntervalDay(31)") for name in with_ttl} == dict.fromkeys(with_ttl, 1)
     assert retain(database, 30) == []
     assert migrate(database, 90) == []
-    assert all("toIntervalDay(90)" in dict(database.rows(_STORED))[name] for name in with_ttl)
+    assert all("toIntervalDay(91)" in dict(database.rows(_STORED))[name] for name in with_ttl)
 
 
 def test_the_tables_have_the_exporter_s_columns(database: Engine) -> None:
@@ -286,4 +286,6 @@ def test_a_start_with_another_retention_alters_the_tables(start: Callable[..., S
         )
         stored = {row["name"]: row["engine_full"] for row in rows}
         assert set(TABLES) <= set(stored)
-        assert [name for name, engine in stored.items() if f"toIntervalDay({days})" not in engine] == []
+        assert [
+            name for name, engine in stored.items() if f"toIntervalDay({int(days) + 1})" not in engine
+        ] == []

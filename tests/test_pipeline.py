@@ -603,7 +603,7 @@ def test_rows_past_the_retention_and_spans_that_end_before_they_start_are_counte
     request = ExportTraceServiceRequest()
     made = request.resource_spans.add().scope_spans.add().spans
     now = time.time_ns()
-    for days in (0, 1, 91, 400):
+    for days in (0, 1, 92, 400):
         made.add(name=f"{days} days", trace_id=trace, start_time_unix_nano=now - days * 86_400 * 10**9,
                  end_time_unix_nano=now)  # fmt: skip
     made.add(name="backwards", trace_id=trace, start_time_unix_nano=now, end_time_unix_nano=now - 1)

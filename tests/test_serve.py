@@ -204,9 +204,8 @@ def test_wrong_settings_stop_the_start_with_every_fault(launch: Launch) -> None:
     assert [line.partition(":")[0] for line in text.splitlines()] == [
         "TELEMETRY_METRICS_PORT",
         "TELEMETRY_RETENTION_DAYS",
+        "TELEMETRY_INGEST_TOKENS",
     ]
-    text = refusal(launch(TELEMETRY_HOST="0.0.0.0"))
-    assert "set TELEMETRY_INGEST_TOKENS" in text
 
 
 def test_an_unreachable_clickhouse_server_stops_the_start_with_the_remedy(launch: Launch) -> None:
