@@ -100,9 +100,7 @@ _METRIC_DATA = {
     "gauge": _tuple(data_points=_NUMBER_POINTS),
     "sum": _tuple(data_points=_NUMBER_POINTS, aggregation_temporality="Int32", is_monotonic="Bool"),
     "histogram": _tuple(
-        data_points=_array(
-            **_DISTRIBUTION, bucket_counts="Array(UInt64)", explicit_bounds="Array(Float64)"
-        ),
+        data_points=_array(**_DISTRIBUTION, bucket_counts="Array(UInt64)", explicit_bounds="Array(Float64)"),
         aggregation_temporality="Int32",
     ),
     "exponential_histogram": _tuple(

@@ -42,7 +42,8 @@ class Engine:
     def __init__(self, path: Path | None = None, connections: int = 2) -> None:
         target = ":memory:" if path is None else str(path)
         try:
-            self._all = [chdb.connect(f"{target}?config-file={CONFIG}") for _ in range(connections)]
+            connect: Any = chdb.connect
+            self._all = [connect(f"{target}?config-file={CONFIG}") for _ in range(connections)]
         except (chdb.ChdbError, RuntimeError):
             raise EngineStartError(
                 f"The engine cannot open {target}: stop the other process that has it open, or use another"
@@ -107,7 +108,7 @@ class Engine:
 def register(
     name: str, function: Callable[..., Any], arguments: Sequence[str], returns: Literal["String", "UInt64"]
 ) -> None:
-    """Make a Python function callable from SQL, in this process, in place of one of that name. It must not raise.
+    """Make a Python function callable from SQL, in place of one of that name. It must not raise.
 
     The engine gives its results the type Nullable(`returns`): wrap calls in assumeNotNull.
     """

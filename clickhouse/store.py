@@ -6,7 +6,7 @@ a repeated insert of the same block adds no row. What fails raises `StoreError`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import clickhouse_connect
@@ -21,6 +21,8 @@ _INSERT_SETTINGS: Mapping[str, int] = {
     "materialized_views_ignore_errors": 0,
     # A late client's batch may span any number of days; the default refuses more than 100.
     "max_partitions_per_insert_block": 0,
+    # A column that the table lacks is an error, not a column to leave out.
+    "input_format_skip_unknown_fields": 0,
 }
 
 
@@ -102,7 +104,7 @@ class ServerSession:
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
         """Run a query and return its rows."""
-        return cast("Sequence[Sequence[Any]]", self._client.query(sql, parameters=dict(params or {})).result_rows)
+        return self._client.query(sql, parameters=dict(params or {})).result_rows
 
     def close(self) -> None:
         """Close the connection pool."""

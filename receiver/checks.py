@@ -153,8 +153,8 @@ def _home(data: bytes, start: int, end: int) -> bool:
         return False
     if data[start - 1 : start] == b"~":
         return data[end : end + 1] == b"/" and not name.isdigit() and not _GLUED.search(_before(data, start))
-    path = _LAST_WORD.search(data[max(0, start - 200) : start]).group()
-    return not _WEB_PAGE.search(path)
+    path = _LAST_WORD.search(data[max(0, start - 200) : start])
+    return path is None or not _WEB_PAGE.search(path[0])
 
 
 _EVERYBODY: Final = frozenset(

@@ -21,7 +21,7 @@ from receiver.sanitizer import Sanitizer
 
 
 def text_of(value: AnyValue, key: str, sanitizer: Sanitizer, counts: MutableMapping[str, int]) -> str:
-    """Give the private text of a value that stands under `key`, or is a log record's body when that is empty."""
+    """Give the private text of a value that stands under `key`; a log record's body has an empty one."""
     rules = sanitizer.rules
     if key in rules.hash_keys:
         return sanitizer.hashed(_text(_value(value, key, None)))
@@ -29,7 +29,7 @@ def text_of(value: AnyValue, key: str, sanitizer: Sanitizer, counts: MutableMapp
     return _text(_value(value, key, private))
 
 
-def decode(columns: str) -> AnyValue:
+def decode(columns: str) -> AnyValue:  # noqa: PLR0911  a line for each kind
     """Put a value together again from the engine's columns: kind, int, and the hex of each other member."""
     kind, integer, double, boolean, raw, array, pairs = columns.split(" ")
     match kind:
@@ -71,7 +71,7 @@ class _Private:
         return self._sanitizer.hashed(_text(value))
 
 
-def _value(value: AnyValue, key: str, private: _Private | None) -> Any:
+def _value(value: AnyValue, key: str, private: _Private | None) -> Any:  # noqa: PLR0911  as above
     match value.WhichOneof("value"):
         case "string_value":
             return private.text(key, value.string_value) if private else value.string_value

@@ -42,7 +42,7 @@ class OtlpGrpc:
                 ("grpc.keepalive_timeout_ms", 20_000),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
                 ("grpc.so_reuseport", 0),
-                # Calls that wait for our event loop; past it gRPC refuses streams, which clients see as an error.
+                # Calls that wait for our event loop; past it gRPC refuses streams, which clients see as errors.
                 ("grpc.server.max_pending_requests", _PENDING_CALLS),
                 ("grpc.server.max_pending_requests_hard_limit", _PENDING_CALLS),
             ],

@@ -6,33 +6,38 @@
                and age
 
 Both transports call `accept`, which returns when the request's records are committed. A malformed request is
-refused at once; one that only the engine refuses is found by bisection and refused alone. Requests wait in
+refused at once; one that only the engine refuses is found by bisection and, unless
+rewriting it helps, refused alone. Requests wait in
 memory within a budget of bytes, past which clients are told to try later. Nothing is dropped uncounted.
 
 It does not decode, redact or store: `signals`, `transform` and `clickhouse.store` do.
 """
 
 import asyncio
+import os
+import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 
 from clickhouse.store import StoreError, Writer
 from receiver.meters import Meters
-from receiver.signals import Signal, Survey, survey
+from receiver.signals import Signal, Survey, canonical, survey
 from receiver.status import Failure, Reason, Rejected, TryLater
-from receiver.transform import Refused, Transform
+from receiver.transform import Block, Refused, Transform
 
 log = structlog.get_logger()
 
-# Transform and insert of one batch overlap with those of the next; the engine has as many connections.
-WORKERS = 2
+# Half the cores make rows, which takes the most memory and leaves the others to receive; one more worker
+# inserts meanwhile. The engine needs a connection for each.
+TRANSFORMS = max(1, (os.cpu_count() or 2) // 2)
+WORKERS = TRANSFORMS + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class Pipeline:
         self._stopping = False
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="store")
         self._slots = asyncio.Semaphore(WORKERS)
+        self._transforms = threading.Semaphore(TRANSFORMS)
         self._batches = {signal: _Batch(limits) for signal in Signal}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -91,6 +97,7 @@ class Pipeline:
         Raises Rejected when it must not be sent again, TryLater when it should be.
         """
         if self._stopping:
+            self._meters.refused.labels(signal, Reason.STOPPING).inc()
             raise TryLater(Reason.STOPPING, "The server is stopping; send again in a moment.", 5)
         try:
             with self._meters.stage.labels("survey").time():
@@ -124,7 +131,8 @@ class Pipeline:
         self._stopping = True
         for batch in self._batches.values():
             batch.close()
-        await asyncio.gather(*self._tasks)
+        while self._tasks:  # a flusher's last act is to make one more
+            await asyncio.gather(*self._tasks)
         self._workers.shutdown()
 
     async def _store(self, signal: Signal, body: bytes, found: Survey) -> None:
@@ -168,9 +176,12 @@ class Pipeline:
         self._meters.batch_age.labels(signal).observe(time.monotonic() - taken[0].arrived)
         loop = asyncio.get_running_loop()
         try:
-            failures = await loop.run_in_executor(self._workers, self._commit, taken)
+            failures = await loop.run_in_executor(self._workers, self._commit, signal, taken)
         except Exception as error:  # noqa: BLE001  a service edge: clients must be answered whatever broke
-            log.error("A batch failed in an unforeseen way.", error=type(error).__name__, signal=signal)
+            # Its name alone: a traceback could quote what clients sent.
+            log.error(  # noqa: TRY400
+                "A batch failed in an unforeseen way.", error=type(error).__name__, signal=signal
+            )
             broken = TryLater(Reason.INTERNAL, "The server failed to store the request; its log says more.")
             failures = [broken] * len(taken)
         finally:
@@ -180,40 +191,46 @@ class Pipeline:
             if not waiting.outcome.done():  # else its client went away
                 waiting.outcome.set_result(failure)
 
-    def _commit(self, taken: Sequence[_Waiting]) -> list[Failure | None]:
+    def _commit(self, signal: Signal, taken: Sequence[_Waiting]) -> list[Failure | None]:
         """Transform and insert a batch, in a worker thread; give each request's failure, None when stored."""
         try:
             blocks = []
-            with self._meters.stage.labels("transform").time():
+            with self._transforms, self._meters.stage.labels("transform").time():
                 for table in sorted({table for waiting in taken for table in waiting.survey.tables}):
                     bodies = [waiting.body for waiting in taken if table in waiting.survey.tables]
                     blocks.append(self._transform.run(table, bodies))
         except Refused as refused:
             if len(taken) > 1:
                 middle = len(taken) // 2
-                return self._commit(taken[:middle]) + self._commit(taken[middle:])
+                return self._commit(signal, taken[:middle]) + self._commit(signal, taken[middle:])
+            body = canonical(signal, taken[0].body)
+            if body != taken[0].body:
+                return self._commit(signal, [replace(taken[0], body=body)])
             return [_refusal(refused)]
-        try:
-            with self._meters.stage.labels("insert").time():
-                for block in blocks:
+        return [self._insert(taken, blocks)] * len(taken)
+
+    def _insert(self, taken: Sequence[_Waiting], blocks: Sequence[Block]) -> Failure | None:
+        """Insert a batch's blocks, and count them; give what all its requests fail with, None when stored."""
+        for block in blocks:
+            try:
+                with self._meters.stage.labels("insert").time():
                     if block.data:
                         self._writer.insert(block.table, block.data, uuid.uuid4().hex)
-        except StoreError as error:
-            self._meters.insert_errors.labels(block.table).inc()
-            log.warning(
-                "An insert failed; its clients are told to try again.", table=block.table, error=str(error)
-            )
-            return [
-                TryLater(Reason.STORE_UNAVAILABLE, "ClickHouse did not take the batch; send again.", 5)
-            ] * len(taken)
-        for block in blocks:
+            except StoreError as error:
+                self._meters.insert_errors.labels(block.table).inc()
+                log.warning(
+                    "An insert failed; its clients are told to send again.",
+                    table=block.table,
+                    error=str(error),
+                )
+                return TryLater(Reason.STORE_UNAVAILABLE, "ClickHouse did not take the batch; send again.", 5)
             rows = sum(waiting.survey.tables.get(block.table, 0) for waiting in taken)
             self._meters.rows.labels(block.table).inc(rows)
             for rule, count in block.tally.redactions.items():
                 self._meters.redactions.labels(rule).inc(count)
             for kind, count in block.tally.oddities.items():
                 self._meters.oddities.labels(kind).inc(count)
-        return [None] * len(taken)
+        return None
 
     def _own(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine)

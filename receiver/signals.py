@@ -79,6 +79,14 @@ def survey(signal: Signal, body: bytes) -> Survey:
     return kind.survey(request)
 
 
+def canonical(signal: Signal, body: bytes) -> bytes:
+    """Write a well-formed request anew, each field once: where protobuf lets the last one count, it alone is left.
+
+    Source: https://protobuf.dev/programming-guides/encoding/#last-one-wins
+    """
+    return KINDS[signal].request.FromString(body).SerializeToString()
+
+
 def _survey_traces(request: Any) -> Survey:
     spans = sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
     return Survey({"otel_traces": spans} if spans else {})

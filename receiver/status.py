@@ -57,7 +57,7 @@ ANSWERS = {
 }
 
 
-class Failure(Exception):
+class Failure(Exception):  # noqa: N818  what happened, as in Python's own StopIteration
     """An export that was not stored: its reason and a message that is safe to show."""
 
     def __init__(self, reason: Reason, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Bearer tokens that may send. Without any, everyone who reaches the port may (loopback only, see settings)."""
+"""Bearer tokens that may send. Without any, all who reach the port may (on loopback only, see settings)."""
 
 import hmac
 from collections.abc import Sequence

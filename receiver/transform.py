@@ -1,8 +1,8 @@
 """Raw requests in, one private Native block out: the SQL of `clickhouse/transform`, run by the engine.
 
 The requests of a batch are written to an anonymous memory file as a length-delimited stream, and one
-statement for the target table decodes, flattens, hashes and redacts them in C++. Nothing of it touches a disk:
-what leaves is already private. Python loops over requests, never over spans or attributes.
+statement for the target table decodes, flattens, hashes and redacts them in C++. Nothing touches a disk
+before it is private. Python loops over requests, never over spans or attributes.
 
 A request that the engine refuses fails the whole statement with `Refused`; who called finds it by bisection.
 """
@@ -17,7 +17,7 @@ from typing import Any
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 
 from clickhouse.columns import STRUCTURES
-from clickhouse.engine import Engine, EngineError
+from clickhouse.engine import Engine, EngineError, Value
 from receiver.rules import Rules, RulesError
 from receiver.scrub import Scrub, Tally
 from receiver.signals import KINDS, METRIC_TABLES, Signal
@@ -43,6 +43,7 @@ _SETTINGS = {
 # What the engine says of requests that it cannot read. Any other error is ours, and no reason to refuse one.
 _UNREADABLE = {
     "ATTEMPT_TO_READ_AFTER_EOF",
+    "BAD_ARGUMENTS",  # two members of a oneof
     "CANNOT_PARSE_PROTOBUF_SCHEMA",
     "INCORRECT_DATA",
     "PROTOBUF_BAD_CAST",
@@ -73,7 +74,7 @@ def _samples() -> dict[str, Any]:
 _SAMPLES = _samples()
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818  what happened, as in Python's own StopIteration
     """The engine cannot turn these requests into rows. `too_large` says that they need too much memory."""
 
     def __init__(self, *, too_large: bool) -> None:
@@ -166,7 +167,7 @@ def _create_functions(engine: Engine, rules: Rules, retention_days: int) -> None
     }
     # transform() wants at least one key; no attribute has an empty one that any rule names.
     keyed = treatments or {"": 0}
-    params = {
+    params: dict[str, Value] = {
         "patterns": [pattern.regex for pattern in rules.patterns] or [_NO_PATTERN],
         "keys": list(keyed),
         "treatments": list(keyed.values()),

@@ -13,7 +13,9 @@ import structlog
 def configure(log_format: str, level: str) -> None:
     """Set up logging for the process."""
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
         processors=[
@@ -35,5 +37,9 @@ class _Forward(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         cause = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
         structlog.get_logger().log(
-            record.levelno, "A library reports.", library=record.name, error=cause, place=f"{record.module}:{record.lineno}"
+            record.levelno,
+            "A library reports.",
+            library=record.name,
+            error=cause,
+            place=f"{record.module}:{record.lineno}",
         )

@@ -23,7 +23,7 @@ from clickhouse.store import EmbeddedWriter, ServerSession, Writer
 from receiver.meters import Meters
 from receiver.otlp_grpc import OtlpGrpc
 from receiver.otlp_http import otlp_http
-from receiver.pipeline import Limits, Pipeline
+from receiver.pipeline import WORKERS, Limits, Pipeline
 from receiver.rules import load_rules
 from receiver.sanitizer import Sanitizer
 from receiver.scrub import Scrub
@@ -45,7 +45,7 @@ async def serve(settings: Settings) -> None:
     rules = load_rules(settings.sanitize_config, settings.sanitize_level)
     hash_key = settings.hash_key.get_secret_value()
     with data_directory(settings) as directory:
-        engine = Engine(None if settings.clickhouse_url else directory / "clickhouse")
+        engine = Engine(None if settings.clickhouse_url else directory / "clickhouse", connections=WORKERS)
         try:
             writer = _open_store(settings, engine)
             scrub = Scrub(Sanitizer(rules, hash_key or None))

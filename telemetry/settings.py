@@ -1,7 +1,7 @@
 """Every setting, declared once: its environment variable, type, default and meaning.
 
-Settings are read from the environment, and from a `.env` file in the working directory. Wrong ones stop the start
-with all faults at once; no fault's text repeats a value, since some are secrets.
+Settings are read from the environment, and from a `.env` file in the working directory. Wrong ones stop the
+start with all faults at once; no fault's text repeats a value, since some are secrets.
 """
 
 import ipaddress
@@ -54,7 +54,10 @@ class Settings(BaseSettings):
         SecretStr(""), alias="CLICKHOUSE_PASSWORD", description="That user's password (server mode)."
     )
     database: str = Field(
-        "telemetry", alias="CLICKHOUSE_DATABASE", description="The database that holds the tables.", min_length=1
+        "telemetry",
+        alias="CLICKHOUSE_DATABASE",
+        description="The database that holds the tables.",
+        min_length=1,
     )
     retention_days: int = Field(
         90,
@@ -80,7 +83,8 @@ class Settings(BaseSettings):
     sanitize_level: Level = Field(
         Level.strict,
         alias="TELEMETRY_SANITIZE_LEVEL",
-        description="strict: hash content and redact patterns. balanced: redact patterns, drop keys, keep content. off: keep all.",
+        description="strict: hash content and redact patterns. balanced: redact patterns and drop keys, but keep"
+        " content. off: keep all.",
     )
     max_request_bytes: int = Field(
         64 << 20,

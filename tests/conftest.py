@@ -12,7 +12,7 @@ from tests.server import Server
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """The engine in this process, with the schema; a process has one at most."""
+    """Open the engine of this process, with the schema; a process has one at most."""
     engine = Engine(tmp_path_factory.mktemp("engine") / "clickhouse")
     engine.use("telemetry")
     migrate(engine, retention_days=90)

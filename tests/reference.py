@@ -266,13 +266,7 @@ class Plain:
         return key
 
     def attribute(self, key: str, value: Any) -> str | None:  # noqa: ARG002  the key matters to Private
-        return self.text(value, self.strings_under(key))
-
-    def strings_under(self, key: str) -> StringRule:
-        """The rule for strings inside a value: the key's own, or plain redaction where there is no key."""
-        if not key:
-            return self.string
-        return lambda text: self.scrub.attribute(key, text, self.counts)
+        return self.text(value, self.string)
 
     def member(self, key: str, value: Any) -> str | None:  # noqa: ARG002  as above
         """Render a value of a key-value list as JSON; None when the pair is dropped."""
@@ -375,7 +369,7 @@ class Private(Plain):
         return self.text(value, self.strings_under(key))
 
     def strings_under(self, key: str) -> StringRule:
-        """The rule for strings inside a value: the key's own, or plain redaction where there is no key."""
+        """Give the rule for strings inside a value: the key's own, or plain redaction where there is none."""
         if not key:
             return self.string
         return lambda text: self.scrub.attribute(key, text, self.counts)

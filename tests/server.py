@@ -72,7 +72,11 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.health_port = probe.getsockname()[1]
         ports = {f"TELEMETRY_{name}_PORT": "0" for name in ("OTLP_GRPC", "OTLP_HTTP", "METRICS")}
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("TELEMETRY_", "CLICKHOUSE_"))}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("TELEMETRY_", "CLICKHOUSE_"))
+        }
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "telemetry", "serve"],
@@ -94,7 +98,9 @@ class Server:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise AssertionError(f"the server exited with {self.process.returncode}: {self.log.read_text()}")
+                raise AssertionError(
+                    f"the server exited with {self.process.returncode}: {self.log.read_text()}"
+                )
             try:
                 answer = httpx.get(f"http://127.0.0.1:{self.health_port}/ready", timeout=5, verify=NO_TLS)
             except httpx.TransportError:
@@ -123,12 +129,17 @@ class Server:
             method = channel.unary_unary(f"/{KINDS[Signal(name)].service}/Export")
             return method(body, timeout=call.pop("timeout", 30), **call)
 
-    def post(self, name: str, body: bytes, content_type: str = "application/x-protobuf", **headers: str) -> httpx.Response:
+    def post(
+        self, name: str, body: bytes, content_type: str = "application/x-protobuf", **headers: str
+    ) -> httpx.Response:
         """Send one request over HTTP."""
         return httpx.post(
             f"{self.http}/v1/{name}",
             content=body,
-            headers={"content-type": content_type, **{key.replace("_", "-"): value for key, value in headers.items()}},
+            headers={
+                "content-type": content_type,
+                **{key.replace("_", "-"): value for key, value in headers.items()},
+            },
             timeout=30,
             verify=NO_TLS,
         )
@@ -139,7 +150,7 @@ class Server:
         return socket.create_connection((host, int(port)), timeout=20)
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum of a metric's samples that have these labels."""
+        """Sum a metric's samples that have these labels."""
         text = httpx.get(f"http://{self.listening['metrics']}/metrics", timeout=10, verify=NO_TLS).text
         total = 0.0
         for found in re.finditer(rf"^{name}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE):
@@ -160,7 +171,9 @@ class Server:
 
     def rows(self, *queries: str) -> list[list[dict[str, Any]]]:
         """Read the tables of a stopped server, in a process of its own; times are text in seconds."""
-        assert self.process.poll() is not None, "only one process can open a data directory: stop the server first"
+        assert self.process.poll() is not None, (
+            "only one process can open a data directory: stop the server first"
+        )
         done = subprocess.run(
             [sys.executable, "-c", _READ, str(self.data)],
             cwd=ROOT,

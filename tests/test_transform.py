@@ -20,7 +20,11 @@ from tests import reference, strategies
 _SETTINGS = settings(
     max_examples=40,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
 )
 _READ = """
 SELECT * FROM file({path:String}, 'Native') SETTINGS
@@ -30,7 +34,16 @@ SELECT * FROM file({path:String}, 'Native') SETTINGS
     output_format_json_quote_64bit_integers = 0
 """
 _TIMES = ("Timestamp", "StartTimeUnix", "TimeUnix", "Events.Timestamp", "Exemplars.TimeUnix")
-_FLOATS = ("Value", "Sum", "Min", "Max", "ExplicitBounds", "Exemplars.Value", "ValueAtQuantiles.Quantile", "ValueAtQuantiles.Value")
+_FLOATS = (
+    "Value",
+    "Sum",
+    "Min",
+    "Max",
+    "ExplicitBounds",
+    "Exemplars.Value",
+    "ValueAtQuantiles.Quantile",
+    "ValueAtQuantiles.Value",
+)
 
 
 class Subject:
@@ -55,7 +68,9 @@ class Subject:
         descriptor = os.memfd_create("block")
         try:
             os.write(descriptor, block)
-            lines = self._engine.query(_READ, {"path": f"/proc/self/fd/{descriptor}"}, "JSONEachRow").splitlines()
+            lines = self._engine.query(
+                _READ, {"path": f"/proc/self/fd/{descriptor}"}, "JSONEachRow"
+            ).splitlines()
         finally:
             os.close(descriptor)
         return [{name: _value(name, value) for name, value in _loads(line).items()} for line in lines]
@@ -93,7 +108,9 @@ def _time(text: str | float) -> int:
 def _comparable(row: dict[str, Any]) -> dict[str, Any]:
     """Floats as text, so that NaN equals NaN and -0.0 is not 0.0."""
     return {
-        name: ([repr(item) for item in value] if isinstance(value, list) else repr(value)) if name in _FLOATS else value
+        name: ([repr(item) for item in value] if isinstance(value, list) else repr(value))
+        if name in _FLOATS
+        else value
         for name, value in row.items()
     }
 
@@ -104,7 +121,11 @@ def check(subject: Subject, signal: str, requests: Sequence[bytes]) -> None:
     for table, rows in expected.items():
         assert len(rows) == len(actual[table]), table
         for wanted, made in zip(rows, actual[table], strict=True):
-            different = {name: (value, made[name]) for name, value in _comparable(wanted).items() if value != made[name]}
+            different = {
+                name: (value, made[name])
+                for name, value in _comparable(wanted).items()
+                if value != made[name]
+            }
             assert not different, f"{table}: column: (reference, made)"
             assert wanted.keys() == made.keys()
 
@@ -128,7 +149,9 @@ def test_any_request_becomes_the_rows_of_the_reference(strict: Subject, signal: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("level", "hash_key"), [(Level.balanced, ""), (Level.off, ""), (Level.strict, "it's\ta \\key")])
+@pytest.mark.parametrize(
+    ("level", "hash_key"), [(Level.balanced, ""), (Level.off, ""), (Level.strict, "it's\ta \\key")]
+)
 def test_other_levels_and_a_hash_key_hold_too(engine: Engine, level: Level, hash_key: str) -> None:
     """Balanced, off, and HMAC in place of SHA256 make the rows of the reference."""
     subject = Subject(engine, level, hash_key)

@@ -38,4 +38,6 @@ SETTINGS
     fsync_after_insert = 1,
     fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1,
-    min_compressed_bytes_to_fsync_after_merge = 1
+    min_compressed_bytes_to_fsync_after_merge = 1,
+    max_compress_block_size = 131072,
+    merge_max_block_size = 2048
