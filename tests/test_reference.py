@@ -615,7 +615,7 @@ class FakeScrub:
         ("secret.safe", "secret", {"secret.safe": "secret"}),
         ("safe", {"drop": "secret", "secret": ["secret"]}, {"safe": '{"drop":"secret","secret":["secret"]}'}),
         ("excerpt", "a secret text", {"excerpt": "a *** "}),
-        ("excerpt", ["a secret text", 1], {"excerpt": '["a *** text",1]'}),
+        ("excerpt", ["a secret text", 1], {"excerpt": '["a *** ",1]'}),
         ("k", ["a secret", ["secret"], b"secret", 1.5, None], {"k": '["a ***",["***"],"c2VjcmV0",1.5,null]'}),
     ],
 )
@@ -810,7 +810,7 @@ REACHED: list[tuple[Signal, type[Message], Callable[[Any], bool]]] = [
 def test_the_strategies_reach_every_table_and_corner(signal: Signal) -> None:
     """All requests decode, every table gets rows, attribute keys are unique, and each named case occurs."""
     request_class: Any = REQUESTS[signal]
-    batches = sampled(strategies.requests(signal), 100)
+    batches = sampled(strategies.requests(signal), 250)
     drawn = [request_class.FromString(request) for batch in batches for request in batch]
     found = [part for request in drawn for part in parts(request)]
     missing = [
