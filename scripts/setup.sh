@@ -28,7 +28,7 @@ setup() {
     stamp=".venv/installed-${extras:-run}"
     # What was installed with extras serves a run without them.
     [ -n "$extras" ] || [ -e "$stamp" ] || [ ! -e .venv/installed-dev ] || stamp=.venv/installed-dev
-    if ! cmp -s <(cat requirements.lock pyproject.toml) "$stamp"; then
+    if [ ! -e "$stamp" ] || ! cmp -s <(cat requirements.lock pyproject.toml) "$stamp"; then
         python=$(find_python)
         [ -x .venv/bin/python ] || "$python" -m venv .venv || fail "Making .venv failed; remove it and try again."
         printf 'Installing dependencies into .venv (the first time takes a minute or two) ...\n' >&2
