@@ -44,7 +44,7 @@ WORKERS = TRANSFORMS + 1
 class Limits:
     """When a batch is flushed, and how much may wait."""
 
-    batch_bytes: int = 8 << 20
+    batch_bytes: int = 16 << 20
     batch_records: int = 50_000
     batch_age_seconds: float = 0.2
     queue_bytes: int = 256 << 20

@@ -94,7 +94,7 @@ class Settings(BaseSettings):
         le=1 << 30,
     )
     batch_bytes: int = Field(
-        8 << 20,
+        16 << 20,
         alias="TELEMETRY_BATCH_BYTES",
         description="A batch is flushed when its requests reach this many bytes.",
         ge=1024,
