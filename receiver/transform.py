@@ -102,10 +102,8 @@ class Transform:
         self._engine = engine
         self._scrub = scrub
         self._hash_key = hash_key
-        self._statements = {
-            table: f"{(FOLDER / table).with_suffix('.sql').read_text(encoding='utf-8')}\n{_settings(table)}"
-            for table in STRUCTURES
-        }
+        self._statements = {table: f"{_sql(table)}\n{_settings(table)}" for table in STRUCTURES}
+        self._kinds = {table: {"kind": kind} for kind, table in METRIC_TABLES.items()}
         _try_patterns(engine, rules)
         _create_functions(engine, rules, retention_days)
         # The first statement of a table compiles what the later ones reuse, which takes a second or so.
@@ -127,6 +125,7 @@ class Transform:
                         "structure": STRUCTURES[table],
                         "hash_key": self._hash_key,
                         "statement": statement,
+                        **self._kinds.get(table, {}),
                     },
                 )
         except EngineError as error:
@@ -181,6 +180,11 @@ def _create_functions(engine: Engine, rules: Rules, retention_days: int) -> None
     for path in sorted((FOLDER / "functions").glob("*.sql")):
         sql = path.read_text(encoding="utf-8")
         engine.command(sql, {name: value for name, value in params.items() if f"{{{name}:" in sql})
+
+
+def _sql(table: str) -> str:
+    names = ["metric_points", table] if table in METRIC_TABLES.values() else [table]
+    return "".join((FOLDER / f"{name}.sql").read_text(encoding="utf-8") for name in names)
 
 
 def _settings(table: str) -> str:
