@@ -15,12 +15,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from receiver.meters import Meters
-from receiver.pipeline import Accepted
+from receiver.pipeline import Accept
 from receiver.signals import KINDS, Signal, response
 from receiver.status import Failure
 from receiver.tokens import Tokens
-
-Accept = Callable[[Signal, bytes], Awaitable[Accepted]]
 
 _STATUS_TRAILER = "grpc-status-details-bin"
 # Calls of one client at a time; more wait in its own gRPC library.

@@ -23,12 +23,10 @@ from starlette.routing import Route
 from receiver.compression import Corrupt, Decompressor, TooLarge, UnknownEncoding
 from receiver.meters import Meters
 from receiver.otlp_json import Decoded, MalformedJson, decode, encode_response
-from receiver.pipeline import Accepted
+from receiver.pipeline import Accept, Accepted
 from receiver.signals import Signal, response
 from receiver.status import Failure, Reason, Rejected, TryLater
 from receiver.tokens import Tokens
-
-Accept = Callable[[Signal, bytes], Awaitable[Accepted]]
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"

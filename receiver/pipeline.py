@@ -6,9 +6,9 @@
                and age
 
 Both transports call `accept`, which returns when the request's records are committed. A malformed request is
-refused at once; one that only the engine refuses is found by bisection and, unless
-rewriting it helps, refused alone. Requests wait in
-memory within a budget of bytes, past which clients are told to try later. Nothing is dropped uncounted.
+refused at once; one that only the engine refuses is found by bisection and, unless rewriting it helps, refused
+alone. Requests wait in memory within a budget of bytes, past which clients are told to try later. Nothing is
+dropped uncounted.
 
 It does not decode, redact or store: `signals`, `transform` and `clickhouse.store` do.
 """
@@ -19,7 +19,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -44,10 +44,10 @@ WORKERS = TRANSFORMS + 1
 class Limits:
     """When a batch is flushed, and how much may wait."""
 
-    batch_bytes: int = 16 << 20
-    batch_records: int = 50_000
-    batch_age_seconds: float = 0.2
-    queue_bytes: int = 256 << 20
+    batch_bytes: int
+    batch_records: int
+    batch_age_seconds: float
+    queue_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,10 @@ class Accepted:
 
     rejected: int = 0
     message: str = ""
+
+
+Accept = Callable[[Signal, bytes], Awaitable[Accepted]]
+"""What a transport is given: `Pipeline.accept`."""
 
 
 @dataclass(slots=True)
@@ -203,9 +207,10 @@ class Pipeline:
             if len(taken) > 1:
                 middle = len(taken) // 2
                 return self._commit(signal, taken[:middle]) + self._commit(signal, taken[middle:])
-            body = canonical(signal, taken[0].body)
-            if body != taken[0].body:
-                return self._commit(signal, [replace(taken[0], body=body)])
+            if not refused.too_large:
+                body = canonical(signal, taken[0].body)
+                if body != taken[0].body:
+                    return self._commit(signal, [replace(taken[0], body=body)])
             return [_refusal(refused)]
         return [self._insert(taken, blocks)] * len(taken)
 

@@ -7,7 +7,7 @@ import pytest
 
 from clickhouse.engine import Engine
 from clickhouse.migrations import migrate
-from tests.server import Server
+from tests.server import Server, running
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +38,6 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server that the tests of a module share; it keeps nothing private, so that tests see what they sent."""
-    server = Server(tmp_path_factory.mktemp("server") / "data", {"TELEMETRY_SANITIZE_LEVEL": "strict"})
-    server.wait_until_ready()
-    yield server
-    server.kill()
+    """Start a server that a module's tests share; it does not wait for more requests before it stores one."""
+    with running(tmp_path_factory.mktemp("server") / "data", TELEMETRY_BATCH_AGE_MS="0") as server:
+        yield server

@@ -36,13 +36,6 @@ MEMORY = 1500 << 20
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start the server that most attacks go to."""
-    with running(tmp_path_factory.mktemp("server") / "data", TELEMETRY_BATCH_AGE_MS="0") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start a server that waits one second for a client's headers, and for its body, and takes 1 MiB."""
     data = tmp_path_factory.mktemp("hasty") / "data"

@@ -34,13 +34,6 @@ ENCODERS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start the server of most tests, which does not wait for more requests before it stores one."""
-    with running(tmp_path_factory.mktemp("server") / "data", TELEMETRY_BATCH_AGE_MS="0") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start a server that takes requests of 64 KiB at most."""
     with running(tmp_path_factory.mktemp("small") / "data", TELEMETRY_MAX_REQUEST_BYTES=str(LIMIT)) as server:

@@ -24,7 +24,7 @@ from receiver.transform import Transform
 
 HUGE = 1 << 40
 NEVER = Limits(batch_bytes=HUGE, batch_records=HUGE, batch_age_seconds=3600, queue_bytes=HUGE)
-AT_ONCE = Limits(batch_age_seconds=0.0)
+AT_ONCE = Limits(batch_bytes=HUGE, batch_records=HUGE, batch_age_seconds=0.0, queue_bytes=HUGE)
 PATIENCE = 20
 
 # Well-formed for the generated classes, which take a field of another wire type for an unknown one.
@@ -439,7 +439,7 @@ def test_requests_past_the_memory_budget_are_told_to_try_later(
         assert await subject.send(second) == Accepted()
         assert stored(engine, trace) == ["a", "b"]
 
-    run(Limits(batch_age_seconds=0.0, queue_bytes=len(first) + len(second) - 1), play)
+    run(Limits(HUGE, HUGE, 0.0, len(first) + len(second) - 1), play)
 
 
 def test_a_client_that_goes_away_loses_no_record_and_leaks_no_budget(

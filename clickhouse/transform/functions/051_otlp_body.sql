@@ -5,6 +5,6 @@ CREATE OR REPLACE FUNCTION otlp_body AS (body, statement) -> multiIf(
         assumeNotNull(otlp_other(statement, '',
             concat(toString((body).value), ' 0 ', hex((body).double_value), ' 00  ', hex((body).array_value), ' ', hex((body).kvlist_value)))),
     (body).value = 'int_value', toString((body).int_value),
-    (body).value = 'double_value', replaceOne(replaceOne(toString((body).double_value + 0.), 'e', 'e+'), 'e+-', 'e-'),
+    (body).value = 'double_value', otlp_double((body).double_value),
     (body).value = 'bool_value', if((body).bool_value, 'true', 'false'),
     base64Encode((body).bytes_value))
