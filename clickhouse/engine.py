@@ -41,9 +41,9 @@ class Engine:
 
     def __init__(self, path: Path | None = None, connections: int = 2) -> None:
         target = ":memory:" if path is None else str(path)
+        self._target = f"{target}?config-file={CONFIG}"
         try:
-            connect: Any = chdb.connect
-            self._all = [connect(f"{target}?config-file={CONFIG}") for _ in range(connections)]
+            self._all = [self.connect() for _ in range(connections)]
         except (chdb.ChdbError, RuntimeError):
             raise EngineStartError(
                 f"The engine cannot open {target}: stop the other process that has it open, or use another"
@@ -52,6 +52,22 @@ class Engine:
         self._free: queue.LifoQueue[Any] = queue.LifoQueue()
         for connection in self._all:
             self._free.put(connection)
+
+    def connect(self) -> Any:
+        """Open one more connection, with settings and temporary tables of its own; who asks closes it."""
+        connect: Any = chdb.connect
+        return connect(self._target)
+
+    def cancel(self, tag: str) -> None:
+        """Stop the statements that run with this `log_comment`, on whatever connection."""
+        connection = self.connect()
+        try:
+            with _engine_errors(connection):
+                connection.query(
+                    "KILL QUERY WHERE Settings['log_comment'] = {tag:String} ASYNC", params={"tag": tag}
+                )
+        finally:
+            connection.close()
 
     def query(
         self, sql: str, params: Mapping[str, Value] | None = None, output_format: str = "Native"

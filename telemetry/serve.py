@@ -18,6 +18,8 @@ from pathlib import Path
 import structlog
 
 from clickhouse.engine import Engine
+from clickhouse.http.app import ClickHouseHttp
+from clickhouse.http.app import Limits as QueryLimits
 from clickhouse.migrations import Session, migrate
 from clickhouse.store import EmbeddedWriter, ServerSession, Writer
 from receiver.meters import Meters
@@ -29,6 +31,7 @@ from receiver.sanitizer import Sanitizer
 from receiver.scrub import Scrub
 from receiver.tokens import Tokens
 from receiver.transform import Transform
+from telemetry.credentials import users
 from telemetry.health import health, metrics
 from telemetry.settings import Settings
 from telemetry.web import WebServer
@@ -50,15 +53,20 @@ async def serve(settings: Settings) -> None:
             writer = _open_store(settings, engine)
             scrub = Scrub(Sanitizer(rules, hash_key or None))
             transform = Transform(engine, rules, scrub, hash_key, settings.retention_days)
-            await _run(settings, transform, writer)
+            meters = Meters()
+            door = None if settings.clickhouse_url else _clickhouse_http(settings, engine, directory, meters)
+            await _run(settings, transform, writer, meters, door)
+            if door:
+                door.close()
             writer.close()
         finally:
             engine.close()
     log.info("Stopped; everything acknowledged is stored.")
 
 
-async def _run(settings: Settings, transform: Transform, writer: Writer) -> None:
-    meters = Meters()
+async def _run(
+    settings: Settings, transform: Transform, writer: Writer, meters: Meters, door: ClickHouseHttp | None
+) -> None:
     limits = Limits(
         settings.batch_bytes, settings.batch_records, settings.batch_age_ms / 1000, settings.queue_bytes
     )
@@ -71,18 +79,20 @@ async def _run(settings: Settings, transform: Transform, writer: Writer) -> None
         loop.add_signal_handler(number, stopping.set)
 
     def is_ready() -> bool:
-        return len(listening) == 4 and not stopping.is_set()  # noqa: PLR2004  all ports
+        return len(listening) == 1 + len(web) and not stopping.is_set()
 
     grpc = OtlpGrpc(pipeline.accept, tokens, meters, settings.max_request_bytes)
     timeout = settings.body_timeout_seconds
     http_app = otlp_http(
         pipeline.accept, tokens, meters, settings.max_request_bytes, timeout, settings.cors_origins
     )
-    web = {
+    web: dict[str, tuple[WebServer, int]] = {
         "otlp_http": (WebServer(http_app, timeout), settings.otlp_http_port),
         "metrics": (WebServer(metrics(meters.registry), timeout), settings.metrics_port),
         "health": (WebServer(health(is_ready, listening), timeout), settings.health_port),
     }
+    if door:
+        web["clickhouse_http"] = WebServer(door, timeout), settings.clickhouse_http_port
     pipeline.start()
     try:
         port = await grpc.start(settings.host, settings.otlp_grpc_port)
@@ -112,8 +122,20 @@ async def _run(settings: Settings, transform: Transform, writer: Writer) -> None
     grace = settings.shutdown_seconds
     await asyncio.gather(grpc.stop(grace), http.stop(grace))
     await pipeline.stop()
-    for name in ("metrics", "health"):
+    for name in web.keys() - {"otlp_http"}:
         await web[name][0].stop(1)
+
+
+def _clickhouse_http(settings: Settings, engine: Engine, directory: Path, meters: Meters) -> ClickHouseHttp:
+    limits = QueryLimits(
+        settings.queries,
+        settings.query_seconds,
+        settings.query_memory_bytes,
+        settings.query_result_rows,
+        settings.query_result_bytes,
+        threads=max(1, (os.cpu_count() or 2) // 2),
+    )
+    return ClickHouseHttp(engine, settings.database, users(settings, directory), limits, meters.registry)
 
 
 def _open_store(settings: Settings, engine: Engine) -> Writer:

@@ -33,6 +33,11 @@ class Settings(BaseSettings):
     otlp_http_port: Port = Field(
         4318, alias="TELEMETRY_OTLP_HTTP_PORT", description="OTLP over HTTP (protobuf and JSON)."
     )
+    clickhouse_http_port: Port = Field(
+        8123,
+        alias="TELEMETRY_CLICKHOUSE_HTTP_PORT",
+        description="ClickHouse's HTTP interface, over the embedded tables.",
+    )
     metrics_port: Port = Field(
         8888, alias="TELEMETRY_METRICS_PORT", description="The server's own Prometheus metrics, at /metrics."
     )
@@ -48,10 +53,55 @@ class Settings(BaseSettings):
         description="A ClickHouse server's HTTP address, such as http://clickhouse:8123. Unset: embedded.",
     )
     clickhouse_user: str = Field(
-        "telemetry_user", alias="CLICKHOUSE_USER", description="The user who writes (server mode)."
+        "telemetry_user", alias="CLICKHOUSE_USER", description="The user who reads and writes.", min_length=1
     )
     clickhouse_password: SecretStr = Field(
-        SecretStr(""), alias="CLICKHOUSE_PASSWORD", description="That user's password (server mode)."
+        SecretStr(""),
+        alias="CLICKHOUSE_PASSWORD",
+        description="That user's password. Embedded and unset: generated, in credentials.env in the data directory.",
+    )
+    reader_user: str = Field(
+        "telemetry_reader",
+        alias="TELEMETRY_READER_USER",
+        description="The user who only reads.",
+        min_length=1,
+    )
+    reader_password: SecretStr = Field(
+        SecretStr(""),
+        alias="TELEMETRY_READER_PASSWORD",
+        description="That user's password. Embedded and unset: generated, as the other one.",
+    )
+    queries: int = Field(
+        4,
+        alias="TELEMETRY_QUERIES",
+        description="How many queries run at a time (embedded), for each of the two users; others wait ten seconds.",
+        ge=1,
+        le=100,
+    )
+    query_seconds: float = Field(
+        60.0,
+        alias="TELEMETRY_QUERY_SECONDS",
+        description="How long a reader's query may run (embedded).",
+        gt=0,
+        le=86_400,
+    )
+    query_memory_bytes: int = Field(
+        1 << 30,
+        alias="TELEMETRY_QUERY_MEMORY_BYTES",
+        description="Memory that a reader's query may take (embedded).",
+        ge=1 << 20,
+    )
+    query_result_rows: int = Field(
+        10_000_000,
+        alias="TELEMETRY_QUERY_RESULT_ROWS",
+        description="Rows that a reader's query may return.",
+        ge=1,
+    )
+    query_result_bytes: int = Field(
+        1 << 30,
+        alias="TELEMETRY_QUERY_RESULT_BYTES",
+        description="Bytes that a reader's query may return.",
+        ge=1024,
     )
     database: str = Field(
         "telemetry",
@@ -162,6 +212,13 @@ class Settings(BaseSettings):
                 "must be an HTTP address without user and path, such as http://localhost:8123:"
                 " user and password are CLICKHOUSE_USER and CLICKHOUSE_PASSWORD"
             )
+        return value
+
+    @field_validator("reader_user")
+    @classmethod
+    def _differs(cls, value: str, info: ValidationInfo) -> str:
+        if value == info.data.get("clickhouse_user"):
+            raise ValueError("must differ from CLICKHOUSE_USER, who may write")
         return value
 
     @field_validator("ingest_tokens")

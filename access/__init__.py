@@ -1,0 +1,1 @@
+"""The read side: the questions of `queries/`, run against ClickHouse and shown."""

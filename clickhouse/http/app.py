@@ -1,0 +1,475 @@
+"""The ASGI application: authenticates, runs one statement, and answers as a ClickHouse server does.
+
+A small result is answered whole, with its summary and, if it failed, with its error's status. A large one is sent on
+while the engine makes it; an error after that is written behind what was sent and the connection is cut, as a server
+does. When a client goes away its statement is cancelled in the engine.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import hmac
+import math
+import os
+import secrets
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter
+
+from clickhouse.engine import Engine
+from clickhouse.http import frames
+from clickhouse.http.errors import QueryError
+from clickhouse.http.policy import Reach, Role, check, check_database
+from clickhouse.http.request import Request, credentials, read
+from clickhouse.http.session import Session, Summary
+from clickhouse.http.statement import Parser, Statement, with_output
+
+T = TypeVar("T")
+GONE: Final = QueryError.of(394, "QUERY_WAS_CANCELLED", "Query was cancelled: its client went away.")
+_UNAUTHORIZED: Final = 401
+_MAX_SESSIONS: Final = 100
+_SESSION_SECONDS: Final = 3600
+_SPOOL: Final = 16 << 20
+_BUFFER: Final = 1 << 20
+_PIPE: Final = 1 << 20
+_TRY_AGAIN_SECONDS: Final = 0.1
+_QUEUE_SECONDS: Final = 10.0
+_MEDIA: Final = {
+    "JSON": "application/json; charset=UTF-8",
+    "JSONCompact": "application/json; charset=UTF-8",
+    "JSONEachRow": "application/x-ndjson; charset=UTF-8",
+    "JSONCompactEachRow": "application/x-ndjson; charset=UTF-8",
+    "CSV": "text/csv; charset=UTF-8; header=absent",
+    "CSVWithNames": "text/csv; charset=UTF-8; header=present",
+    "TabSeparated": "text/tab-separated-values; charset=UTF-8",
+    "TabSeparatedWithNames": "text/tab-separated-values; charset=UTF-8",
+    "TSV": "text/tab-separated-values; charset=UTF-8",
+    "Markdown": "text/markdown; charset=UTF-8",
+    "XML": "application/xml; charset=UTF-8",
+    "Native": "application/octet-stream",
+    "RowBinary": "application/octet-stream",
+    "Parquet": "application/octet-stream",
+    "Arrow": "application/octet-stream",
+    "ArrowStream": "application/octet-stream",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Someone who may ask."""
+
+    name: str
+    password: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one statement of a reader may take, and how many statements run at a time."""
+
+    queries: int
+    seconds: float
+    memory_bytes: int
+    result_rows: int
+    result_bytes: int
+    threads: int
+
+    def settings(self) -> dict[str, str]:
+        """Write them as the engine's settings."""
+        return {
+            "max_execution_time": str(self.seconds),
+            "max_memory_usage": str(self.memory_bytes),
+            "max_result_rows": str(self.result_rows),
+            "max_result_bytes": str(self.result_bytes),
+            "max_threads": str(self.threads),
+            # Of lower priority than ingest, where the two compete for a core.
+            "os_threads_nice_value_query": "10",
+        }
+
+
+class ClickHouseHttp:
+    """The interface on 8123. `close` after the last request."""
+
+    def __init__(
+        self, engine: Engine, database: str, users: list[User], limits: Limits, registry: CollectorRegistry
+    ) -> None:
+        self._engine = engine
+        self._database = database
+        self._users = {user.name: user for user in users}
+        self._limits = limits
+        self._served = Counter(
+            "telemetry_queries", "Statements over ClickHouse's HTTP interface, by user and how they ended.",
+            ["user", "outcome"], registry=registry,
+        )  # fmt: skip
+        self._parsing = Session(engine)
+        self._parser = Parser(self._parsing)
+        self._parse_lock = asyncio.Lock()
+        self._version = self._parsing.value("SELECT version()", {})
+        self._timezone = self._parsing.value("SELECT timezone()", {})
+        names = self._parsing.value(
+            "SELECT arrayStringConcat(groupArray(name), ' ') FROM system.table_functions", {}
+        )
+        self._reach = Reach(names.split())
+        # Readers never hold up those who write: each role has its own slots and threads.
+        self._slots = {role: asyncio.Semaphore(limits.queries) for role in Role}
+        self._threads = ThreadPoolExecutor(2 * limits.queries + 1, thread_name_prefix="query")
+        self._sessions: dict[tuple[str, str], _Kept] = {}
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        answer = Answer(send, self._timezone)
+        name = "unknown"
+        try:
+            if await self._answer_plainly(scope, answer):
+                return
+            headers = {
+                key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]
+            }
+            user = self._authenticate(headers, scope["query_string"])
+            name = user.name
+            request = await read(scope["method"], scope["query_string"], headers, receive)
+            answer.query_id = request.url.get("query_id") or answer.query_id
+            await self._run(request, user, answer, receive)
+            self._served.labels(name, "done").inc()
+        except QueryError as error:
+            self._served.labels(name, "cancelled" if error is GONE else "failed").inc()
+            await answer.fail(error, self._version)
+
+    def close(self) -> None:
+        """Close what is open in the engine; no request may be under way."""
+        for kept in self._sessions.values():
+            kept.session.close()
+        self._threads.shutdown()
+        self._parsing.close()
+
+    async def _answer_plainly(self, scope: Mapping[str, Any], answer: "Answer") -> bool:
+        """Answer what needs no user: whether the server lives."""
+        path, method = scope["path"], scope["method"]
+        if method not in {"GET", "HEAD", "POST", "PUT", "OPTIONS"}:
+            await answer.whole(501, b"Only GET, HEAD and POST are taken.\n", {})
+        elif path in {"/ping", "/replicas_status"} or (
+            path == "/" and not scope["query_string"] and method in {"GET", "HEAD"}
+        ):
+            await answer.whole(200, b"Ok.\n", {})
+        elif path not in {"/", "/query"}:
+            await answer.whole(404, b"There is no handle here. Use / or /ping.\n", {})
+        else:
+            return False
+        return True
+
+    def _authenticate(self, headers: Mapping[str, str], query_string: bytes) -> User:
+        given = credentials(headers, query_string)
+        if given is None:
+            raise QueryError.of(
+                194,
+                "REQUIRED_PASSWORD",
+                f"A user and password are needed: {' or '.join(self._users)}, by HTTP Basic, or"
+                " the headers X-ClickHouse-User and X-ClickHouse-Key.",
+            )
+        name, password = given
+        user = self._users.get(name)
+        # The same work for every name, so that time tells nothing.
+        expected = user.password if user else secrets.token_hex()
+        matches = hmac.compare_digest(_digest(password), _digest(expected))
+        if user is None or not matches:
+            raise QueryError.of(
+                516,
+                "AUTHENTICATION_FAILED",
+                "Authentication failed: password is incorrect, or there is no user with such name.",
+            )
+        return user
+
+    async def _run(self, request: Request, user: User, answer: "Answer", receive: Any) -> None:
+        if not request.sql:
+            raise QueryError.of(62, "SYNTAX_ERROR", "Syntax error: Empty query")
+        using = request.url.get("database") or self._database
+        check_database(using, self._database)
+        async with self._slot(user.role), self._session(request, user) as session:
+            statement = await self._parse(request)
+            # GET changes nothing, whoever asks.
+            role = user.role if request.method in {"POST", "PUT"} else Role.READER
+            check(statement, role, self._database, using, self._reach)
+            settings = self._settings(request, user.role)
+            await self._thread(lambda: session.settle(using, settings, read_only=user.role is Role.READER))
+            await self._execute(request, statement, session, answer, receive)
+
+    def _settings(self, request: Request, role: Role) -> dict[str, str]:
+        """Give the session's settings: a reader's wishes count up to the limits."""
+        settings = dict(request.settings)
+        if role is Role.WRITER:
+            return settings
+        for name, limit in self._limits.settings().items():
+            wanted = settings.get(name, "")
+            lower = wanted.replace(".", "", 1).isdigit() and 0 < float(wanted) <= float(limit)
+            settings[name] = wanted if lower else limit
+        for name in ("result_overflow_mode", "timeout_overflow_mode"):
+            settings.setdefault(name, "throw")
+        return settings
+
+    async def _parse(self, request: Request) -> Statement:
+        sql = request.sql if request.data is None else f"{request.sql} FORMAT {request.input_format}"
+        async with self._parse_lock:
+            return await self._thread(lambda: self._parser.parse(sql, request.params))
+
+    async def _execute(
+        self, request: Request, statement: Statement, session: Session, answer: "Answer", receive: Any
+    ) -> None:
+        answer.format = statement.format or request.default_format or "TabSeparated"
+        if request.data is not None:
+            summary = await self._insert(request, session)
+            await answer.whole(200, b"", {"X-ClickHouse-Summary": summary.header()})
+        elif statement.around_output:
+            await self._stream(request, statement, session, answer, receive)
+        else:
+            work = self._thread(lambda: session.fetch(request.sql, answer.format, request.params))
+            data, summary = await self._watched(asyncio.ensure_future(work), session, receive)
+            await answer.whole(200, data, {"X-ClickHouse-Summary": summary.header()})
+
+    async def _insert(self, request: Request, session: Session) -> Summary:
+        data = request.data
+        assert data is not None  # noqa: S101  for the type checker
+        insert = await self._thread(lambda: session.insert(request.sql, request.input_format))
+        try:
+            async for piece in data:
+                await self._thread(partial(insert.append, piece))
+            return await self._thread(insert.finish)
+        except BaseException:
+            await self._thread(insert.abandon)
+            raise
+
+    async def _stream(
+        self, request: Request, statement: Statement, session: Session, answer: "Answer", receive: Any
+    ) -> None:
+        """Run a statement whose result comes through a pipe, and send it on as it comes."""
+        assert statement.around_output is not None  # noqa: S101  for the type checker
+        answer.framed = request.flag("compress")
+        answer.encoding = None if answer.framed else request.encoding
+        source, target = os.pipe()
+        fcntl.fcntl(target, fcntl.F_SETPIPE_SZ, _PIPE)
+        sql = with_output(statement.around_output, f"/proc/self/fd/{target}", answer.encoding or "none")
+        if not statement.format:
+            sql += f"FORMAT {answer.format}"
+        work = asyncio.ensure_future(self._thread(lambda: session.stream(sql, target, request.params)))
+        sender = asyncio.ensure_future(
+            answer.stream(source, work, everything_first=request.flag("wait_end_of_query"))
+        )
+        try:
+            await self._watched(sender, session, receive)
+        finally:
+            await asyncio.wait([work])
+
+    async def _watched(self, work: "asyncio.Future[Any]", session: Session, receive: Any) -> Any:
+        """Wait for what the engine does; when the client goes away meanwhile, cancel it there."""
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            await asyncio.wait([work, gone], return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+            # A statement that has not quite begun is not found: ask again until it ends.
+            while not work.done():
+                await self._thread(session.cancel)
+                await asyncio.wait([work], timeout=_TRY_AGAIN_SECONDS)
+            work.exception()  # whatever it was, nobody is there to hear it
+            raise GONE
+        finally:
+            gone.cancel()
+
+    @asynccontextmanager
+    async def _slot(self, role: Role) -> AsyncIterator[None]:
+        slots = self._slots[role]
+        try:
+            await asyncio.wait_for(slots.acquire(), _QUEUE_SECONDS)
+        except TimeoutError:
+            raise QueryError.of(
+                202,
+                "TOO_MANY_SIMULTANEOUS_QUERIES",
+                f"Too many simultaneous queries. Maximum: {self._limits.queries} (TELEMETRY_QUERIES); try again.",
+            ) from None
+        try:
+            yield
+        finally:
+            slots.release()
+
+    @asynccontextmanager
+    async def _session(self, request: Request, user: User) -> AsyncIterator[Session]:
+        """Open a session for one request, or take the one that a writer keeps under a `session_id`."""
+        name = request.url.get("session_id", "")
+        if not name or user.role is Role.READER:  # a read-only session has no state to keep
+            session = await self._thread(lambda: Session(self._engine, uuid.uuid4().hex))
+            try:
+                yield session
+            finally:
+                await self._thread(session.close)
+            return
+        kept = await self._keep((user.name, name), request.flag("session_check"))
+        kept.busy = True
+        try:
+            yield kept.session
+        finally:
+            kept.busy = False
+            wanted = request.url.get("session_timeout", "60")
+            seconds = min(int(wanted), _SESSION_SECONDS) if wanted.isdigit() else 60
+            kept.expires = time.monotonic() + seconds
+
+    async def _keep(self, key: tuple[str, str], must_exist: bool) -> "_Kept":  # noqa: FBT001  as the parameter says
+        """Find or open the session of this name; close those whose time is over."""
+        now = time.monotonic()
+        over = [name for name, kept in self._sessions.items() if kept.expires < now and not kept.busy]
+        for name in over:
+            await self._thread(self._sessions.pop(name).session.close)
+        if key not in self._sessions:
+            if must_exist:
+                raise QueryError.of(372, "SESSION_NOT_FOUND", "Session not found")
+            if len(self._sessions) >= _MAX_SESSIONS:
+                raise QueryError.of(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many open sessions.")
+            session = await self._thread(lambda: Session(self._engine, uuid.uuid4().hex))
+            self._sessions[key] = _Kept(session)
+        if self._sessions[key].busy:
+            raise QueryError.of(373, "SESSION_IS_LOCKED", "Session is locked by a concurrent client.")
+        return self._sessions[key]
+
+    async def _thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A session that outlives its requests."""
+
+    session: Session
+    expires: float = math.inf
+    busy: bool = False
+
+
+class Answer:
+    """One response, with ClickHouse's headers."""
+
+    def __init__(self, send: Any, timezone: str) -> None:
+        self._send = send
+        self._timezone = timezone
+        self._begun = False
+        self._tag = secrets.token_hex(8)
+        self.query_id = str(uuid.uuid4())
+        self.format = "TabSeparated"
+        self.encoding: str | None = None
+        self.framed = False
+
+    async def whole(self, status: int, data: bytes, headers: Mapping[str, str]) -> None:
+        """Send all of it."""
+        await self._begin(status, {"content-length": str(len(data)), **headers})
+        await self._send({"type": "http.response.body", "body": data})
+
+    async def stream(self, source: int, work: "asyncio.Future[Summary]", *, everything_first: bool) -> None:
+        """Send what comes out of a pipe, whole if it is small. Closes the pipe. Raises the work's QueryError."""
+        with tempfile.SpooledTemporaryFile(_SPOOL) as kept:
+            pieces = self._pieces(source)
+            async for piece in pieces:
+                kept.write(piece)
+                if kept.tell() >= _BUFFER and not everything_first:
+                    break
+            else:
+                summary = await asyncio.shield(work)
+                size = kept.tell()
+                await self._begin(200, {**self._content(summary), "content-length": str(size)})
+                await self._send_file(kept, more=False)
+                return
+            await self._begin(200, {**self._content(Summary()), "X-ClickHouse-Exception-Tag": self._tag})
+            await self._send_file(kept, more=True)
+        async for piece in pieces:
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await asyncio.shield(work)
+        await self._send({"type": "http.response.body"})
+
+    async def fail(self, error: QueryError, version: str) -> None:
+        """Answer with an error; behind what was already sent, if anything was, and then the response has no end."""
+        text = f"{error.text} (version {version} (official build))\n"
+        if not self._begun:
+            self.encoding, self.framed = None, False
+            headers = {
+                "X-ClickHouse-Exception-Code": str(error.code),
+                "content-type": "text/plain; charset=UTF-8",
+            }
+            if error.status == _UNAUTHORIZED:
+                headers["WWW-Authenticate"] = 'Basic realm="ClickHouse server HTTP API"'
+            await self.whole(error.status, text.encode(), headers)
+        elif not self.encoding and not self.framed and error is not GONE:
+            edge = "\r\n__exception__\r\n"
+            mark = f"{edge}{self._tag}\r\n{text}{len(text.encode())} {self._tag}{edge}"
+            await self._send({"type": "http.response.body", "body": mark.encode(), "more_body": True})
+
+    async def _pieces(self, source: int) -> AsyncIterator[bytes]:
+        waiting = bytearray()
+        async for piece in _read_pipe(source):
+            if not self.framed:
+                yield piece
+                continue
+            waiting += piece
+            while len(waiting) >= frames.CONTENT:
+                yield frames.pack(bytes(waiting[: frames.CONTENT]))
+                del waiting[: frames.CONTENT]
+        if waiting:
+            yield frames.pack(bytes(waiting))
+
+    def _content(self, summary: Summary) -> dict[str, str]:
+        headers = {"X-ClickHouse-Summary": summary.header()}
+        return {**headers, "content-encoding": self.encoding} if self.encoding else headers
+
+    async def _send_file(self, file: Any, *, more: bool) -> None:
+        file.seek(0)
+        while piece := file.read(_BUFFER):
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        if not more:
+            await self._send({"type": "http.response.body"})
+
+    async def _begin(self, status: int, headers: Mapping[str, str]) -> None:
+        self._begun = True
+        every = {
+            "content-type": _MEDIA.get(self.format, "text/plain; charset=UTF-8"),
+            "X-ClickHouse-Server-Display-Name": "telemetry",
+            "X-ClickHouse-Query-Id": self.query_id,
+            "X-ClickHouse-Format": self.format,
+            "X-ClickHouse-Timezone": self._timezone,
+            **headers,
+        }
+        encoded = [
+            (name.lower().encode(), _printable(value).encode("latin-1")) for name, value in every.items()
+        ]
+        await self._send({"type": "http.response.start", "status": status, "headers": encoded})
+
+
+async def _read_pipe(source: int) -> AsyncIterator[bytes]:
+    """Read a pipe to its end, no faster than it is taken."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(_BUFFER)
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(source, "rb", buffering=0)
+    )
+    try:
+        while piece := await reader.read(_BUFFER):
+            yield piece
+    finally:
+        transport.close()
+
+
+async def _disconnected(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _printable(text: str) -> str:
+    """Keep a client's query id from ending a header."""
+    return "".join(letter for letter in text[:256] if letter.isprintable() and letter.isascii())

@@ -1,0 +1,254 @@
+"""What a statement does, as the engine's own parser reads it. Nothing here looks at SQL with an expression of ours.
+
+The engine gives the tree of a statement as JSON, and of the few kinds that it cannot give so (DESCRIBE, SHOW CREATE,
+EXISTS) as lines of text. From either this module collects what a policy has to know: the kind of statement, and every
+table, function, engine, setting and file that it names, wherever in it they stand.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+from clickhouse.http.errors import QueryError
+from clickhouse.http.session import Session
+
+_OUTPUT: Final = "INTO OUTFILE '{}' TRUNCATE COMPRESSION '{}'"
+_CACHED: Final = 1000
+_CACHED_BYTES: Final = 16_384
+_TEXT_KINDS: Final = ("DescribeQuery", "ExistsTableQuery", "ShowCreateTableQuery", "ShowFunctions")
+_NODE: Final = re.compile(r"^( *)(.*?)(?: \(alias .*\))?(?: \(children \d+\))?$")
+
+
+@dataclass(slots=True)
+class Statement:
+    """A statement's parts, by the names of the engine's tree."""
+
+    kind: str
+    """The tree's root, for example `SelectWithUnionQuery` or `InsertQuery`."""
+    format: str | None = None
+    """The output format it asks for."""
+    functions: set[str] = field(default_factory=set)
+    """Scalar, aggregate and table functions."""
+    engines: set[str] = field(default_factory=set)
+    """Table and database engines, and sources of dictionaries."""
+    names: set[tuple[str, ...]] = field(default_factory=set)
+    """Names of tables and columns, in their parts."""
+    databases: set[str] = field(default_factory=set)
+    """Databases named outside of `names`."""
+    settings: set[str] = field(default_factory=set)
+    alterations: set[str] = field(default_factory=set)
+    """What an ALTER does, for example `MODIFY_TTL`."""
+    files: bool = False
+    """Whether it names a file to read or write (INTO OUTFILE, FROM INFILE)."""
+    temporary: bool = False
+    whole_database: bool = False
+    """Whether it creates, drops or renames a database, not a table."""
+    around_output: tuple[str, str] | None = None
+    """The statement before and after where INTO OUTFILE may stand, if its result may be large."""
+
+
+def with_output(around: tuple[str, str], path: str, compression: str) -> str:
+    """Write a statement so that its result goes to a path of ours, compressed by one of ClickHouse's methods."""
+    return f"{around[0]} {_OUTPUT.format(path, compression)} {around[1]}"
+
+
+class Parser:
+    """Reads statements with the engine's parser, through a session of its own; remembers the latest ones."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._remembered = lru_cache(maxsize=_CACHED)(self._parse)
+
+    def parse(self, sql: str, params: Mapping[str, str]) -> Statement:
+        """Read one statement. `params` are its query parameters, which can hold names. Raises QueryError."""
+        items = tuple(sorted(params.items()))
+        # Most clients repeat a few statements. What is long or has long parameters is an exception.
+        short = len(sql) + sum(len(value) for value in params.values()) < _CACHED_BYTES
+        return self._remembered(sql, items) if short else self._parse(sql, items)
+
+    def _parse(self, sql: str, items: tuple[tuple[str, str], ...]) -> Statement:
+        params = dict(items)
+        tree = self._tree(sql)
+        if isinstance(tree, str):
+            return self._read_lines(sql, tree, params)
+        statement = _read_tree(tree, params)
+        if statement.kind == "SelectWithUnionQuery" and not statement.files:
+            statement.around_output = self._around_output(sql, tree)
+        return statement
+
+    def _tree(self, sql: str) -> Any:
+        """Give the statement's tree, or its kind when the engine cannot give a tree of that kind."""
+        try:
+            text = self._session.value("SELECT parseQueryToJSON({sql:String})", {"sql": _escape(sql)})
+        except QueryError as error:
+            unsupported = re.match(
+                r"Code: 36\. DB::Exception: AST node of type '(\w+?)(?:__.*)?' does not", error.text
+            )
+            if unsupported:
+                return unsupported[1]
+            # The engine quotes its own function around the statement.
+            raise QueryError(
+                re.sub(r": In scope SELECT parseQueryToJSON\(.*", " (SYNTAX_ERROR)", error.text)
+            ) from None
+        return json.loads(text)
+
+    def _around_output(self, sql: str, tree: Any) -> tuple[str, str] | None:
+        """Find where INTO OUTFILE may stand; None unless the engine reads the two parts with it as the same."""
+        if tree.get("format_ast"):
+            found = self._session.value(
+                "SELECT toJSONString(highlightQuery({sql:String}))", {"sql": _escape(sql)}
+            )
+            text = sql.encode()
+            begins = [
+                token["begin"]
+                for token in json.loads(found)
+                if text[token["begin"] : token["end"]].upper() == b"FORMAT"
+            ]
+            if not begins:
+                return None
+            around = text[: begins[-1]].decode(), text[begins[-1] :].decode()
+        else:
+            around = f"{_TAIL.sub('', sql)}\n", ""
+        try:
+            again = self._tree(with_output(around, "x", "none"))
+        except QueryError:
+            return None
+        added = {"out_file", "compression", "is_outfile_truncate"}
+        same = [{key: value for key, value in one.items() if key not in added} for one in (tree, again)]
+        return around if same[0] == same[1] and again.get("out_file") else None
+
+    def _read_lines(self, sql: str, kind: str, params: Mapping[str, str]) -> Statement:
+        if kind not in _TEXT_KINDS or self._session.statements(sql) != 1:
+            return Statement(kind)
+        lines = self._session.value(f"EXPLAIN AST {sql}", params).splitlines()
+        statement = Statement(kind)
+        for line in lines[1:]:
+            indent, node = _NODE.match(line).groups()  # type: ignore[union-attr]  # it matches any line
+            name, _, rest = node.partition(" ")
+            match name:
+                case "Function":
+                    statement.functions.add(rest.strip())
+                case "TableIdentifier" | "Identifier":
+                    if len(indent) > 1 or kind == "DescribeQuery":
+                        statement.names.add(tuple(rest.split(".")))
+                case "Literal" if len(indent) == 1:
+                    statement.files = True
+                case "Set":
+                    statement.settings.add("SETTINGS")  # the lines do not say which
+                case _:
+                    pass
+        return statement
+
+
+# Trailing blanks, semicolons and comments, after which nothing can be appended. A wrong guess is caught: the composed
+# statement must read as the first one.
+_TAIL: Final = re.compile(r"(?:\s|;|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*\Z")
+
+
+def _read_tree(tree: Any, params: Mapping[str, str]) -> Statement:
+    root = str(tree.get("type", ""))
+    statement = Statement(root)
+    asked = tree.get("format_ast")
+    if asked:
+        statement.format = str(asked.get("name", ""))
+    elif isinstance(tree.get("format"), str):
+        statement.format = tree["format"]
+    statement.temporary = bool(tree.get("is_temporary"))
+    statement.whole_database = bool(tree.get("database")) and not tree.get("table")
+    for node in _nodes(tree):
+        _read_node(statement, node, params)
+    return statement
+
+
+def _read_node(statement: Statement, node: Mapping[str, Any], params: Mapping[str, str]) -> None:
+    name = str(node.get("name"))
+    match node.get("type"):
+        case "Function":
+            is_engine = node.get("kind") in {"TABLE_ENGINE", "DATABASE_ENGINE"}
+            (statement.engines if is_engine else statement.functions).add(name)
+        case "FunctionWithKeyValueArguments":
+            statement.engines.add(f"of dictionaries, {name}")
+        case "TableIdentifier" | "Identifier":
+            statement.names.add(_parts(node, params))
+        case "SetQuery":
+            statement.settings |= {str(change.get("name")) for change in node.get("changes", [])}
+            statement.settings |= {str(reset) for reset in node.get("default_settings", [])}
+        case "AlterCommand":
+            statement.alterations.add(str(node.get("command_type")))
+        case _:
+            pass
+    statement.files |= bool(node.get("out_file") or node.get("infile") or node.get("has_attach_from_path"))
+    for key, value in node.items():
+        if "database" in key and value and isinstance(value, str):
+            statement.databases.add(value)
+        elif "database" in key and isinstance(value, dict) and value.get("type") == "Identifier":
+            statement.databases.add(".".join(_parts(value, params)))
+
+
+def _parts(node: Mapping[str, Any], params: Mapping[str, str]) -> tuple[str, ...]:
+    """Give an identifier's parts; those that are query parameters as their values."""
+    parts = [str(part) for part in node.get("name_parts") or [node.get("name", "")]]
+    values = iter([params.get(str(child.get("name")), "") for child in node.get("children", [])])
+    return tuple(part or next(values, "") for part in parts)
+
+
+def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            yield node
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+
+
+def _escape(text: str) -> str:
+    return (
+        text.replace("\\", "\\\\")
+        .replace("\t", "\\t")
+        .replace("\n", "\\n")
+        .replace("\r", "\\r")
+        .replace("\0", "\\0")
+    )
+
+
+# Words, strings, quoted names, comments and single characters: as much of SQL as splitting an INSERT needs.
+_TOKEN: Final = re.compile(
+    rb"""\s+|--[^\n]*|\#[!\x20][^\n]*|/\*.*?\*/|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`|\w+|.""",
+    re.DOTALL,
+)
+_BLANKS: Final = re.compile(rb"[ \t\r\f]*\n?")
+
+
+def split_insert(text: bytes) -> tuple[str, str | None, int] | None:
+    """Split an INSERT from the data behind it: the statement, its format if it names one, where the data begins.
+
+    None when it is not an INSERT with data behind it. What is split wrongly is refused, since the two halves are
+    judged apart: the statement by the engine's parser, the data by the format's.
+    """
+    depth = 0
+    words: list[bytes] = []
+    for token in _TOKEN.finditer(text):
+        word = token[0]
+        if word in {b"(", b")"}:
+            depth += 1 if word == b"(" else -1
+        if depth or not (word[0:1].isalnum() or word[0:1] in b'_`"'):
+            if word == b";":
+                return None
+            continue
+        upper = word.upper()
+        if not words and upper != b"INSERT":
+            return None
+        if words and words[-1] == b"FORMAT" and len(words) > 2:  # noqa: PLR2004  INSERT INTO x FORMAT y
+            statement = text[: token.start()].decode("utf-8", "replace").rstrip()[: -len("FORMAT")]
+            return statement, word.decode(), _BLANKS.match(text, token.end()).end()  # type: ignore[union-attr]
+        if len(words) > 2 and upper == b"VALUES":  # noqa: PLR2004
+            return text[: token.start()].decode("utf-8", "replace"), "Values", token.end()
+        if len(words) > 1 and upper in {b"SELECT", b"WITH", b"INFILE", b"EXPLAIN"}:
+            return None
+        words.append(upper)
+    return (text.decode("utf-8", "replace"), None, len(text)) if words else None
