@@ -71,7 +71,9 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.health_port = probe.getsockname()[1]
-        ports = {f"TELEMETRY_{name}_PORT": "0" for name in ("OTLP_GRPC", "OTLP_HTTP", "METRICS", "CLICKHOUSE_HTTP")}
+        ports = {
+            f"TELEMETRY_{name}_PORT": "0" for name in ("OTLP_GRPC", "OTLP_HTTP", "METRICS", "CLICKHOUSE_HTTP")
+        }
         clean = {
             name: value
             for name, value in os.environ.items()

@@ -219,10 +219,10 @@ def test_rows_of_the_far_future_are_stored_and_stay(database: Engine, table: str
         )
         EmbeddedWriter(database).insert(table, block, uuid.uuid4().hex)
     database.command(f"OPTIMIZE TABLE {table} FINAL")
-    assert database.rows(f"SELECT {column} FROM {table} ORDER BY {column}") == [  # noqa: S608  names of ours
+    assert database.rows(f"SELECT {column} FROM {table} ORDER BY {column}") == [
         [moment] for moment in moments
     ]
-    assert database.rows(f"SELECT DISTINCT partition FROM system.parts WHERE database = currentDatabase()"  # noqa: S608  names of ours
+    assert database.rows(f"SELECT DISTINCT partition FROM system.parts WHERE database = currentDatabase()"
                          f" AND table = '{table}' AND active") == [["2100-01-01"]]  # fmt: skip
 
 
@@ -267,11 +267,11 @@ def test_a_block_inserted_twice_with_one_token_adds_its_rows_once(database: Engi
 def test_every_table_knows_a_token_again(database: Engine, table: str) -> None:
     """A retry after a lost answer adds no row anywhere."""
     migrate(database, 90)
-    block = database.query(f"SELECT now64(9, 'UTC') AS {TIME_COLUMN[table]} FROM numbers(3)")  # noqa: S608  names of ours
+    block = database.query(f"SELECT now64(9, 'UTC') AS {TIME_COLUMN[table]} FROM numbers(3)")
     token = uuid.uuid4().hex
     for _ in range(2):
         EmbeddedWriter(database).insert(table, block, token)
-    assert database.rows(f"SELECT count() FROM {table}") == [[3]]  # noqa: S608  names of ours
+    assert database.rows(f"SELECT count() FROM {table}") == [[3]]
 
 
 @pytest.mark.slow

@@ -201,7 +201,7 @@ class ClickHouseHttp:
             check(statement, role, self._database, using, self._reach)
             settings = self._settings(request, user.role)
             await self._thread(lambda: session.settle(using, settings, read_only=user.role is Role.READER))
-            await self._execute(request, statement, session, answer, receive)
+            await self._execute(request, statement, session, user.role, answer, receive)
 
     def _settings(self, request: Request, role: Role) -> dict[str, str]:
         """Give the session's settings: a reader's wishes count up to the limits."""
@@ -222,14 +222,20 @@ class ClickHouseHttp:
             return await self._thread(lambda: self._parser.parse(sql, request.params))
 
     async def _execute(
-        self, request: Request, statement: Statement, session: Session, answer: "Answer", receive: Any
+        self,
+        request: Request,
+        statement: Statement,
+        session: Session,
+        role: Role,
+        answer: "Answer",
+        receive: Any,
     ) -> None:
         answer.format = statement.format or request.default_format or "TabSeparated"
         if request.data is not None:
             summary = await self._insert(request, session)
             await answer.whole(200, b"", {"X-ClickHouse-Summary": summary.header()})
         elif statement.around_output:
-            await self._stream(request, statement, session, answer, receive)
+            await self._stream(request, statement, session, role, answer, receive)
         else:
             work = self._thread(lambda: session.fetch(request.sql, answer.format, request.params))
             data, summary = await self._watched(asyncio.ensure_future(work), session, receive)
@@ -248,10 +254,18 @@ class ClickHouseHttp:
             raise
 
     async def _stream(
-        self, request: Request, statement: Statement, session: Session, answer: "Answer", receive: Any
+        self,
+        request: Request,
+        statement: Statement,
+        session: Session,
+        role: Role,
+        answer: "Answer",
+        receive: Any,
     ) -> None:
         """Run a statement whose result comes through a pipe, and send it on as it comes."""
         assert statement.around_output is not None  # noqa: S101  for the type checker
+        # The engine looks at its own limit once a block, which can be past it by far.
+        limit = math.inf if role is Role.WRITER else self._limits.result_bytes
         answer.framed = request.flag("compress")
         answer.encoding = None if answer.framed else request.encoding
         source, target = os.pipe()
@@ -261,28 +275,34 @@ class ClickHouseHttp:
             sql += f"FORMAT {answer.format}"
         work = asyncio.ensure_future(self._thread(lambda: session.stream(sql, target, request.params)))
         sender = asyncio.ensure_future(
-            answer.stream(source, work, everything_first=request.flag("wait_end_of_query"))
+            answer.stream(source, work, limit, everything_first=request.flag("wait_end_of_query"))
         )
         try:
             await self._watched(sender, session, receive)
         finally:
-            await asyncio.wait([work])
+            await self._end(work, session)
 
-    async def _watched(self, work: "asyncio.Future[Any]", session: Session, receive: Any) -> Any:
+    async def _watched(self, work: "asyncio.Future[T]", session: Session, receive: Any) -> T:
         """Wait for what the engine does; when the client goes away meanwhile, cancel it there."""
         gone = asyncio.ensure_future(_disconnected(receive))
         try:
-            await asyncio.wait([work, gone], return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
-            # A statement that has not quite begun is not found: ask again until it ends.
-            while not work.done():
-                await self._thread(session.cancel)
-                await asyncio.wait([work], timeout=_TRY_AGAIN_SECONDS)
-            work.exception()  # whatever it was, nobody is there to hear it
-            raise GONE
+            both: list[asyncio.Future[Any]] = [work, gone]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                await self._end(work, session)
+                raise GONE
+            return work.result()
         finally:
             gone.cancel()
+
+    async def _end(self, work: "asyncio.Future[Any]", session: Session) -> None:
+        """See to it that what the engine does has ended. Nobody is there to hear how."""
+        # A statement that has not quite begun is not found: ask until it is.
+        while not work.done():
+            await self._thread(session.cancel)
+            await asyncio.wait([work], timeout=_TRY_AGAIN_SECONDS)
+        if not work.cancelled():
+            work.exception()
 
     @asynccontextmanager
     async def _slot(self, role: Role) -> AsyncIterator[None]:
@@ -369,10 +389,15 @@ class Answer:
         await self._begin(status, {"content-length": str(len(data)), **headers})
         await self._send({"type": "http.response.body", "body": data})
 
-    async def stream(self, source: int, work: "asyncio.Future[Summary]", *, everything_first: bool) -> None:
-        """Send what comes out of a pipe, whole if it is small. Closes the pipe. Raises the work's QueryError."""
+    async def stream(
+        self, source: int, work: "asyncio.Future[Summary]", limit: float, *, everything_first: bool
+    ) -> None:
+        """Send what comes out of a pipe, whole if it is small. Closes the pipe.
+
+        Raises the work's QueryError, and one of ours past `limit` bytes.
+        """
         with tempfile.SpooledTemporaryFile(_SPOOL) as kept:
-            pieces = self._pieces(source)
+            pieces = self._pieces(source, limit)
             async for piece in pieces:
                 kept.write(piece)
                 if kept.tell() >= _BUFFER and not everything_first:
@@ -407,9 +432,15 @@ class Answer:
             mark = f"{edge}{self._tag}\r\n{text}{len(text.encode())} {self._tag}{edge}"
             await self._send({"type": "http.response.body", "body": mark.encode(), "more_body": True})
 
-    async def _pieces(self, source: int) -> AsyncIterator[bytes]:
+    async def _pieces(self, source: int, limit: float) -> AsyncIterator[bytes]:
         waiting = bytearray()
+        size = 0
         async for piece in _read_pipe(source):
+            size += len(piece)
+            if size > limit:
+                raise QueryError.of(
+                    396, "TOO_MANY_ROWS_OR_BYTES", f"Limit for result exceeded, max bytes: {limit:.0f}."
+                )
             if not self.framed:
                 yield piece
                 continue

@@ -89,4 +89,5 @@ def _content(method: int, compressed: bytes, length: int) -> bytes:
 
 def _hash(data: bytes) -> bytes:
     value: int = CityHash128(data)
-    return (value & (1 << 64) - 1).to_bytes(8, "little") + (value >> 64).to_bytes(8, "little")
+    # The package gives ClickHouse's second half as the high one.
+    return (value >> 64).to_bytes(8, "little") + (value & (1 << 64) - 1).to_bytes(8, "little")

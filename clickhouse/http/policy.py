@@ -62,15 +62,15 @@ SYSTEM_TABLES: Final = _words("""
 """Tables of `system` that drivers and tools read. They describe; none shows another user's query or a secret."""
 
 REFUSED_FUNCTIONS: Final = _words("""
-    catboostevaluate evalmlmethod file regexpextractfile
+    evalmlmethod file
     currentrequesturl fqdn hostname hostname displayname getmacro tcpport getserverport showcertificate
     addresstoline addresstolinewithinlines addresstosymbol demangle getserversetting hascolumnintable
     joinget joingetornull logtrace serveruuid buildid currentprofiles currentroles defaultprofiles
-    defaultroles enabledprofiles enabledroles isbackupnode initialqueryid zookeepersessionuptime
+    defaultroles enabledprofiles enabledroles initialqueryid zookeepersessionuptime
     filesystemavailable filesystemcapacity filesystemunreserved
     eval fuzzquery fuzzjson
 """)
-REFUSED_PREFIXES: Final = ("ai", "otlp_", "jemalloc", "region")
+REFUSED_PREFIXES: Final = ("ai", "otlp_", "region")
 """`ai…` calls models over the network, `otlp_…` is the transform's, `region…` reads files."""
 
 TABLE_SETTINGS: Final = _words("""

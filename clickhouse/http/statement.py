@@ -243,10 +243,11 @@ def split_insert(text: bytes) -> tuple[str, str | None, int] | None:
         upper = word.upper()
         if not words and upper != b"INSERT":
             return None
-        if words and words[-1] == b"FORMAT" and len(words) > 2:  # noqa: PLR2004  INSERT INTO x FORMAT y
+        named = len(words) > 2  # noqa: PLR2004  INSERT INTO x
+        if named and words[-1] == b"FORMAT" and upper != b"FORMAT" and words[-2] != b"INTO":
             statement = text[: token.start()].decode("utf-8", "replace").rstrip()[: -len("FORMAT")]
             return statement, word.decode(), _BLANKS.match(text, token.end()).end()  # type: ignore[union-attr]
-        if len(words) > 2 and upper == b"VALUES":  # noqa: PLR2004
+        if named and upper == b"VALUES":
             return text[: token.start()].decode("utf-8", "replace"), "Values", token.end()
         if len(words) > 1 and upper in {b"SELECT", b"WITH", b"INFILE", b"EXPLAIN"}:
             return None

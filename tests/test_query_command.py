@@ -1,0 +1,163 @@
+"""`telemetry query`, as people run it: against a running server, in a process of its own."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from tests.server import CAPTURES, ROOT, Server
+
+
+@pytest.fixture(scope="module")
+def filled(server: Server) -> Server:
+    """Send what a real client sent, in JSON, an hour ago."""
+    moment = str(time.time_ns() - 3600 * 10**9)
+    for path in sorted(CAPTURES.glob("*/*-logs.json")):
+        document = json.loads(path.read_text())
+        for resource in document["resourceLogs"]:
+            for scope in resource["scopeLogs"]:
+                for record in scope["logRecords"]:
+                    record["timeUnixNano"] = moment
+        assert server.post("logs", json.dumps(document).encode(), "application/json").status_code == 200
+    return server
+
+
+def environment(server: Server) -> dict[str, str]:
+    """Give what a shell beside the server has set."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TELEMETRY_", "CLICKHOUSE_"))
+    }
+    port = server.listening["clickhouse_http"].rpartition(":")[2]
+    return {**clean, "TELEMETRY_DATA_DIR": str(server.data), "TELEMETRY_CLICKHOUSE_HTTP_PORT": port}
+
+
+def query(
+    server: Server, *arguments: str, code: int = 0, text: str = "", **more: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command and check its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "telemetry", "query", *arguments],
+        cwd=ROOT,
+        env={**environment(server), **more},
+        input=text.encode(),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def test_a_question_is_asked_by_name(filled: Server) -> None:
+    """In a table, by default over the last seven days."""
+    shown = query(filled, "tools").stdout.decode()
+    assert "failure_percent" in shown
+    assert "Read" in shown
+    assert query(filled, "tools", "-p", "from=5 minutes ago").stderr == b"No rows.\n"
+
+
+def test_formats(filled: Server, tmp_path: Path) -> None:
+    """CSV, JSON, Markdown, Parquet."""
+    assert query(filled, "SELECT 1 AS a, 'x' AS b", "-f", "csv").stdout == b'"a","b"\n1,"x"\n'
+    assert json.loads(query(filled, "tools", "-f", "json").stdout)["rows"] >= 1
+    assert query(filled, "SELECT 1 AS a", "-f", "markdown").stdout == b"| a |\n|-:|\n| 1 |\n"
+    target = tmp_path / "out.parquet"
+    query(filled, "SELECT number AS n FROM numbers(5)", "-f", "parquet", "-o", str(target))
+    assert pyarrow.parquet.read_table(target).column("n").to_pylist() == [0, 1, 2, 3, 4]
+
+
+def test_statements_come_from_arguments_files_and_standard_input(filled: Server, tmp_path: Path) -> None:
+    """With parameters in each."""
+    assert query(filled, "SELECT {x:UInt8} + 1 AS y", "-p", "x=4", "-f", "jsonl").stdout == b'{"y":5}\n'
+    assert query(filled, "-", "-f", "jsonl", text="SELECT 3 AS y").stdout == b'{"y":3}\n'
+    file = tmp_path / "own.sql"
+    file.write_text("-- mine\nSELECT 4 AS y")
+    assert query(filled, str(file), "-f", "jsonl").stdout == b'{"y":4}\n'
+    bundled = query(filled, "queries/tools.sql", "-f", "jsonl").stdout
+    assert bundled == query(filled, "tools", "-f", "jsonl").stdout != b""
+
+
+def test_the_questions_are_listed(server: Server) -> None:
+    """With their parameters, without asking the server."""
+    listed = query(server, "--list", TELEMETRY_CLICKHOUSE_HTTP_PORT="1").stdout.decode()
+    assert "errors       Where do errors come from?" in listed
+    assert "from = 7 days ago: beginning of the period" in listed
+
+
+def test_mistakes_name_their_remedy(filled: Server) -> None:
+    """On standard error, with exit code 1, and without a trace."""
+    for arguments, more, message in (
+        (["nope"], {}, "There is no question nope; there are cost"),
+        (["tools", "-p", "days=1"], {}, "it has from, to"),
+        (["tools", "-p", "days"], {}, "A parameter is NAME=VALUE"),
+        (["SELECT nope"], {}, "Code: 47. DB::Exception: Unknown expression identifier `nope`"),
+        (["DROP TABLE otel_logs"], {}, "Code: 164. DB::Exception: Cannot execute query in readonly mode"),
+        (
+            ["tools"],
+            {"TELEMETRY_READER_PASSWORD": "wrong"},
+            "does not know telemetry_reader with this password",
+        ),
+        (
+            ["tools"],
+            {"TELEMETRY_CLICKHOUSE_HTTP_PORT": "1"},
+            "start the server, or name another one with --url",
+        ),
+        (["tools"], {"TELEMETRY_CLICKHOUSE_HTTP_PORT": "0"}, "name its address with --url"),
+        ([], {}, "Say what to ask"),
+    ):
+        error = query(filled, *arguments, code=1, **more).stderr.decode()
+        assert message in error
+        assert error.startswith("telemetry: ")
+        assert "Traceback" not in error
+
+
+def test_the_prompt_answers_until_one_leaves(filled: Server) -> None:
+    """Statements over several lines, questions by name, formats, the list; an error does not end it."""
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "telemetry", "query"],
+        cwd=ROOT,
+        env={**environment(filled), "TERM": "dumb"},
+        stdin=child,
+        stdout=child,
+        stderr=child,
+        close_fds=True,
+    )
+    os.close(child)
+    os.set_blocking(parent, False)
+    shown = ""
+
+    def until(expected: str) -> None:
+        nonlocal shown
+        deadline = time.monotonic() + 30
+        while expected not in shown:
+            assert time.monotonic() < deadline, shown
+            try:
+                shown += os.read(parent, 65536).decode(errors="replace")
+            except BlockingIOError:
+                time.sleep(0.02)
+
+    until("query> ")
+    for line, expected in (
+        ("\\f jsonl", "query> "),
+        ("SELECT 40 + 2", "..."),
+        ("AS answer;", '{"answer":42}'),
+        ("SELECT nope;", "Code: 47."),
+        ("tools", '"failure_percent"'),
+        ("\\l", "Where do errors come from?"),
+        ("\\f nothing", "Formats here: table, csv"),
+    ):
+        shown = ""
+        os.write(parent, f"{line}\r".encode())
+        until(expected)
+    os.write(parent, b"\\q\r")
+    assert process.wait(20) == 0
+    os.close(parent)
