@@ -79,10 +79,10 @@ def ours(directory: Path, sink: Server | None) -> Iterator[Server]:
 
     def ready() -> str | None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{health}/ready", timeout=2) as answer:
-                return str(orjson.loads(answer.read())["listening"]["otlp_grpc"])
+            (directory / "ready.json").write_bytes(_get(f"http://127.0.0.1:{health}/ready"))
         except (urllib.error.URLError, http.client.HTTPException, OSError):
             return None
+        return str(orjson.loads((directory / "ready.json").read_bytes())["listening"]["otlp_grpc"])
 
     with running("ours" if sink else "ours-embedded", command, directory, ready, environment) as server:
         yield server
@@ -134,10 +134,19 @@ def rotel_agent() -> Path:
     return Path(package.origin).with_name("rotel-agent")
 
 
+def listening(server: Server) -> dict[str, str]:
+    """Return where each port of one of ours listens."""
+    return dict(orjson.loads((server.directory / "ready.json").read_bytes())["listening"])
+
+
+def _get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  an address of ours
+        return bytes(answer.read())
+
+
 def swallowed(sink: Server) -> int:
     """Return how many bytes of inserts the sink has received."""
-    with urllib.request.urlopen(f"http://{sink.target}/stats", timeout=5) as answer:
-        return int(orjson.loads(answer.read())["bytes"])
+    return int(orjson.loads(_get(f"http://{sink.target}/stats"))["bytes"])
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the receiver measures of itself, as Prometheus metrics. No label ever holds what a client sent."""
+"""What the server measures of itself, as Prometheus metrics. No label ever holds what a client sent."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -7,7 +7,7 @@ _BYTES = tuple(1 << power for power in range(10, 27, 2))
 
 
 class Meters:
-    """The instruments of one receiver, in a registry of their own."""
+    """The instruments of one server, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -60,4 +60,9 @@ class Meters:
         self.stage = Histogram(
             "telemetry_stage_seconds", "How long a stage took: survey, transform, insert.",
             ["stage"], buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.queries = Counter(
+            "telemetry_queries",
+            "Statements over ClickHouse's HTTP interface, by user (`unknown` without a right password) and outcome.",
+            ["user", "outcome"], registry=registry,
         )  # fmt: skip

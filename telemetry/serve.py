@@ -31,6 +31,7 @@ from receiver.sanitizer import Sanitizer
 from receiver.scrub import Scrub
 from receiver.tokens import Tokens
 from receiver.transform import Transform
+from telemetry.credentials import FILE as CREDENTIALS
 from telemetry.credentials import users
 from telemetry.health import health, metrics
 from telemetry.settings import Settings
@@ -135,7 +136,7 @@ def _clickhouse_http(settings: Settings, engine: Engine, directory: Path, meters
         settings.query_result_bytes,
         threads=max(1, (os.cpu_count() or 2) // 2),
     )
-    return ClickHouseHttp(engine, settings.database, users(settings, directory), limits, meters.registry)
+    return ClickHouseHttp(engine, settings.database, users(settings, directory), limits, meters.queries)
 
 
 def _open_store(settings: Settings, engine: Engine) -> Writer:
@@ -187,11 +188,13 @@ def _announce(settings: Settings, listening: dict[str, str]) -> None:
     log.info("Ready.", **listening, data=store, privacy=settings.sanitize_level.value)
     if settings.log_format == "json":
         return
+    door = listening.get("clickhouse_http")
+    reading = f"  ClickHouse  http://{door}  (passwords: {settings.data_dir / CREDENTIALS})\n" if door else ""
     print(  # noqa: T201  the banner is for the person who started us
         f"""
   OTLP/gRPC   {listening["otlp_grpc"]}
   OTLP/HTTP   http://{listening["otlp_http"]}
-  Metrics     http://{listening["metrics"]}/metrics
+{reading}  Metrics     http://{listening["metrics"]}/metrics
   Health      http://{listening["health"]}/ready
   Data        {store} (kept {settings.retention_days} days, privacy: {settings.sanitize_level})
 
@@ -201,6 +204,7 @@ def _announce(settings: Settings, listening: dict[str, str]) -> None:
     export OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_ENDPOINT=http://{listening["otlp_grpc"]}
     export CLAUDE_CODE_ENHANCED_TELEMETRY_BETA=1 OTEL_TRACES_EXPORTER=otlp
 
+  Ask, in another shell: .venv/bin/telemetry query --list
   Ctrl-C stores what is under way and stops.
 """,
         flush=True,

@@ -494,7 +494,7 @@ class TestWhoMayDoWhat:
             "CREATE TABLE x AS system.processes",
             "CREATE VIEW x AS SELECT * FROM system.processes",
             "CREATE MATERIALIZED VIEW x TO default.y AS SELECT 1",
-            "CREATE DICTIONARY x (a Int8) PRIMARY KEY a SOURCE(FILE(path '/a' format 'CSV')) LAYOUT(FLAT()) LIFETIME(1)",
+            "CREATE DICTIONARY x (a Int8) PRIMARY KEY a SOURCE(FILE(path '/a' format 'CSV')) LAYOUT(FLAT())",
             "CREATE FUNCTION x AS (a) -> file(a)",
             "INSERT INTO FUNCTION file('/tmp/never', 'CSV', 'a Int8') SELECT 1",
             "INSERT INTO otel_logs FROM INFILE '/etc/passwd' FORMAT CSV",

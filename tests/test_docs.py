@@ -86,7 +86,7 @@ def test_metrics_named_anywhere_exist() -> None:
     known = {name for name, _, _ in table_rows(ROOT / "docs/operations.md", "metric")}
     for document in DOCUMENTS:
         named = set(re.findall(r"`(telemetry_[a-z_]+)`", document.read_text()))
-        assert named - {"telemetry_user"} <= known, document.name
+        assert named - {"telemetry_user", "telemetry_reader"} <= known, document.name
 
 
 def test_answers_are_documented() -> None:
@@ -128,15 +128,20 @@ def test_the_readmes_first_look_works(start: Callable[..., Server], tmp_path: Pa
     readme = (ROOT / "README.md").read_text()
     fences = re.findall(r"^```(\w*)\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     send = next(text for _, text in fences if text.startswith("curl"))
-    read = next(text for _, text in fences if "<<'END'" in text)
+    read = next(text for _, text in fences if "FORMAT Vertical" in text)
     shown = next(text for _, text in fences if text.startswith("Row 1:"))
-    by_cost = next(text for language, text in fences if language == "sql")
+    by_curl = next(text for _, text in fences if text.startswith(". data/credentials.env"))
+    questions = next(text for _, text in fences if "query --list" in text).splitlines()[:-1]
     server = start()
-    assert shell(send.replace("http://localhost:4318", server.http), tmp_path) == "{}"
-    assert server.stop() == 0
+    door = f"http://{server.listening['clickhouse_http']}"
     (tmp_path / ".venv").symlink_to(Path(sys.executable).parent.parent)
-    assert shell(read, tmp_path).strip() == shown.strip()
-    assert server.rows(by_cost.rstrip()) == [[]]
+    port = f"export TELEMETRY_CLICKHOUSE_HTTP_PORT={door.rpartition(':')[2]}; "
+    assert shell(send.replace("http://localhost:4318", server.http), tmp_path) == "{}"
+    assert shell(port + read, tmp_path).strip() == shown.strip()
+    assert shell(by_curl.replace("http://localhost:8123", door), tmp_path) == "1\n"
+    for question in questions:
+        assert ".venv/bin/telemetry query" in question
+        shell(port + question, tmp_path)
 
 
 def shell(script: str, folder: Path) -> str:

@@ -13,7 +13,6 @@ import math
 import os
 import secrets
 import tempfile
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import Counter
 
 from clickhouse.engine import Engine
 from clickhouse.http import frames
@@ -30,13 +29,12 @@ from clickhouse.http.errors import QueryError
 from clickhouse.http.policy import Reach, Role, check, check_database
 from clickhouse.http.request import Request, credentials, read
 from clickhouse.http.session import Session, Summary
+from clickhouse.http.sessions import Sessions
 from clickhouse.http.statement import Parser, Statement, with_output
 
 T = TypeVar("T")
 GONE: Final = QueryError.of(394, "QUERY_WAS_CANCELLED", "Query was cancelled: its client went away.")
 _UNAUTHORIZED: Final = 401
-_MAX_SESSIONS: Final = 100
-_SESSION_SECONDS: Final = 3600
 _SPOOL: Final = 16 << 20
 _BUFFER: Final = 1 << 20
 _PIPE: Final = 1 << 20
@@ -96,19 +94,16 @@ class Limits:
 
 
 class ClickHouseHttp:
-    """The interface on 8123. `close` after the last request."""
+    """The interface on 8123. `served` counts by `user` and `outcome`. `close` after the last request."""
 
     def __init__(
-        self, engine: Engine, database: str, users: list[User], limits: Limits, registry: CollectorRegistry
+        self, engine: Engine, database: str, users: list[User], limits: Limits, served: Counter
     ) -> None:
         self._engine = engine
         self._database = database
         self._users = {user.name: user for user in users}
         self._limits = limits
-        self._served = Counter(
-            "telemetry_queries", "Statements over ClickHouse's HTTP interface, by user and how they ended.",
-            ["user", "outcome"], registry=registry,
-        )  # fmt: skip
+        self._served = served
         self._parsing = Session(engine)
         self._parser = Parser(self._parsing)
         self._parse_lock = asyncio.Lock()
@@ -121,7 +116,7 @@ class ClickHouseHttp:
         # Readers never hold up those who write: each role has its own slots and threads.
         self._slots = {role: asyncio.Semaphore(limits.queries) for role in Role}
         self._threads = ThreadPoolExecutor(2 * limits.queries + 1, thread_name_prefix="query")
-        self._sessions: dict[tuple[str, str], _Kept] = {}
+        self._sessions = Sessions(engine, self._thread)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -147,8 +142,7 @@ class ClickHouseHttp:
 
     def close(self) -> None:
         """Close what is open in the engine; no request may be under way."""
-        for kept in self._sessions.values():
-            kept.session.close()
+        self._sessions.close()
         self._threads.shutdown()
         self._parsing.close()
 
@@ -194,14 +188,18 @@ class ClickHouseHttp:
             raise QueryError.of(62, "SYNTAX_ERROR", "Syntax error: Empty query")
         using = request.url.get("database") or self._database
         check_database(using, self._database)
-        async with self._slot(user.role), self._session(request, user) as session:
+        async with self._slot(user.role):
             statement = await self._parse(request)
             # GET changes nothing, whoever asks.
             role = user.role if request.method in {"POST", "PUT"} else Role.READER
             check(statement, role, self._database, using, self._reach)
             settings = self._settings(request, user.role)
-            await self._thread(lambda: session.settle(using, settings, read_only=user.role is Role.READER))
-            await self._execute(request, statement, session, user.role, answer, receive)
+            if user.role is Role.READER:
+                lent = self._sessions.reading(using, settings)
+            else:
+                lent = self._sessions.writing(using, settings, request.url)
+            async with lent as session:
+                await self._execute(request, statement, session, user.role, answer, receive)
 
     def _settings(self, request: Request, role: Role) -> dict[str, str]:
         """Give the session's settings: a reader's wishes count up to the limits."""
@@ -218,6 +216,8 @@ class ClickHouseHttp:
 
     async def _parse(self, request: Request) -> Statement:
         sql = request.sql if request.data is None else f"{request.sql} FORMAT {request.input_format}"
+        if known := self._parser.remembered(sql, request.params):
+            return known
         async with self._parse_lock:
             return await self._thread(lambda: self._parser.parse(sql, request.params))
 
@@ -280,6 +280,9 @@ class ClickHouseHttp:
         try:
             await self._watched(sender, session, receive)
         finally:
+            sender.cancel()
+            await asyncio.wait([sender])
+            os.close(source)  # or the engine waits for ever to write into it
             await self._end(work, session)
 
     async def _watched(self, work: "asyncio.Future[T]", session: Session, receive: Any) -> T:
@@ -320,55 +323,8 @@ class ClickHouseHttp:
         finally:
             slots.release()
 
-    @asynccontextmanager
-    async def _session(self, request: Request, user: User) -> AsyncIterator[Session]:
-        """Open a session for one request, or take the one that a writer keeps under a `session_id`."""
-        name = request.url.get("session_id", "")
-        if not name or user.role is Role.READER:  # a read-only session has no state to keep
-            session = await self._thread(lambda: Session(self._engine, uuid.uuid4().hex))
-            try:
-                yield session
-            finally:
-                await self._thread(session.close)
-            return
-        kept = await self._keep((user.name, name), request.flag("session_check"))
-        kept.busy = True
-        try:
-            yield kept.session
-        finally:
-            kept.busy = False
-            wanted = request.url.get("session_timeout", "60")
-            seconds = min(int(wanted), _SESSION_SECONDS) if wanted.isdigit() else 60
-            kept.expires = time.monotonic() + seconds
-
-    async def _keep(self, key: tuple[str, str], must_exist: bool) -> "_Kept":  # noqa: FBT001  as the parameter says
-        """Find or open the session of this name; close those whose time is over."""
-        now = time.monotonic()
-        over = [name for name, kept in self._sessions.items() if kept.expires < now and not kept.busy]
-        for name in over:
-            await self._thread(self._sessions.pop(name).session.close)
-        if key not in self._sessions:
-            if must_exist:
-                raise QueryError.of(372, "SESSION_NOT_FOUND", "Session not found")
-            if len(self._sessions) >= _MAX_SESSIONS:
-                raise QueryError.of(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many open sessions.")
-            session = await self._thread(lambda: Session(self._engine, uuid.uuid4().hex))
-            self._sessions[key] = _Kept(session)
-        if self._sessions[key].busy:
-            raise QueryError.of(373, "SESSION_IS_LOCKED", "Session is locked by a concurrent client.")
-        return self._sessions[key]
-
     async def _thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-
-@dataclass(slots=True)
-class _Kept:
-    """A session that outlives its requests."""
-
-    session: Session
-    expires: float = math.inf
-    busy: bool = False
 
 
 class Answer:
@@ -392,7 +348,7 @@ class Answer:
     async def stream(
         self, source: int, work: "asyncio.Future[Summary]", limit: float, *, everything_first: bool
     ) -> None:
-        """Send what comes out of a pipe, whole if it is small. Closes the pipe.
+        """Send what comes out of a pipe, whole if it is small.
 
         Raises the work's QueryError, and one of ours past `limit` bytes.
         """
@@ -479,17 +435,27 @@ class Answer:
 
 
 async def _read_pipe(source: int) -> AsyncIterator[bytes]:
-    """Read a pipe to its end, no faster than it is taken."""
+    """Read a pipe to its end, no faster than it is taken. Leaves it open.
+
+    The event loop's own pipes are not used: uvloop closes a pipe's descriptor twice, and by the second time it can be
+    another thread's.
+    """
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(_BUFFER)
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(source, "rb", buffering=0)
-    )
-    try:
-        while piece := await reader.read(_BUFFER):
-            yield piece
-    finally:
-        transport.close()
+    os.set_blocking(source, False)
+    while True:
+        try:
+            piece = os.read(source, _BUFFER)
+        except BlockingIOError:
+            ready = asyncio.Event()
+            loop.add_reader(source, ready.set)
+            try:
+                await ready.wait()
+            finally:
+                loop.remove_reader(source)
+            continue
+        if not piece:
+            return
+        yield piece
 
 
 async def _disconnected(receive: Any) -> None:

@@ -7,17 +7,17 @@ table, function, engine, setting and file that it names, wherever in it they sta
 
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final
 
 from clickhouse.http.errors import QueryError
 from clickhouse.http.session import Session
 
 _OUTPUT: Final = "INTO OUTFILE '{}' TRUNCATE COMPRESSION '{}'"
-_CACHED: Final = 1000
-_CACHED_BYTES: Final = 16_384
+_REMEMBERED: Final = 1000
+_REMEMBERED_BYTES: Final = 16_384
 _TEXT_KINDS: Final = ("DescribeQuery", "ExistsTableQuery", "ShowCreateTableQuery", "ShowFunctions")
 _NODE: Final = re.compile(r"^( *)(.*?)(?: \(alias .*\))?(?: \(children \d+\))?$")
 
@@ -60,17 +60,22 @@ class Parser:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._remembered = lru_cache(maxsize=_CACHED)(self._parse)
+        self._known: OrderedDict[tuple[str, tuple[tuple[str, str], ...]], Statement] = OrderedDict()
+
+    def remembered(self, sql: str, params: Mapping[str, str]) -> Statement | None:
+        """Give a statement that was read lately. Most clients repeat a few."""
+        return self._known.get((sql, tuple(sorted(params.items()))))
 
     def parse(self, sql: str, params: Mapping[str, str]) -> Statement:
         """Read one statement. `params` are its query parameters, which can hold names. Raises QueryError."""
-        items = tuple(sorted(params.items()))
-        # Most clients repeat a few statements. What is long or has long parameters is an exception.
-        short = len(sql) + sum(len(value) for value in params.values()) < _CACHED_BYTES
-        return self._remembered(sql, items) if short else self._parse(sql, items)
+        statement = self._parse(sql, params)
+        if len(sql) + sum(len(value) for value in params.values()) < _REMEMBERED_BYTES:
+            self._known[sql, tuple(sorted(params.items()))] = statement
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return statement
 
-    def _parse(self, sql: str, items: tuple[tuple[str, str], ...]) -> Statement:
-        params = dict(items)
+    def _parse(self, sql: str, params: Mapping[str, str]) -> Statement:
         tree = self._tree(sql)
         if isinstance(tree, str):
             return self._read_lines(sql, tree, params)
