@@ -65,12 +65,13 @@ def test_a_start_shows_where_it_listens_and_what_to_set(start: Launch) -> None:
     text = server.log.read_text()
     listening = server.listening
     grpc = listening["otlp_grpc"]
-    assert set(listening) == {"otlp_grpc", "otlp_http", "metrics", "health"}
+    assert set(listening) == {"otlp_grpc", "otlp_http", "clickhouse_http", "metrics", "health"}
     assert all(re.fullmatch(r"127\.0\.0\.1:[1-9]\d+", address) for address in listening.values())
     banner = text[text.index("  OTLP/gRPC") :]
     assert banner.splitlines() == [
         f"  OTLP/gRPC   {listening['otlp_grpc']}",
         f"  OTLP/HTTP   http://{listening['otlp_http']}",
+        f"  ClickHouse  http://{listening['clickhouse_http']}  (passwords: {server.data / 'credentials.env'})",
         f"  Metrics     http://{listening['metrics']}/metrics",
         f"  Health      http://{listening['health']}/ready",
         f"  Data        {server.data / 'clickhouse'} (kept 33 days, privacy: strict)",
@@ -81,6 +82,7 @@ def test_a_start_shows_where_it_listens_and_what_to_set(start: Launch) -> None:
         f"    export OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_ENDPOINT=http://{grpc}",
         "    export CLAUDE_CODE_ENHANCED_TELEMETRY_BETA=1 OTEL_TRACES_EXPORTER=otlp",
         "",
+        "  Ask, in another shell: .venv/bin/telemetry query --list",
         "  Ctrl-C stores what is under way and stops.",
         "",
     ]
