@@ -72,7 +72,9 @@ def migrate(session: Session, retention_days: int, folder: Path = SCHEMA) -> lis
     session.command(_RECORD)
     recorded = {
         int(number): (name, checksum)
-        for number, name, checksum in session.rows("SELECT number, name, toString(checksum) FROM schema_migrations")
+        for number, name, checksum in session.rows(
+            "SELECT number, name, toString(checksum) FROM schema_migrations"
+        )
     }
     known = migrations(folder)
     _check(known, recorded)

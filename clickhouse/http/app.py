@@ -9,8 +9,10 @@ import asyncio
 import fcntl
 import hashlib
 import hmac
+import json
 import math
 import os
+import re
 import secrets
 import tempfile
 import uuid
@@ -21,16 +23,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
+import structlog
 from prometheus_client import Counter
 
 from clickhouse.engine import Engine
-from clickhouse.http import frames
+from clickhouse.http import frames, native
 from clickhouse.http.errors import QueryError
-from clickhouse.http.policy import Reach, Role, check, check_database
+from clickhouse.http.policy import READS, Reach, Role, check, check_database
 from clickhouse.http.request import Request, credentials, read
 from clickhouse.http.session import Session, Summary
 from clickhouse.http.sessions import Sessions
 from clickhouse.http.statement import Parser, Statement, with_output
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 GONE: Final = QueryError.of(394, "QUERY_WAS_CANCELLED", "Query was cancelled: its client went away.")
@@ -40,24 +45,6 @@ _BUFFER: Final = 1 << 20
 _PIPE: Final = 1 << 20
 _TRY_AGAIN_SECONDS: Final = 0.1
 _QUEUE_SECONDS: Final = 10.0
-_MEDIA: Final = {
-    "JSON": "application/json; charset=UTF-8",
-    "JSONCompact": "application/json; charset=UTF-8",
-    "JSONEachRow": "application/x-ndjson; charset=UTF-8",
-    "JSONCompactEachRow": "application/x-ndjson; charset=UTF-8",
-    "CSV": "text/csv; charset=UTF-8; header=absent",
-    "CSVWithNames": "text/csv; charset=UTF-8; header=present",
-    "TabSeparated": "text/tab-separated-values; charset=UTF-8",
-    "TabSeparatedWithNames": "text/tab-separated-values; charset=UTF-8",
-    "TSV": "text/tab-separated-values; charset=UTF-8",
-    "Markdown": "text/markdown; charset=UTF-8",
-    "XML": "application/xml; charset=UTF-8",
-    "Native": "application/octet-stream",
-    "RowBinary": "application/octet-stream",
-    "Parquet": "application/octet-stream",
-    "Arrow": "application/octet-stream",
-    "ArrowStream": "application/octet-stream",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +126,14 @@ class ClickHouseHttp:
         except QueryError as error:
             self._served.labels(name, "cancelled" if error is GONE else "failed").inc()
             await answer.fail(error, self._version)
+        except Exception as error:  # noqa: BLE001  a service edge: clients must be answered whatever broke
+            # Its name alone: a traceback could quote what a client sent.
+            log.error("A query failed in an unforeseen way.", error=type(error).__name__)  # noqa: TRY400
+            self._served.labels(name, "failed").inc()
+            unforeseen = QueryError.of(
+                1001, "STD_EXCEPTION", "The query failed in an unforeseen way; the log says more."
+            )
+            await answer.fail(unforeseen, self._version)
 
     def close(self) -> None:
         """Close what is open in the engine; no request may be under way."""
@@ -186,7 +181,7 @@ class ClickHouseHttp:
     async def _run(self, request: Request, user: User, answer: "Answer", receive: Any) -> None:
         if not request.sql:
             raise QueryError.of(62, "SYNTAX_ERROR", "Syntax error: Empty query")
-        using = request.url.get("database") or self._database
+        using = request.url.get("database") or request.headers.get("x-clickhouse-database") or self._database
         check_database(using, self._database)
         async with self._slot(user.role):
             statement = await self._parse(request)
@@ -231,9 +226,15 @@ class ClickHouseHttp:
         receive: Any,
     ) -> None:
         answer.format = statement.format or request.default_format or "TabSeparated"
+        answer.has_result = statement.kind in READS
+        answer.framed = answer.has_result and request.flag("compress")
         if request.data is not None:
             summary = await self._insert(request, session)
             await answer.whole(200, b"", {"X-ClickHouse-Summary": summary.header()})
+        elif answer.format == "Native" and request.revision >= native.REVISION:
+            work = self._thread(lambda: _fetch_blocks(session, statement, request))
+            data, summary = await self._watched(asyncio.ensure_future(work), session, receive)
+            await answer.whole(200, data, {"X-ClickHouse-Summary": summary.header()})
         elif statement.around_output:
             await self._stream(request, statement, session, role, answer, receive)
         else:
@@ -266,7 +267,6 @@ class ClickHouseHttp:
         assert statement.around_output is not None  # noqa: S101  for the type checker
         # The engine looks at its own limit once a block, which can be past it by far.
         limit = math.inf if role is Role.WRITER else self._limits.result_bytes
-        answer.framed = request.flag("compress")
         answer.encoding = None if answer.framed else request.encoding
         source, target = os.pipe()
         fcntl.fcntl(target, fcntl.F_SETPIPE_SZ, _PIPE)
@@ -337,11 +337,16 @@ class Answer:
         self._tag = secrets.token_hex(8)
         self.query_id = str(uuid.uuid4())
         self.format = "TabSeparated"
+        self.has_result = False
         self.encoding: str | None = None
         self.framed = False
 
     async def whole(self, status: int, data: bytes, headers: Mapping[str, str]) -> None:
-        """Send all of it."""
+        """Send all of it, framed if the client wants frames."""
+        if self.framed:
+            data = b"".join(
+                frames.pack(data[at : at + frames.CONTENT]) for at in range(0, len(data), frames.CONTENT)
+            )
         await self._begin(status, {"content-length": str(len(data)), **headers})
         await self._send({"type": "http.response.body", "body": data})
 
@@ -421,10 +426,10 @@ class Answer:
     async def _begin(self, status: int, headers: Mapping[str, str]) -> None:
         self._begun = True
         every = {
-            "content-type": _MEDIA.get(self.format, "text/plain; charset=UTF-8"),
+            "content-type": media_type(self.format),
             "X-ClickHouse-Server-Display-Name": "telemetry",
             "X-ClickHouse-Query-Id": self.query_id,
-            "X-ClickHouse-Format": self.format,
+            **({"X-ClickHouse-Format": self.format} if self.has_result else {}),
             "X-ClickHouse-Timezone": self._timezone,
             **headers,
         }
@@ -461,6 +466,40 @@ async def _read_pipe(source: int) -> AsyncIterator[bytes]:
 async def _disconnected(receive: Any) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _fetch_blocks(session: Session, statement: Statement, request: Request) -> tuple[bytes, Summary]:
+    """Run a statement for a client that announces a revision, and give it the blocks that it expects."""
+    data, summary = session.fetch(request.sql, "Native", request.params)
+    types: list[str] = []
+    if statement.around_output and b"DateTime" in data[: 1 << 16]:
+        described, _ = session.fetch(
+            f"DESCRIBE TABLE ({statement.around_output[0]})", "JSONCompactColumns", request.params
+        )
+        # Nested types are described over several lines.
+        types = [" ".join(kind.split()).replace("( ", "(") for kind in json.loads(described)[1]]
+    return native.rewrite(data, types), summary
+
+
+def media_type(output_format: str) -> str:
+    """Give a format's media type, as a server does."""
+    header = "present" if "WithNames" in output_format else "absent"
+    rules = (
+        (r"JSON\w*EachRow\w*", "application/x-ndjson; charset=UTF-8"),
+        (r"JSON\w*", "application/json; charset=UTF-8"),
+        (r"CSV\w*", f"text/csv; charset=UTF-8; header={header}"),
+        (r"(TabSeparated|TSV)\w*", "text/tab-separated-values; charset=UTF-8"),
+        (
+            r"Native|RowBinary\w*|Parquet|Arrow\w*|ORC|Avro|MsgPack|Protobuf\w*|BSONEachRow",
+            "application/octet-stream",
+        ),
+        (r"XML", "application/xml; charset=UTF-8"),
+        (r"Markdown", "text/markdown; charset=UTF-8"),
+    )
+    return next(
+        (media for pattern, media in rules if re.fullmatch(pattern, output_format)),
+        "text/plain; charset=UTF-8",
+    )
 
 
 def _digest(text: str) -> bytes:

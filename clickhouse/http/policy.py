@@ -31,6 +31,7 @@ class Role(StrEnum):
 READS: Final = _words("""
     SelectWithUnionQuery SelectIntersectExceptQuery ExplainQuery DescribeQuery ExistsTableQuery
     ShowCreateTableQuery ShowTablesQuery ShowColumnsQuery ShowIndexesQuery ShowFunctions
+    ExistsDatabaseQuery ExistsViewQuery ShowCreateDatabaseQuery ShowCreateViewQuery
 """)
 WRITES: Final = _words("""
     InsertQuery CreateQuery AlterQuery DropQuery RenameQuery OptimizeQuery DeleteQuery UpdateQuery
@@ -63,7 +64,7 @@ SYSTEM_TABLES: Final = _words("""
 
 REFUSED_FUNCTIONS: Final = _words("""
     evalmlmethod file
-    currentrequesturl fqdn hostname hostname displayname getmacro tcpport getserverport showcertificate
+    currentrequesturl fqdn hostname hostname getmacro tcpport getserverport showcertificate
     addresstoline addresstolinewithinlines addresstosymbol demangle getserversetting hascolumnintable
     joinget joingetornull logtrace serveruuid buildid currentprofiles currentroles defaultprofiles
     defaultroles enabledprofiles enabledroles initialqueryid zookeepersessionuptime

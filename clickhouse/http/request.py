@@ -9,13 +9,15 @@ import binascii
 import functools
 import re
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
 
 import lz4.frame
 import zstandard
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from clickhouse.http.errors import QueryError
 from clickhouse.http.frames import Unpacker
@@ -25,6 +27,7 @@ from clickhouse.http.statement import split_insert
 MAX_QUERY_BYTES: Final = 256 << 10
 """The longest statement, ClickHouse's own default (`max_query_size`)."""
 _SLICE: Final = 8 << 10
+_FORM_FIELDS: Final = 1000
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What the engine can compress with, the cheapest for it first.
 _ENCODINGS: Final = ("lz4", "zstd", "gzip", "br", "deflate")
@@ -95,6 +98,12 @@ class Request:
         return self.data_format or self.default_format or "Values"
 
     @property
+    def revision(self) -> int:
+        """The version of ClickHouse's protocol that the client announces, 0 for none."""
+        value = self.url.get("client_protocol_version", "")
+        return int(value) if value.isdigit() else 0
+
+    @property
     def encoding(self) -> str | None:
         """The Content-Encoding to answer in, None for none."""
         if self.url.get("enable_http_compression", "1") == "0":
@@ -133,10 +142,11 @@ async def read(method: str, query_string: bytes, headers: Mapping[str, str], rec
         query_string.decode("latin-1"), keep_blank_values=True, encoding="utf-8", errors="replace"
     )
     url = dict(pairs)
+    body = Body(
+        receive, headers.get("content-encoding", ""), framed=url.get("decompress", "0") in {"1", "true"}
+    )
     if headers.get("content-type", "").startswith("multipart/"):
-        raise QueryError.of(
-            48, "NOT_IMPLEMENTED", "Multipart bodies (external tables) are not taken; send data with INSERT."
-        )
+        url |= await _form(headers, body)
     params = {name[6:]: value for name, value in url.items() if name.startswith("param_")}
     settings = {
         name: value for name, value in url.items() if name not in _OURS and not name.startswith("param_")
@@ -148,13 +158,26 @@ async def read(method: str, query_string: bytes, headers: Mapping[str, str], rec
         raise QueryError.of(
             36, "BAD_ARGUMENTS", f"The query parameter {wrong[0][:50]!r} has a name that none can have."
         )
-    body = Body(
-        receive, headers.get("content-encoding", ""), framed=url.get("decompress", "0") in {"1", "true"}
-    )
     sql, data_format = await _statement(url.get("query", ""), body)
     return Request(
         method, url, headers, params, settings, sql, data_format, None if data_format is None else body
     )
+
+
+async def _form(headers: Mapping[str, str], body: "Body") -> dict[str, str]:
+    """Read a form's fields, in which clients send long parameters. Raises QueryError."""
+    parser = MultiPartParser(
+        Headers(headers), aiter(body), max_files=0, max_fields=_FORM_FIELDS, max_part_size=MAX_QUERY_BYTES
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException:
+        raise QueryError.of(
+            48,
+            "NOT_IMPLEMENTED",
+            f"A form may have {_FORM_FIELDS} fields of {MAX_QUERY_BYTES} bytes each, and no external tables.",
+        ) from None
+    return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 async def _statement(query: str, body: "Body") -> tuple[str, str | None]:
@@ -207,7 +230,7 @@ class Body:
             return False
         return True
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Yield pieces until the end. Raises QueryError for a body that is not what it says."""
         while True:
             while self._waiting:

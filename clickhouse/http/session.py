@@ -55,10 +55,15 @@ class Session:
         self._engine = engine
         self._tag = tag
         self._connection: Any = engine.connect()
+        self._given: set[str] = set()
 
     def settle(self, database: str, settings: Mapping[str, str], *, read_only: bool) -> None:
         """Use a database and settings. A read-only session can neither write nor change settings afterwards."""
         self._command(f"USE {identifier(database)}")
+        # A request's settings end with it; what a SET statement changed in a kept session stays.
+        if over := self._given - settings.keys():
+            self._command(f"SET {', '.join(f'{identifier(name)} = DEFAULT' for name in over)}")
+        self._given = set(settings)
         wanted = {**settings, "log_comment": self._tag}
         changes = ", ".join(f"{identifier(name)} = {_literal(value)}" for name, value in wanted.items())
         self._command(f"SET {changes}")

@@ -4,6 +4,7 @@ A reader's session is read-only, so a request leaves nothing in it, and the next
 it. A writer's session is closed with its request, unless the request names it with `session_id`.
 """
 
+import asyncio
 import math
 import time
 import uuid
@@ -39,6 +40,7 @@ class Sessions:
         self._threaded = threaded
         self._idle: list[tuple[tuple[object, ...], Session]] = []
         self._kept: dict[str, _Kept] = {}
+        self._finding = asyncio.Lock()
 
     @asynccontextmanager
     async def reading(self, database: str, settings: Mapping[str, str]) -> AsyncIterator[Session]:
@@ -71,11 +73,13 @@ class Sessions:
     ) -> AsyncIterator[Session]:
         """Lend a session that may write; the one that the URL's `session_id` names, if it names one."""
         name = url.get("session_id")
-        kept = await self._find(name, must_exist=url.get("session_check") == "1") if name else None
+        kept = None
+        if name:
+            async with self._finding:
+                kept = await self._find(name, must_exist=url.get("session_check") == "1")
+                kept.busy = True
         session = kept.session if kept else await self._open()
         try:
-            if kept:
-                kept.busy = True
             await self._threaded(lambda: session.settle(database, settings, read_only=False))
             yield session
         finally:

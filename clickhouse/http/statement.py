@@ -18,7 +18,10 @@ from clickhouse.http.session import Session
 _OUTPUT: Final = "INTO OUTFILE '{}' TRUNCATE COMPRESSION '{}'"
 _REMEMBERED: Final = 1000
 _REMEMBERED_BYTES: Final = 16_384
-_TEXT_KINDS: Final = ("DescribeQuery", "ExistsTableQuery", "ShowCreateTableQuery", "ShowFunctions")
+_TEXT_KINDS: Final = (
+    *("DescribeQuery", "ShowFunctions", "ExistsTableQuery", "ExistsDatabaseQuery", "ExistsViewQuery"),
+    *("ShowCreateTableQuery", "ShowCreateDatabaseQuery", "ShowCreateViewQuery"),
+)
 _NODE: Final = re.compile(r"^( *)(.*?)(?: \(alias .*\))?(?: \(children \d+\))?$")
 
 
@@ -90,7 +93,7 @@ class Parser:
             text = self._session.value("SELECT parseQueryToJSON({sql:String})", {"sql": _escape(sql)})
         except QueryError as error:
             unsupported = re.match(
-                r"Code: 36\. DB::Exception: AST node of type '(\w+?)(?:__.*)?' does not", error.text
+                r"Code: 36\. DB::Exception: AST node of type '([A-Za-z]+)[^']*' does not", error.text
             )
             if unsupported:
                 return unsupported[1]
