@@ -475,6 +475,11 @@ class TestWhoMayDoWhat:
             "SELECT * FROM input('a String')",
             "SELECT * FROM eval('SELECT 1')",
             "SELECT aiGenerate('x', 'y')",
+            "SELECT * FROM format(Values, 'a String', '(file(''/etc/passwd''))')",
+            "SELECT * FROM format(JSONEachRow, 'a String DEFAULT file(''/etc/passwd'')', '{}')",
+            "SELECT b FROM values('a String, b String ALIAS file(''/etc/passwd'')', ('x'))",
+            "SELECT b FROM null('a String, b String ALIAS file(''/etc/passwd'')')",
+            "SELECT 1 IN file('/etc/passwd', 'LineAsString')",
             "SELECT 1 INTO OUTFILE '/tmp/never'",
             "SELECT 1 INTO/**/OUTFILE '/tmp/never' TRUNCATE FORMAT CSV",
             "SHOW TABLES INTO OUTFILE '/tmp/never'",
@@ -572,6 +577,20 @@ class TestWhoMayDoWhat:
             writer.text("SELECT count() FROM system.tables WHERE database = 'default' OR name = 'x'") == "0\n"
         )
 
+    @pytest.mark.parametrize("changed", ["", "input_format_values_interpret_expressions"])
+    def test_data_is_never_sql(self, reader: Door, writer: Door, table: str, changed: str) -> None:
+        """The Values format would run what stands in it; nobody can make it."""
+        evil = f"INSERT INTO {table} VALUES (1, file('/etc/hostname'))"
+        assert writer.refused(evil, **({changed: "1"} if changed else {}))[1] == (452 if changed else 344)
+        assert (
+            writer.refused(
+                evil.replace("VALUES", "SETTINGS input_format_values_interpret_expressions = 1 VALUES")
+            )[1]
+            == 452
+        )
+        assert writer.refused("SET input_format_values_interpret_expressions = 1", session_id="s")[1] == 452
+        assert reader.text(f"SELECT count() FROM {table}") == "0\n"
+
     def test_get_changes_nothing(self, writer: Door) -> None:
         """A link cannot write, whoever follows it."""
         answer = writer.get(query="CREATE TABLE x (a Int8) ENGINE = Memory")
@@ -656,7 +675,7 @@ class TestTheEnginesFunctions:
         reach = Reach(found)
         assert {name for name in found if not reach.refuses(name)} == {
             *("numbers", "numbers_mt", "zeros", "zeros_mt", "primes", "generateSeries", "generate_series"),
-            *("values", "SQLStandardValues", "view", "null", "format"),
+            "view",
         }
         assert {name.lower() for name in found} >= TABLE_FUNCTIONS
 

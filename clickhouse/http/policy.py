@@ -38,9 +38,10 @@ WRITES: Final = _words("""
 """)
 SESSION: Final = frozenset({"SetQuery", "UseQuery"})
 
+# Not format(), values() and null(), though they only read their arguments: a structure among these can have defaults
+# and aliases, which are SQL that nobody judged.
 TABLE_FUNCTIONS: Final = _words("""
-    numbers numbers_mt zeros zeros_mt primes generateseries generate_series values sqlstandardvalues view
-    null format
+    numbers numbers_mt zeros zeros_mt primes generateseries generate_series view
 """)
 ENGINES: Final = _words("""
     AggregatingMergeTree Buffer CoalescingMergeTree CollapsingMergeTree Join Log MaterializedView Memory
@@ -100,8 +101,8 @@ QUERY_SETTINGS: Final = _words("""
     union_default_mode use_query_cache use_uncompressed_cache wait_for_async_insert
 """)
 _FORMAT_PREFIXES: Final = ("output_format_", "input_format_", "format_")
-_REACHING: Final = ("schema", "path", "template", "file", "url", "registry", "disk")
-"""Words in names of format settings that make the engine open something, for example `format_schema`."""
+_REACHING: Final = ("schema", "path", "template", "file", "url", "registry", "disk", "expressions")
+"""Words in names of format settings that make the engine open something (`format_schema`) or run data as SQL."""
 
 
 def check(statement: Statement, role: Role, database: str, using: str, reach: "Reach") -> None:

@@ -16,6 +16,11 @@ import chdb
 from clickhouse.engine import Engine, identifier
 from clickhouse.http.errors import QueryError
 
+# Data is data: the Values format would take SQL in it, which nobody has judged.
+_ALWAYS: Final = {
+    "input_format_values_interpret_expressions": "0",
+    "input_format_values_deduce_templates_of_expressions": "0",
+}
 _PATH: Final = re.compile(r"/proc/self/fd/\d+")
 
 
@@ -64,7 +69,7 @@ class Session:
         if over := self._given - settings.keys():
             self._command(f"SET {', '.join(f'{identifier(name)} = DEFAULT' for name in over)}")
         self._given = set(settings)
-        wanted = {**settings, "log_comment": self._tag}
+        wanted = {**settings, **_ALWAYS, "log_comment": self._tag}
         changes = ", ".join(f"{identifier(name)} = {_literal(value)}" for name, value in wanted.items())
         self._command(f"SET {changes}")
         if read_only:
