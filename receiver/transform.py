@@ -18,6 +18,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 
 from clickhouse.columns import STRUCTURES
 from clickhouse.engine import Engine, EngineError, Value
+from clickhouse.varint import varint
 from receiver.rules import Rules, RulesError
 from receiver.scrub import Scrub, Tally
 from receiver.signals import KINDS, METRIC_TABLES, Signal
@@ -200,17 +201,8 @@ def _memory_file(requests: Sequence[bytes]) -> Iterator[str]:
     try:
         with open(descriptor, "wb", closefd=False) as file:
             for request in requests:
-                file.write(_varint(len(request)))
+                file.write(varint(len(request)))
                 file.write(request)
         yield f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 127:  # noqa: PLR2004  seven bits a byte
-        encoded.append(number & 127 | 128)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)

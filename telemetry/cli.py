@@ -12,13 +12,14 @@ from access.prompt import run as run_prompt
 from access.query import FORMATS, AskError, Reader, Source
 from access.questions import Question, QuestionError, find, questions, read
 from clickhouse.engine import Engine, EngineStartError
-from clickhouse.migrations import SchemaError, migrate, migrations
-from clickhouse.store import ServerSession, StoreError
+from clickhouse.migrations import SchemaError, migrations
+from clickhouse.store import StoreError
 from receiver.rules import RulesError
 from telemetry import log
 from telemetry.credentials import reader_password
 from telemetry.serve import StartError, data_directory, serve
 from telemetry.settings import Settings, SettingsError, load
+from telemetry.store import open_store
 
 _PLAIN = (
     *(SettingsError, RulesError, StartError, EngineStartError, SchemaError, StoreError),
@@ -74,21 +75,24 @@ def schema_command(*, apply: bool) -> None:
         return
     settings = load()
     applied = _migrate(settings)
-    click.echo(f"Applied {len(applied)} migrations; rows are kept {settings.retention_days} days.")
+    click.echo(f"Applied {applied} migrations; rows are kept {settings.retention_days} days.")
 
 
-def _migrate(settings: Settings) -> list[object]:
-    if settings.clickhouse_url:
-        password = settings.clickhouse_password.get_secret_value()
-        server = ServerSession(settings.clickhouse_url, settings.clickhouse_user, password, settings.database)
-        return [*migrate(server, settings.retention_days)]
+def _migrate(settings: Settings) -> int:
+    if settings.clickhouse_url:  # whose receiver may be running
+        return _open_and_close(settings, None)
     with data_directory(settings) as directory:
         engine = Engine(directory / "clickhouse")
         try:
-            engine.use(settings.database)
-            return [*migrate(engine, settings.retention_days)]
+            return _open_and_close(settings, engine)
         finally:
             engine.close()
+
+
+def _open_and_close(settings: Settings, engine: Engine | None) -> int:
+    writer, applied = open_store(settings, engine)
+    writer.close()
+    return len(applied)
 
 
 @main.command("query")

@@ -20,8 +20,7 @@ import structlog
 from clickhouse.engine import Engine
 from clickhouse.http.app import ClickHouseHttp
 from clickhouse.http.app import Limits as QueryLimits
-from clickhouse.migrations import Session, migrate
-from clickhouse.store import EmbeddedWriter, ServerSession, Writer
+from clickhouse.store import Writer
 from receiver.meters import Meters
 from receiver.otlp_grpc import OtlpGrpc
 from receiver.otlp_http import otlp_http
@@ -35,6 +34,7 @@ from telemetry.credentials import FILE as CREDENTIALS
 from telemetry.credentials import users
 from telemetry.health import health, metrics
 from telemetry.settings import Settings
+from telemetry.store import open_store
 from telemetry.web import WebServer
 
 log = structlog.get_logger()
@@ -51,7 +51,9 @@ async def serve(settings: Settings) -> None:
     with data_directory(settings) as directory:
         engine = Engine(None if settings.clickhouse_url else directory / "clickhouse", connections=WORKERS)
         try:
-            writer = _open_store(settings, engine)
+            writer, applied = open_store(settings, engine)
+            for migration in applied:
+                log.info("Schema migrated.", number=migration.number, name=migration.name)
             scrub = Scrub(Sanitizer(rules, hash_key or None))
             transform = Transform(engine, rules, scrub, hash_key, settings.retention_days)
             meters = Meters()
@@ -137,21 +139,6 @@ def _clickhouse_http(settings: Settings, engine: Engine, directory: Path, meters
         threads=max(1, (os.cpu_count() or 2) // 2),
     )
     return ClickHouseHttp(engine, settings.database, users(settings, directory), limits, meters.queries)
-
-
-def _open_store(settings: Settings, engine: Engine) -> Writer:
-    writer: Writer
-    session: Session
-    if settings.clickhouse_url:
-        password = settings.clickhouse_password.get_secret_value()
-        server = ServerSession(settings.clickhouse_url, settings.clickhouse_user, password, settings.database)
-        writer, session = server, server
-    else:
-        engine.use(settings.database)
-        writer, session = EmbeddedWriter(engine), engine
-    for migration in migrate(session, settings.retention_days):
-        log.info("Schema migrated.", number=migration.number, name=migration.name)
-    return writer
 
 
 @contextmanager

@@ -12,10 +12,7 @@ import hmac
 import json
 import math
 import os
-import re
 import secrets
-import tempfile
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -27,7 +24,8 @@ import structlog
 from prometheus_client import Counter
 
 from clickhouse.engine import Engine
-from clickhouse.http import frames, native
+from clickhouse.http import native
+from clickhouse.http.answer import GONE, Answer
 from clickhouse.http.errors import QueryError
 from clickhouse.http.policy import READS, Reach, Role, check, check_database
 from clickhouse.http.request import Request, credentials, read
@@ -38,10 +36,6 @@ from clickhouse.http.statement import Parser, Statement, with_output
 log = structlog.get_logger()
 
 T = TypeVar("T")
-GONE: Final = QueryError.of(394, "QUERY_WAS_CANCELLED", "Query was cancelled: its client went away.")
-_UNAUTHORIZED: Final = 401
-_SPOOL: Final = 16 << 20
-_BUFFER: Final = 1 << 20
 _PIPE: Final = 1 << 20
 _TRY_AGAIN_SECONDS: Final = 0.1
 _QUEUE_SECONDS: Final = 10.0
@@ -141,7 +135,7 @@ class ClickHouseHttp:
         self._threads.shutdown()
         self._parsing.close()
 
-    async def _answer_plainly(self, scope: Mapping[str, Any], answer: "Answer") -> bool:
+    async def _answer_plainly(self, scope: Mapping[str, Any], answer: Answer) -> bool:
         """Answer what needs no user: whether the server lives."""
         path, method = scope["path"], scope["method"]
         if method not in {"GET", "HEAD", "POST", "PUT", "OPTIONS"}:
@@ -178,7 +172,7 @@ class ClickHouseHttp:
             )
         return user
 
-    async def _run(self, request: Request, user: User, answer: "Answer", receive: Any) -> None:
+    async def _run(self, request: Request, user: User, answer: Answer, receive: Any) -> None:
         if not request.sql:
             raise QueryError.of(62, "SYNTAX_ERROR", "Syntax error: Empty query")
         using = request.url.get("database") or request.headers.get("x-clickhouse-database") or self._database
@@ -222,7 +216,7 @@ class ClickHouseHttp:
         statement: Statement,
         session: Session,
         role: Role,
-        answer: "Answer",
+        answer: Answer,
         receive: Any,
     ) -> None:
         answer.format = statement.format or request.default_format or "TabSeparated"
@@ -260,7 +254,7 @@ class ClickHouseHttp:
         statement: Statement,
         session: Session,
         role: Role,
-        answer: "Answer",
+        answer: Answer,
         receive: Any,
     ) -> None:
         """Run a statement whose result comes through a pipe, and send it on as it comes."""
@@ -327,142 +321,6 @@ class ClickHouseHttp:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
-class Answer:
-    """One response, with ClickHouse's headers."""
-
-    def __init__(self, send: Any, timezone: str) -> None:
-        self._send = send
-        self._timezone = timezone
-        self._begun = False
-        self._tag = secrets.token_hex(8)
-        self.query_id = str(uuid.uuid4())
-        self.format = "TabSeparated"
-        self.has_result = False
-        self.encoding: str | None = None
-        self.framed = False
-
-    async def whole(self, status: int, data: bytes, headers: Mapping[str, str]) -> None:
-        """Send all of it, framed if the client wants frames."""
-        if self.framed:
-            data = b"".join(
-                frames.pack(data[at : at + frames.CONTENT]) for at in range(0, len(data), frames.CONTENT)
-            )
-        await self._begin(status, {"content-length": str(len(data)), **headers})
-        await self._send({"type": "http.response.body", "body": data})
-
-    async def stream(
-        self, source: int, work: "asyncio.Future[Summary]", limit: float, *, everything_first: bool
-    ) -> None:
-        """Send what comes out of a pipe, whole if it is small.
-
-        Raises the work's QueryError, and one of ours past `limit` bytes.
-        """
-        with tempfile.SpooledTemporaryFile(_SPOOL) as kept:
-            pieces = self._pieces(source, limit)
-            async for piece in pieces:
-                kept.write(piece)
-                if kept.tell() >= _BUFFER and not everything_first:
-                    break
-            else:
-                summary = await asyncio.shield(work)
-                size = kept.tell()
-                await self._begin(200, {**self._content(summary), "content-length": str(size)})
-                await self._send_file(kept, more=False)
-                return
-            await self._begin(200, {**self._content(Summary()), "X-ClickHouse-Exception-Tag": self._tag})
-            await self._send_file(kept, more=True)
-        async for piece in pieces:
-            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-        await asyncio.shield(work)
-        await self._send({"type": "http.response.body"})
-
-    async def fail(self, error: QueryError, version: str) -> None:
-        """Answer with an error; behind what was already sent, if anything was, and then the response has no end."""
-        text = f"{error.text} (version {version} (official build))\n"
-        if not self._begun:
-            self.encoding, self.framed = None, False
-            headers = {
-                "X-ClickHouse-Exception-Code": str(error.code),
-                "content-type": "text/plain; charset=UTF-8",
-            }
-            if error.status == _UNAUTHORIZED:
-                headers["WWW-Authenticate"] = 'Basic realm="ClickHouse server HTTP API"'
-            await self.whole(error.status, text.encode(), headers)
-        elif not self.encoding and not self.framed and error is not GONE:
-            edge = "\r\n__exception__\r\n"
-            mark = f"{edge}{self._tag}\r\n{text}{len(text.encode())} {self._tag}{edge}"
-            await self._send({"type": "http.response.body", "body": mark.encode(), "more_body": True})
-
-    async def _pieces(self, source: int, limit: float) -> AsyncIterator[bytes]:
-        waiting = bytearray()
-        size = 0
-        async for piece in _read_pipe(source):
-            size += len(piece)
-            if size > limit:
-                raise QueryError.of(
-                    396, "TOO_MANY_ROWS_OR_BYTES", f"Limit for result exceeded, max bytes: {limit:.0f}."
-                )
-            if not self.framed:
-                yield piece
-                continue
-            waiting += piece
-            while len(waiting) >= frames.CONTENT:
-                yield frames.pack(bytes(waiting[: frames.CONTENT]))
-                del waiting[: frames.CONTENT]
-        if waiting:
-            yield frames.pack(bytes(waiting))
-
-    def _content(self, summary: Summary) -> dict[str, str]:
-        headers = {"X-ClickHouse-Summary": summary.header()}
-        return {**headers, "content-encoding": self.encoding} if self.encoding else headers
-
-    async def _send_file(self, file: Any, *, more: bool) -> None:
-        file.seek(0)
-        while piece := file.read(_BUFFER):
-            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-        if not more:
-            await self._send({"type": "http.response.body"})
-
-    async def _begin(self, status: int, headers: Mapping[str, str]) -> None:
-        self._begun = True
-        every = {
-            "content-type": media_type(self.format),
-            "X-ClickHouse-Server-Display-Name": "telemetry",
-            "X-ClickHouse-Query-Id": self.query_id,
-            **({"X-ClickHouse-Format": self.format} if self.has_result else {}),
-            "X-ClickHouse-Timezone": self._timezone,
-            **headers,
-        }
-        encoded = [
-            (name.lower().encode(), _printable(value).encode("latin-1")) for name, value in every.items()
-        ]
-        await self._send({"type": "http.response.start", "status": status, "headers": encoded})
-
-
-async def _read_pipe(source: int) -> AsyncIterator[bytes]:
-    """Read a pipe to its end, no faster than it is taken. Leaves it open.
-
-    The event loop's own pipes are not used: uvloop closes a pipe's descriptor twice, and by the second time it can be
-    another thread's.
-    """
-    loop = asyncio.get_running_loop()
-    os.set_blocking(source, False)
-    while True:
-        try:
-            piece = os.read(source, _BUFFER)
-        except BlockingIOError:
-            ready = asyncio.Event()
-            loop.add_reader(source, ready.set)
-            try:
-                await ready.wait()
-            finally:
-                loop.remove_reader(source)
-            continue
-        if not piece:
-            return
-        yield piece
-
-
 async def _disconnected(receive: Any) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
@@ -481,31 +339,5 @@ def _fetch_blocks(session: Session, statement: Statement, request: Request) -> t
     return native.rewrite(data, types), summary
 
 
-def media_type(output_format: str) -> str:
-    """Give a format's media type, as a server does."""
-    header = "present" if "WithNames" in output_format else "absent"
-    rules = (
-        (r"JSON\w*EachRow\w*", "application/x-ndjson; charset=UTF-8"),
-        (r"JSON\w*", "application/json; charset=UTF-8"),
-        (r"CSV\w*", f"text/csv; charset=UTF-8; header={header}"),
-        (r"(TabSeparated|TSV)\w*", "text/tab-separated-values; charset=UTF-8"),
-        (
-            r"Native|RowBinary\w*|Parquet|Arrow\w*|ORC|Avro|MsgPack|Protobuf\w*|BSONEachRow",
-            "application/octet-stream",
-        ),
-        (r"XML", "application/xml; charset=UTF-8"),
-        (r"Markdown", "text/markdown; charset=UTF-8"),
-    )
-    return next(
-        (media for pattern, media in rules if re.fullmatch(pattern, output_format)),
-        "text/plain; charset=UTF-8",
-    )
-
-
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
-
-
-def _printable(text: str) -> str:
-    """Keep a client's query id from ending a header."""
-    return "".join(letter for letter in text[:256] if letter.isprintable() and letter.isascii())

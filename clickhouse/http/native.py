@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from clickhouse.http.errors import QueryError
+from clickhouse.varint import varint
 
 REVISION: Final = 54454
 """The first revision that is honoured; older ones, which clients only probe for, are as none."""
@@ -58,7 +59,7 @@ def rewrite(data: bytes, types: Sequence[str]) -> bytes:
             kind = walk.text().decode()
             zoned = types[number] if "DateTime" in kind and number < len(types) else kind
             written = zoned.encode()
-            pieces += (_varint(len(written)), written, b"\0")
+            pieces += (varint(len(written)), written, b"\0")
             begin = walk.at
             if rows:
                 walk.prefix(kind)
@@ -178,12 +179,3 @@ def _parsed(kind: str) -> tuple[str, list[str]]:
             for argument in stripped
         ]
     return found[1], stripped
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 127:  # noqa: PLR2004  seven bits a byte
-        encoded.append(number & 127 | 128)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
