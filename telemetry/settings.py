@@ -174,7 +174,8 @@ class Settings(BaseSettings):
     body_timeout_seconds: float = Field(
         30.0,
         alias="TELEMETRY_BODY_TIMEOUT_SECONDS",
-        description="How long an HTTP client may take to send its headers, and then its body.",
+        description="How long an HTTP client may take to send its headers, and then its body; on the ClickHouse port,"
+        " each piece of it.",
         gt=0,
         le=3600,
     )

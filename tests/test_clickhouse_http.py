@@ -132,6 +132,19 @@ def test_formats_come_from_the_query_the_header_or_the_url(reader: Door) -> None
     assert reader.refused("SELECT 1 FORMAT Nonsense") == (404, 73)
 
 
+def test_a_default_format_is_a_name_never_sql(reader: Door, writer: Door, table: str) -> None:
+    """It becomes a part of the statement after that was judged."""
+    for evil in (
+        "TSV; SELECT file('/etc/passwd')",
+        "TSV SETTINGS max_threads = 1",
+        "TSV INTO OUTFILE '/tmp/never'",
+        "é",
+    ):
+        assert reader.refused("SELECT 1", default_format=evil) == (404, 73)
+        assert writer.refused("SELECT 1", headers_x_clickhouse_format=evil.replace("é", "a b")) == (404, 73)
+        assert writer.refused("(1, 'x')", query=f"INSERT INTO {table}", default_format=evil) == (404, 73)
+
+
 @pytest.mark.parametrize(
     ("sql", "result"),
     [
@@ -758,6 +771,19 @@ class TestBounds:
             time.sleep(1.5)
             assert resident_mib(server) - before < 30
             assert reader.text("SELECT 1") == "1\n"
+
+    def test_a_slow_body_is_given_up(self, start: Callable[..., Server]) -> None:
+        """It would hold a slot of the other writers; nothing of it is stored."""
+        server = start(TELEMETRY_BODY_TIMEOUT_SECONDS="1", TELEMETRY_QUERIES="1")
+        door = Door(server, "telemetry_user")
+        door.text("CREATE TABLE slow (a UInt8) ENGINE = Memory")
+        head = f"POST /?query=INSERT+INTO+slow+FORMAT+CSV&user={door.auth[0]}&password={door.auth[1]} HTTP/1.1\r\n"
+        with server.connect("clickhouse_http") as client:
+            client.sendall(f"{head}Host: x\r\nContent-Length: 1000\r\n\r\n1\n2\n".encode())
+            answer = client.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"x-clickhouse-exception-code: 209" in answer
+        assert door.text("SELECT count() FROM slow") == "0\n"
 
     def test_statements_have_a_largest_size(self, reader: Door) -> None:
         """A hundred megabytes are refused before they are read."""

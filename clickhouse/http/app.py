@@ -12,6 +12,7 @@ import hmac
 import json
 import math
 import os
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,7 @@ from clickhouse.http.statement import Parser, Statement, with_output
 log = structlog.get_logger()
 
 T = TypeVar("T")
+_NUMBER: Final = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,9})?")
 _PIPE: Final = 1 << 20
 _TRY_AGAIN_SECONDS: Final = 0.1
 _QUEUE_SECONDS: Final = 10.0
@@ -60,6 +62,8 @@ class Limits:
     result_rows: int
     result_bytes: int
     threads: int
+    patience_seconds: float
+    """How long each piece of a request's body may take to come."""
 
     def settings(self) -> dict[str, str]:
         """Write them as the engine's settings."""
@@ -113,7 +117,9 @@ class ClickHouseHttp:
             }
             user = self._authenticate(headers, scope["query_string"])
             name = user.name
-            request = await read(scope["method"], scope["query_string"], headers, receive)
+            request = await read(
+                scope["method"], scope["query_string"], headers, receive, self._limits.patience_seconds
+            )
             answer.query_id = request.url.get("query_id") or answer.query_id
             await self._run(request, user, answer, receive)
             self._served.labels(name, "done").inc()
@@ -197,7 +203,7 @@ class ClickHouseHttp:
             return settings
         for name, limit in self._limits.settings().items():
             wanted = settings.get(name, "")
-            lower = wanted.replace(".", "", 1).isdigit() and 0 < float(wanted) <= float(limit)
+            lower = _NUMBER.fullmatch(wanted) and 0 < float(wanted) <= float(limit)
             settings[name] = wanted if lower else limit
         for name in ("result_overflow_mode", "timeout_overflow_mode"):
             settings.setdefault(name, "throw")
@@ -332,7 +338,7 @@ def _fetch_blocks(session: Session, statement: Statement, request: Request) -> t
     types: list[str] = []
     if statement.around_output and b"DateTime" in data[: 1 << 16]:
         described, _ = session.fetch(
-            f"DESCRIBE TABLE ({statement.around_output[0]})", "JSONCompactColumns", request.params
+            f"DESCRIBE TABLE ({statement.around_output[0]}\n)", "JSONCompactColumns", request.params
         )
         # Nested types are described over several lines.
         types = [" ".join(kind.split()).replace("( ", "(") for kind in json.loads(described)[1]]

@@ -4,6 +4,7 @@ A statement comes in the URL, in the body, or in both, one behind the other. Wha
 handed on as it arrives, in any encoding; every other statement is read whole, up to a limit.
 """
 
+import asyncio
 import base64
 import binascii
 import functools
@@ -101,7 +102,7 @@ class Request:
     def revision(self) -> int:
         """The version of ClickHouse's protocol that the client announces, 0 for none."""
         value = self.url.get("client_protocol_version", "")
-        return int(value) if value.isdigit() else 0
+        return int(value) if value.isdecimal() else 0
 
     @property
     def encoding(self) -> str | None:
@@ -136,15 +137,16 @@ def credentials(headers: Mapping[str, str], query_string: bytes) -> tuple[str, s
     return (url["user"], url.get("password", "")) if "user" in url else None
 
 
-async def read(method: str, query_string: bytes, headers: Mapping[str, str], receive: Receive) -> Request:
-    """Read a request up to where its statement ends. Raises QueryError."""
+async def read(
+    method: str, query_string: bytes, headers: Mapping[str, str], receive: Receive, patience: float
+) -> Request:
+    """Read a request up to where its statement ends, waiting `patience` seconds for each piece. Raises QueryError."""
     pairs = parse_qsl(
         query_string.decode("latin-1"), keep_blank_values=True, encoding="utf-8", errors="replace"
     )
     url = dict(pairs)
-    body = Body(
-        receive, headers.get("content-encoding", ""), framed=url.get("decompress", "0") in {"1", "true"}
-    )
+    framed = url.get("decompress", "0") in {"1", "true"}
+    body = Body(receive, headers.get("content-encoding", ""), patience, framed=framed)
     if headers.get("content-type", "").startswith("multipart/"):
         url |= await _form(headers, body)
     params = {name[6:]: value for name, value in url.items() if name.startswith("param_")}
@@ -159,6 +161,10 @@ async def read(method: str, query_string: bytes, headers: Mapping[str, str], rec
             36, "BAD_ARGUMENTS", f"The query parameter {wrong[0][:50]!r} has a name that none can have."
         )
     sql, data_format = await _statement(url.get("query", ""), body)
+    # These become a part of the statement, behind what was judged.
+    for named in (data_format, headers.get("x-clickhouse-format"), url.get("default_format")):
+        if named and not _NAME.fullmatch(named):
+            raise QueryError.of(73, "UNKNOWN_FORMAT", f"Unknown format {named[:50]!r}")
     return Request(
         method, url, headers, params, settings, sql, data_format, None if data_format is None else body
     )
@@ -211,8 +217,9 @@ async def _statement(query: str, body: "Body") -> tuple[str, str | None]:
 class Body:
     """A request's body, decompressed as it arrives."""
 
-    def __init__(self, receive: Receive, encoding: str, *, framed: bool) -> None:
+    def __init__(self, receive: Receive, encoding: str, patience: float, *, framed: bool) -> None:
         self._receive = receive
+        self._patience = patience
         self._decode = _decoder(encoding.strip().lower())
         self._frames = Unpacker() if framed else None
         self._waiting: list[bytes] = []
@@ -237,7 +244,12 @@ class Body:
                 yield self._waiting.pop(0)
             if self._ended:
                 return
-            message = await self._receive()
+            try:
+                message = await asyncio.wait_for(self._receive(), self._patience)
+            except TimeoutError:
+                raise QueryError.of(
+                    209, "SOCKET_TIMEOUT", f"Nothing more of the body came within {self._patience:g} seconds."
+                ) from None
             if message["type"] == "http.disconnect":
                 self._ended = True
                 raise QueryError.of(209, "SOCKET_TIMEOUT", "The client went away before its request ended.")
