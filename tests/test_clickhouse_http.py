@@ -580,6 +580,8 @@ class TestWhoMayDoWhat:
             "ALTER TABLE otel_logs MOVE PARTITION '2026-01-01' TO DISK 'x'",
             "ALTER TABLE otel_logs ADD COLUMN x String DEFAULT file('/etc/passwd')",
             "ALTER TABLE otel_logs DELETE WHERE file('/etc/passwd') != ''",
+            "ALTER TABLE otel_logs MODIFY SETTING storage_policy = 'x'",
+            "ALTER TABLE otel_logs MODIFY SETTING disk = disk(type = 'local', path = '/a')",
             "RENAME TABLE otel_logs TO default.x",
         ],
     )
@@ -797,6 +799,28 @@ class TestBounds:
             pass  # the server need not read the rest
         assert time.monotonic() - begun < 30
         assert reader.text("SELECT 1") == "1\n"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "/*" * 120_000,
+            "'" + "\\'" * 120_000,
+            "INSERT INTO t /*" + "/*" * 120_000,
+            "SELECT 1" + " " * 250_000 + "+ x",
+            "SELECT 1" + ";" * 250_000 + "x",
+            "-" * 250_000,
+        ],
+    )
+    def test_no_text_is_looked_at_again_and_again(self, reader: Door, text: str) -> None:
+        """What is never closed, and what ends late, is an error as quickly as anything else."""
+        threads = [threading.Thread(target=reader.post, args=(text,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        assert reader.text("SELECT 1") == "1\n"
+        for thread in threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in threads)
+        assert reader.refused(text)[1] in {46, 47, 60, 62}
 
     def test_deep_nesting_is_an_error(self, reader: Door) -> None:
         """And the server lives."""

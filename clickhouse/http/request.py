@@ -194,14 +194,18 @@ async def _statement(query: str, body: "Body") -> tuple[str, str | None]:
         body.unread(bytes(text[split[2] :]).lstrip())
         return split[0], split[1] or ""
     text += b"\n" if text else b""
+    looked_at = 0
     async for piece in body:
         text += piece
+        if len(text) < 2 * looked_at:
+            continue  # or a body that comes byte by byte is looked at as often
+        looked_at = len(text)
         # One byte more must be there, or a name may be cut.
         split = split_insert(bytes(text[:MAX_QUERY_BYTES]))
         if len(text) > MAX_QUERY_BYTES or (split and split[1] and split[2] + 1 < len(text)):
             break
     else:
-        split = split_insert(bytes(text))
+        split = split_insert(bytes(text[:MAX_QUERY_BYTES]))
     if split and split[1] and split[2] <= MAX_QUERY_BYTES:
         body.unread(bytes(text[split[2] :]))
         return split[0], split[1]

@@ -22,6 +22,7 @@ _TEXT_KINDS: Final = (
     *("DescribeQuery", "ShowFunctions", "ExistsTableQuery", "ExistsDatabaseQuery", "ExistsViewQuery"),
     *("ShowCreateTableQuery", "ShowCreateDatabaseQuery", "ShowCreateViewQuery"),
 )
+_BLANKS_AND_END: Final = " \t\r\n\f;"
 _NODE: Final = re.compile(r"^( *)(.*?)(?: \(alias .*\))?(?: \(children \d+\))?$")
 
 
@@ -119,7 +120,8 @@ class Parser:
                 return None
             around = text[: begins[-1]].decode(), text[begins[-1] :].decode()
         else:
-            around = f"{_TAIL.sub('', sql)}\n", ""
+            # A comment behind a semicolon is left, and then the engine does not read the two parts as the same.
+            around = f"{sql.rstrip(_BLANKS_AND_END)}\n", ""
         try:
             again = self._tree(with_output(around, "x", "none"))
         except QueryError:
@@ -149,11 +151,6 @@ class Parser:
                 case _:
                     pass
         return statement
-
-
-# Trailing blanks, semicolons and comments, after which nothing can be appended. A wrong guess is caught: the composed
-# statement must read as the first one.
-_TAIL: Final = re.compile(r"(?:\s|;|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*\Z")
 
 
 def _read_tree(tree: Any, params: Mapping[str, str]) -> Statement:
@@ -224,9 +221,11 @@ def _escape(text: str) -> str:
     )
 
 
-# Words, strings, quoted names, comments and single characters: as much of SQL as splitting an INSERT needs.
+# Words, strings, quoted names, comments and single characters: as much of SQL as splitting an INSERT needs. What is not
+# closed goes on to the end, so that no text is looked at twice.
 _TOKEN: Final = re.compile(
-    rb"""\s+|--[^\n]*|\#[!\x20][^\n]*|/\*.*?\*/|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`|\w+|.""",
+    rb"""\s+|--[^\n]*|\#[!\x20][^\n]*|/\*.*?(?:\*/|\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z)"""
+    rb"""|"(?:[^"\\]|\\.)*(?:"|\\?\Z)|`(?:[^`\\]|\\.)*(?:`|\\?\Z)|\w+|.""",
     re.DOTALL,
 )
 _BLANKS: Final = re.compile(rb"[ \t\r\f]*\n?")
