@@ -488,6 +488,18 @@ class TestWhoMayDoWhat:
             "SELECT * FROM input('a String')",
             "SELECT * FROM eval('SELECT 1')",
             "SELECT aiGenerate('x', 'y')",
+            "SELECT * APPLY(file) FROM (SELECT '/etc/passwd' AS x)",
+            "SELECT * APPLY file FROM (SELECT '/etc/passwd' AS x)",
+            "SELECT arrayMap(file, ['/etc/passwd'])",
+            "SELECT arrayMap(otlp_hash, ['x'], ['y'])",
+            "SELECT fullHostName()",
+            "DESCRIBE url('http://127.0.0.1:1/', CSV) AS `a\\nb`",
+            "DESCRIBE sqlite('/tmp/never', 't') AS `a\\nb`",
+            "DESCRIBE (SELECT 1)",
+            "DESCRIBE TABLE default.`/etc/passwd`",
+            "EXISTS TABLE default.`/etc/passwd`",
+            "SHOW CREATE TABLE default.x",
+            "SHOW CREATE TABLE system.processes",
             "SELECT * FROM format(Values, 'a String', '(file(''/etc/passwd''))')",
             "SELECT * FROM format(JSONEachRow, 'a String DEFAULT file(''/etc/passwd'')', '{}')",
             "SELECT b FROM values('a String, b String ALIAS file(''/etc/passwd'')', ('x'))",
@@ -563,6 +575,10 @@ class TestWhoMayDoWhat:
             "CREATE DATABASE other",
             "CREATE TABLE default.x (a Int8) ENGINE = Memory",
             "CREATE TABLE x (a Int8) ENGINE = File(CSV)",
+            "CREATE TABLE x (a Int8) ENGINE = Buffer('system', 'processes', 1, 1, 1, 1, 1, 1, 1)",
+            "CREATE TABLE x (a String DEFAULT arrayMap(file, ['/etc/passwd'])[1]) ENGINE = Memory",
+            "DROP TABLE system.contributors",
+            "DROP TABLE telemetry.nothing, system.contributors",
             "CREATE TABLE x (a Int8) ENGINE = URL('http://127.0.0.1:1/', CSV)",
             "CREATE TABLE x (a Int8) ENGINE = MergeTree ORDER BY a SETTINGS disk = disk(type = 'local', path = '/a')",
             "CREATE TABLE x (a String DEFAULT file('/etc/passwd')) ENGINE = Memory",
@@ -669,9 +685,10 @@ class TestWhoMayDoWhat:
         assert reader.text("SELECT x FROM view(SELECT 1 AS x)") == "1\n"
 
     def test_other_databases_cannot_be_used(self, reader: Door) -> None:
-        """`default` can: clients name it when they are told nothing else, and it is empty."""
+        """`default` gives the telemetry database: clients name it when they are told nothing else."""
         assert reader.text("SELECT currentDatabase()") == "telemetry\n"
-        assert reader.text("SELECT currentDatabase()", database="default") == "default\n"
+        assert reader.text("SELECT currentDatabase()", database="default") == "telemetry\n"
+        assert reader.refused("SELECT * FROM `/etc/passwd`", database="default") == (404, 60)
         assert reader.refused("SELECT 1", database="system") == (403, 497)
 
 
@@ -687,7 +704,7 @@ class TestTheEnginesFunctions:
     def test_table_functions_are_refused_unless_known(self, engine: Engine) -> None:
         """All but those on the list, and none on it touches files or the network."""
         found = {row[0] for row in engine.rows("SELECT name FROM system.table_functions")}
-        reach = Reach(found)
+        reach = Reach(found, [])
         assert {name for name in found if not reach.refuses(name)} == {
             *("numbers", "numbers_mt", "zeros", "zeros_mt", "primes", "generateSeries", "generate_series"),
             "view",
@@ -799,6 +816,32 @@ class TestBounds:
             pass  # the server need not read the rest
         assert time.monotonic() - begun < 30
         assert reader.text("SELECT 1") == "1\n"
+
+    def test_bombs_cost_little(self, server: Server, reader: Door, writer: Door, table: str) -> None:
+        """Whatever they say they hold, and whatever they hold."""
+        before = resident_mib(server)
+        bomb = zstandard.ZstdCompressor().compress(bytes(1 << 29))
+        assert reader.refused(bomb, headers_content_encoding="zstd")[1] == 62
+        frame = zstandard.ZstdCompressor().compress(bytes(1 << 29))
+        head = b"\x90" + (len(frame) + 9).to_bytes(4, "little") + (100).to_bytes(4, "little")
+        framed = frames._hash(head + frame) + head + frame
+        assert writer.refused(framed, query=f"INSERT INTO {table} FORMAT CSV", decompress="1")[1] == 89
+        sql = "SELECT repeat('x', 1000000) FROM numbers(900) FORMAT Native"
+        assert reader.refused(sql, client_protocol_version="54480")[1] in {241, 396}
+        assert resident_mib(server) - before < 700
+
+    def test_a_client_that_does_not_read_is_given_up(self, start: Callable[..., Server]) -> None:
+        """Its slot is another's in the end."""
+        server = start(TELEMETRY_QUERY_SECONDS="2", TELEMETRY_QUERIES="1")
+        door = Door(server, "telemetry_reader")
+        with (
+            httpx.Client(auth=door.auth, timeout=60, verify=NO_TLS) as client,
+            client.stream(
+                "POST", door.url, content="SELECT number, repeat('x', 99) FROM numbers(9000000)"
+            ) as answer,
+        ):
+            next(answer.iter_raw())
+            assert door.text("SELECT 1") == "1\n"
 
     @pytest.mark.parametrize(
         "text",

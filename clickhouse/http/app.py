@@ -28,7 +28,7 @@ from clickhouse.engine import Engine
 from clickhouse.http import native
 from clickhouse.http.answer import GONE, Answer
 from clickhouse.http.errors import QueryError
-from clickhouse.http.policy import READS, Reach, Role, check, check_database
+from clickhouse.http.policy import READS, Reach, Role, check, used_database
 from clickhouse.http.request import Request, credentials, read
 from clickhouse.http.session import Session, Summary
 from clickhouse.http.sessions import Sessions
@@ -94,10 +94,11 @@ class ClickHouseHttp:
         self._parse_lock = asyncio.Lock()
         self._version = self._parsing.value("SELECT version()", {})
         self._timezone = self._parsing.value("SELECT timezone()", {})
-        names = self._parsing.value(
-            "SELECT arrayStringConcat(groupArray(name), ' ') FROM system.table_functions", {}
+        tables = self._parsing.value("SELECT toJSONString(groupArray(name)) FROM system.table_functions", {})
+        functions = self._parsing.value(
+            "SELECT toJSONString(groupArray([name, alias_to])) FROM system.functions", {}
         )
-        self._reach = Reach(names.split())
+        self._reach = Reach(json.loads(tables), json.loads(functions))
         # Readers never hold up those who write: each role has its own slots and threads.
         self._slots = {role: asyncio.Semaphore(limits.queries) for role in Role}
         self._threads = ThreadPoolExecutor(2 * limits.queries + 1, thread_name_prefix="query")
@@ -181,8 +182,8 @@ class ClickHouseHttp:
     async def _run(self, request: Request, user: User, answer: Answer, receive: Any) -> None:
         if not request.sql:
             raise QueryError.of(62, "SYNTAX_ERROR", "Syntax error: Empty query")
-        using = request.url.get("database") or request.headers.get("x-clickhouse-database") or self._database
-        check_database(using, self._database)
+        asked = request.url.get("database") or request.headers.get("x-clickhouse-database") or self._database
+        using = used_database(asked, self._database)
         async with self._slot(user.role):
             statement = await self._parse(request)
             # GET changes nothing, whoever asks.
@@ -199,6 +200,8 @@ class ClickHouseHttp:
     def _settings(self, request: Request, role: Role) -> dict[str, str]:
         """Give the session's settings: a reader's wishes count up to the limits."""
         settings = dict(request.settings)
+        if request.revision >= native.REVISION:  # whose results are rewritten in memory
+            settings |= {"max_result_bytes": str(native.LARGEST), "max_memory_usage": str(4 * native.LARGEST)}
         if role is Role.WRITER:
             return settings
         for name, limit in self._limits.settings().items():
@@ -277,8 +280,14 @@ class ClickHouseHttp:
         sender = asyncio.ensure_future(
             answer.stream(source, work, limit, everything_first=request.flag("wait_end_of_query"))
         )
+        # The engine's limit of time stands still while it waits for a client that does not read.
+        seconds = None if role is Role.WRITER else 2 * self._limits.seconds
         try:
-            await self._watched(sender, session, receive)
+            await asyncio.wait_for(self._watched(sender, session, receive), seconds)
+        except TimeoutError:
+            raise QueryError.of(
+                159, "TIMEOUT_EXCEEDED", f"Timeout exceeded: nobody read the result in {seconds:g} s."
+            ) from None
         finally:
             sender.cancel()
             await asyncio.wait([sender])

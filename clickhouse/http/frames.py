@@ -17,7 +17,7 @@ from clickhouse.http.errors import QueryError
 
 CONTENT: Final = 1 << 20
 """Bytes of content in a frame that we make; a server's buffer has the same size."""
-_LARGEST: Final = 1 << 28
+_LARGEST: Final = 16 << 20
 _HASH: Final = 16
 _HEAD: Final = 9
 _NONE, _LZ4, _ZSTD = 0x02, 0x82, 0x90
@@ -77,11 +77,13 @@ def _content(method: int, compressed: bytes, length: int) -> bytes:
             case 0x82:
                 content: bytes = lz4.block.decompress(compressed, uncompressed_size=length)
                 return content
-            case 0x90:
+            case 0x90 if zstandard.get_frame_parameters(compressed).content_size == length:
                 return zstandard.ZstdDecompressor().decompress(compressed, max_output_size=length)
             case _:
                 raise QueryError.of(
-                    89, "CANNOT_DECOMPRESS", "The body is compressed by a method other than LZ4 and ZSTD."
+                    89,
+                    "CANNOT_DECOMPRESS",
+                    "The body is compressed by a method other than LZ4 and ZSTD, or is not of the size it says.",
                 )
     except (lz4.block.LZ4BlockError, zstandard.ZstdError):
         raise QueryError.of(89, "CANNOT_DECOMPRESS", "A block of the body cannot be decompressed.") from None

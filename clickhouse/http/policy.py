@@ -36,6 +36,8 @@ READS: Final = _words("""
 WRITES: Final = _words("""
     InsertQuery CreateQuery AlterQuery DropQuery RenameQuery OptimizeQuery DeleteQuery UpdateQuery
 """)
+_BY_NAME: Final = frozenset({"DropQuery", "RenameQuery", "OptimizeQuery"})
+"""Kinds whose names are all of tables to be changed."""
 SESSION: Final = frozenset({"SetQuery", "UseQuery"})
 
 # Not format(), values() and null(), though they only read their arguments: a structure among these can have defaults
@@ -44,7 +46,7 @@ TABLE_FUNCTIONS: Final = _words("""
     numbers numbers_mt zeros zeros_mt primes generateseries generate_series view
 """)
 ENGINES: Final = _words("""
-    AggregatingMergeTree Buffer CoalescingMergeTree CollapsingMergeTree Join Log MaterializedView Memory
+    AggregatingMergeTree CoalescingMergeTree CollapsingMergeTree Join Log MaterializedView Memory
     MergeTree Null ReplacingMergeTree ReplicatedAggregatingMergeTree ReplicatedMergeTree
     ReplicatedReplacingMergeTree ReplicatedSummingMergeTree Set StripeLog SummingMergeTree TinyLog
     VersionedCollapsingMergeTree View Atomic
@@ -65,7 +67,8 @@ SYSTEM_TABLES: Final = _words("""
 
 REFUSED_FUNCTIONS: Final = _words("""
     evalmlmethod file
-    currentrequesturl fqdn hostname hostname getmacro tcpport getserverport showcertificate
+    currentrequesturl fqdn fullhostname hostname initial_query_id getoskernelversion uptime getmacro tcpport
+    getserverport showcertificate
     addresstoline addresstolinewithinlines addresstosymbol demangle getserversetting hascolumnintable
     joinget joingetornull logtrace serveruuid buildid currentprofiles currentroles defaultprofiles
     defaultroles enabledprofiles enabledroles initialqueryid zookeepersessionuptime
@@ -122,6 +125,8 @@ def check(statement: Statement, role: Role, database: str, using: str, reach: "R
     written = {using} if writes and not statement.temporary else set()
     if (statement.databases or written) - {database} and not kind.startswith("Show"):
         raise not_allowed(f"Not enough privileges: only the database {database} can be used.")
+    if kind in _BY_NAME and any(len(parts) > 1 and parts[0] != database for parts in statement.names):
+        raise not_allowed(f"Not enough privileges: only the database {database} can be written.")
     _check_reach(statement, reach)
     for name in statement.settings:
         if not (is_query_setting(name) or (writes and name in TABLE_SETTINGS)):
@@ -134,6 +139,7 @@ def _check_reach(statement: Statement, reach: "Reach") -> None:
         raise not_allowed("Not enough privileges: INTO OUTFILE and FROM INFILE are not allowed here.")
     for what, refused in (
         ("function", {name for name in statement.functions if reach.refuses(name)}),
+        ("function", {name for name in statement.passed if reach.knows(name)}),
         ("engine", statement.engines - ENGINES),
         ("ALTER", statement.alterations - ALTERATIONS),
     ):
@@ -145,10 +151,14 @@ def _check_reach(statement: Statement, reach: "Reach") -> None:
             raise not_allowed(f"Not enough privileges to read from {'.'.join(parts)}.")
 
 
-def check_database(name: str, database: str) -> None:
-    """Raise QueryError unless a client may look up unqualified names in this database."""
+def used_database(name: str, database: str) -> str:
+    """Give the database in which to look up unqualified names. Raises QueryError.
+
+    Clients that are told nothing name `default`, which in this engine shows files: they get the telemetry database.
+    """
     if name not in {database, "default"}:
         raise not_allowed(f"Not enough privileges: only the database {database} can be used.")
+    return database
 
 
 def is_query_setting(name: str) -> bool:
@@ -164,16 +174,27 @@ def setting_refused(name: str) -> QueryError:
 
 
 class Reach:
-    """What of this engine reaches beyond its tables: all table functions that are not known to be harmless."""
+    """What of this engine reaches beyond its tables: refused functions, and all but the harmless table functions."""
 
-    def __init__(self, table_functions: Iterable[str]) -> None:
-        """Take the names of all table functions that the engine has."""
+    def __init__(self, table_functions: Iterable[str], functions: Iterable[tuple[str, str]]) -> None:
+        """Take the names of all table functions, and of all functions with what each is an alias of."""
         self._refused = {name.lower() for name in table_functions} - TABLE_FUNCTIONS
+        self._refused |= {
+            name.lower() for name, alias_of in functions if _reaches(name) or _reaches(alias_of)
+        }
 
     def refuses(self, function: str) -> bool:
         """Tell whether nobody may call the function."""
-        name = function.lower()
-        return name in self._refused or name in REFUSED_FUNCTIONS or name.startswith(REFUSED_PREFIXES)
+        return function.lower() in self._refused or _reaches(function)
+
+    def knows(self, name: str) -> bool:
+        """Tell whether a name is that of a refused function, so that to pass it to another function may call it."""
+        return name.lower() in self._refused
+
+
+def _reaches(function: str) -> bool:
+    name = function.lower()
+    return name in REFUSED_FUNCTIONS or name.startswith(REFUSED_PREFIXES)
 
 
 def _may_read(parts: tuple[str, ...]) -> bool:

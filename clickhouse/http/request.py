@@ -10,7 +10,7 @@ import binascii
 import functools
 import re
 import zlib
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
@@ -28,6 +28,7 @@ from clickhouse.http.statement import split_insert
 MAX_QUERY_BYTES: Final = 256 << 10
 """The longest statement, ClickHouse's own default (`max_query_size`)."""
 _SLICE: Final = 8 << 10
+_ZSTD_SLICE: Final = 256
 _FORM_FIELDS: Final = 1000
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What the engine can compress with, the cheapest for it first.
@@ -226,13 +227,16 @@ class Body:
         self._patience = patience
         self._decode = _decoder(encoding.strip().lower())
         self._frames = Unpacker() if framed else None
-        self._waiting: list[bytes] = []
+        # A byte of deflate makes 1032 at most, one of zstd 32,768.
+        self._slice = _ZSTD_SLICE if encoding.strip().lower() == "zstd" else _SLICE
+        self._unread: list[bytes] = []
+        self._coming: Iterator[bytes] = iter(())
         self._ended = False
 
     def unread(self, data: bytes) -> None:
         """Put bytes back, to be given again first."""
         if data:
-            self._waiting.insert(0, data)
+            self._unread.insert(0, data)
 
     async def is_empty(self) -> bool:
         """Tell whether nothing is left."""
@@ -244,9 +248,16 @@ class Body:
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Yield pieces until the end. Raises QueryError for a body that is not what it says."""
         while True:
-            while self._waiting:
-                yield self._waiting.pop(0)
+            if self._unread:
+                yield self._unread.pop(0)
+                continue
+            piece = next(self._coming, None)
+            if piece is not None:
+                if piece:
+                    yield piece
+                continue
             if self._ended:
+                self._finish()
                 return
             try:
                 message = await asyncio.wait_for(self._receive(), self._patience)
@@ -258,9 +269,7 @@ class Body:
                 self._ended = True
                 raise QueryError.of(209, "SOCKET_TIMEOUT", "The client went away before its request ended.")
             self._ended = not message.get("more_body", False)
-            self._waiting = [piece for piece in self._decompressed(message.get("body", b"")) if piece]
-            if self._ended:
-                self._finish()
+            self._coming = self._decompressed(message.get("body", b""))
 
     def _finish(self) -> None:
         if not self._decode.is_complete:
@@ -268,16 +277,18 @@ class Body:
         if self._frames:
             self._frames.finish()
 
-    def _decompressed(self, data: bytes) -> list[bytes]:
-        try:
-            pieces = [self._decode.decompress(data[at : at + _SLICE]) for at in range(0, len(data), _SLICE)]
-        except (zlib.error, zstandard.ZstdError, RuntimeError, EOFError):
-            raise QueryError.of(
-                89,
-                "CANNOT_DECOMPRESS",
-                "The body is not what its Content-Encoding says: gzip, deflate, zstd or lz4.",
-            ) from None
-        return [part for piece in pieces for part in self._frames.feed(piece)] if self._frames else pieces
+    def _decompressed(self, data: bytes) -> Iterator[bytes]:
+        """Yield the content piece by piece, so that no step makes more than 8 MiB of it."""
+        for at in range(0, len(data), self._slice):
+            try:
+                piece = self._decode.decompress(data[at : at + self._slice])
+            except (zlib.error, zstandard.ZstdError, RuntimeError, EOFError):
+                raise QueryError.of(
+                    89,
+                    "CANNOT_DECOMPRESS",
+                    "The body is not what its Content-Encoding says: gzip, deflate, zstd or lz4.",
+                ) from None
+            yield from self._frames.feed(piece) if self._frames else (piece,)
 
 
 class _Stream(Protocol):

@@ -23,7 +23,9 @@ _TEXT_KINDS: Final = (
     *("ShowCreateTableQuery", "ShowCreateDatabaseQuery", "ShowCreateViewQuery"),
 )
 _BLANKS_AND_END: Final = " \t\r\n\f;"
-_NODE: Final = re.compile(r"^( *)(.*?)(?: \(alias .*\))?(?: \(children \d+\))?$")
+_PLAIN_NODE: Final = re.compile(
+    r" +(?:TableExpression|TableIdentifier (?P<table>[\w.]+)|Identifier (?P<name>\w+))(?: \(children \d+\))?"
+)
 
 
 @dataclass(slots=True)
@@ -36,6 +38,8 @@ class Statement:
     """The output format it asks for."""
     functions: set[str] = field(default_factory=set)
     """Scalar, aggregate and table functions."""
+    passed: set[str] = field(default_factory=set)
+    """Names given to functions as arguments: of columns, or of functions to call."""
     engines: set[str] = field(default_factory=set)
     """Table and database engines, and sources of dictionaries."""
     names: set[tuple[str, ...]] = field(default_factory=set)
@@ -135,21 +139,19 @@ class Parser:
             return Statement(kind)
         lines = self._session.value(f"EXPLAIN AST {sql}", params).splitlines()
         statement = Statement(kind)
+        beside: list[str] = []
         for line in lines[1:]:
-            indent, node = _NODE.match(line).groups()  # type: ignore[union-attr]  # it matches any line
-            name, _, rest = node.partition(" ")
-            match name:
-                case "Function":
-                    statement.functions.add(rest.strip())
-                case "TableIdentifier" | "Identifier":
-                    if len(indent) > 1 or kind == "DescribeQuery":
-                        statement.names.add(tuple(rest.split(".")))
-                case "Literal" if len(indent) == 1:
-                    statement.files = True
-                case "Set":
-                    statement.settings.add("SETTINGS")  # the lines do not say which
-                case _:
-                    pass
+            found = _PLAIN_NODE.fullmatch(line)
+            if (
+                found is None
+            ):  # a function, a subquery, settings, a file, or a name made to look like another line
+                return Statement(f"{kind} with more than names")
+            if found["table"]:
+                statement.names.add(tuple(found["table"].split(".")))
+            elif found["name"]:
+                beside.append(found["name"])
+        if beside:
+            statement.names.add(tuple(beside))
         return statement
 
 
@@ -185,12 +187,25 @@ def _read_node(statement: Statement, node: Mapping[str, Any], params: Mapping[st
             statement.alterations.add(str(node.get("command_type")))
         case _:
             pass
+    _read_passed(statement, node, params)
     statement.files |= bool(node.get("out_file") or node.get("infile") or node.get("has_attach_from_path"))
     for key, value in node.items():
         if "database" in key and value and isinstance(value, str):
             statement.databases.add(value)
         elif "database" in key and isinstance(value, dict) and value.get("type") == "Identifier":
             statement.databases.add(".".join(_parts(value, params)))
+
+
+def _read_passed(statement: Statement, node: Mapping[str, Any], params: Mapping[str, str]) -> None:
+    """Collect what may be a function's name though it is not called: `arrayMap(file, …)`, `* APPLY(file)`."""
+    arguments = node.get("arguments")
+    if node.get("type") == "Function" and isinstance(arguments, dict):
+        names = [child for child in arguments.get("children", []) if child.get("type") == "Identifier"]
+        statement.passed |= {".".join(_parts(child, params)) for child in names}
+    if "Transformer" in str(node.get("type")):
+        statement.functions |= {
+            value for key, value in node.items() if isinstance(value, str) and key != "type"
+        }
 
 
 def _parts(node: Mapping[str, Any], params: Mapping[str, str]) -> tuple[str, ...]:
