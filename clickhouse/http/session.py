@@ -7,7 +7,8 @@ A streamed statement writes its result, in any format and compressed if asked, t
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -98,10 +99,8 @@ class Session:
 
     def insert(self, sql: str, data_format: str) -> "Insert":
         """Begin to insert data that comes in pieces. `sql` ends before its FORMAT. Raises QueryError."""
-        try:
+        with _query_errors():
             return Insert(self._connection.send_insert(sql, data_format))
-        except (chdb.ChdbError, RuntimeError) as error:
-            raise QueryError(str(error)) from None
 
     def cancel(self) -> None:
         """Stop what runs here, from another thread; nothing if it has not begun or has ended."""
@@ -115,10 +114,8 @@ class Session:
         self._run(sql, "Null", {})
 
     def _run(self, sql: str, output_format: str, params: Mapping[str, str]) -> Any:
-        try:
+        with _query_errors():
             return self._connection.query(sql, output_format, params=dict(params))
-        except (chdb.ChdbError, RuntimeError) as error:
-            raise QueryError(_PATH.sub("the result", str(error))) from None
 
 
 class Insert:
@@ -129,22 +126,27 @@ class Insert:
 
     def append(self, data: bytes) -> None:
         """Hand over the next bytes. Raises QueryError."""
-        try:
+        with _query_errors():
             self._stream.append(data)
-        except (chdb.ChdbError, RuntimeError) as error:
-            raise QueryError(str(error)) from None
 
     def finish(self) -> Summary:
         """Commit; the rows are stored when this returns. Raises QueryError."""
-        try:
+        with _query_errors():
             done = self._stream.finish()
-        except (chdb.ChdbError, RuntimeError) as error:
-            raise QueryError(str(error)) from None
         return Summary(written_rows=done.rows_written, written_bytes=done.bytes_written, elapsed=done.elapsed)
 
     def abandon(self) -> None:
         """Store nothing of what is not committed yet."""
         self._stream.cancel()
+
+
+@contextmanager
+def _query_errors() -> Iterator[None]:
+    """Raise the engine's errors as QueryError; a pipe's path in them says nothing to a client."""
+    try:
+        yield
+    except (chdb.ChdbError, RuntimeError) as error:
+        raise QueryError(_PATH.sub("the result", str(error))) from None
 
 
 def _summary(result: Any, size: int) -> Summary:

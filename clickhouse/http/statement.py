@@ -142,9 +142,8 @@ class Parser:
         beside: list[str] = []
         for line in lines[1:]:
             found = _PLAIN_NODE.fullmatch(line)
-            if (
-                found is None
-            ):  # a function, a subquery, settings, a file, or a name made to look like another line
+            # A function, a subquery, settings, a file, or a name made to look like another line.
+            if found is None:
                 return Statement(f"{kind} with more than names")
             if found["table"]:
                 statement.names.add(tuple(found["table"].split(".")))
