@@ -188,7 +188,7 @@ class ClickHouseHttp:
             statement = await self._parse(request)
             # GET changes nothing, whoever asks.
             role = user.role if request.method in {"POST", "PUT"} else Role.READER
-            check(statement, role, self._database, using, self._reach)
+            check(statement, role, self._database, self._reach)
             settings = self._settings(request, user.role)
             if user.role is Role.READER:
                 lent = self._sessions.reading(using, settings)

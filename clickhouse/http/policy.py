@@ -108,10 +108,10 @@ _REACHING: Final = ("schema", "path", "template", "file", "url", "registry", "di
 """Words in names of format settings that make the engine open something (`format_schema`) or run data as SQL."""
 
 
-def check(statement: Statement, role: Role, database: str, using: str, reach: "Reach") -> None:
+def check(statement: Statement, role: Role, database: str, reach: "Reach") -> None:
     """Raise QueryError unless the role may run the statement.
 
-    `database` is the telemetry database, `using` the one that unqualified names are looked up in.
+    `database` is the telemetry database, in which unqualified names are looked up.
     """
     kind, writes = statement.kind, statement.kind in WRITES
     if not (writes or kind in READS or (role is Role.WRITER and kind in SESSION)):
@@ -122,8 +122,7 @@ def check(statement: Statement, role: Role, database: str, using: str, reach: "R
         )
     if kind == "DropQuery" and statement.whole_database:
         raise not_allowed(f"Not enough privileges to drop the database {database}.")
-    written = {using} if writes and not statement.temporary else set()
-    if (statement.databases or written) - {database} and not kind.startswith("Show"):
+    if statement.databases - {database} and not kind.startswith("Show"):
         raise not_allowed(f"Not enough privileges: only the database {database} can be used.")
     if kind in _BY_NAME and any(len(parts) > 1 and parts[0] != database for parts in statement.names):
         raise not_allowed(f"Not enough privileges: only the database {database} can be written.")
