@@ -174,7 +174,7 @@ def changed(body: bytes, changes: list[tuple[str, float, bytes]]) -> bytes:
     return body
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sent=st.sampled_from(SENT), changes=CHANGES)
 def test_broken_protobuf_over_http(
     keep_alive: httpx.Client, sent: tuple[Signal, bytes], changes: Any
@@ -187,7 +187,7 @@ def test_broken_protobuf_over_http(
     assert answer.status_code in (200, 400)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sent=st.sampled_from(SENT), changes=CHANGES)
 def test_broken_protobuf_over_grpc(channel: grpc.Channel, sent: tuple[Signal, bytes], changes: Any) -> None:
     """Whatever a broken client sends, the call succeeds or is an INVALID_ARGUMENT."""
@@ -198,7 +198,7 @@ def test_broken_protobuf_over_grpc(channel: grpc.Channel, sent: tuple[Signal, by
         assert error.code() is grpc.StatusCode.INVALID_ARGUMENT  # noqa: PT017  most calls succeed
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sent=st.sampled_from(SENT_IN_JSON), changes=CHANGES)
 def test_broken_json(keep_alive: httpx.Client, sent: tuple[Signal, bytes], changes: Any) -> None:
     """As for protobuf."""
@@ -207,7 +207,7 @@ def test_broken_json(keep_alive: httpx.Client, sent: tuple[Signal, bytes], chang
     assert answer.status_code in (200, 400)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(Signal), content_type=st.sampled_from([PROTOBUF, JSON]), body=st.binary(max_size=200)
 )

@@ -576,7 +576,7 @@ def one_to_json(draw: st.DrawFn, field: FieldDescriptor, value: Any) -> Any:
 
 
 @pytest.mark.parametrize("signal", REQUESTS)
-@settings(suppress_health_check=list(HealthCheck), deadline=None)
+@settings(suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_message_survives(signal: Any, data: st.DataObject) -> None:
     """Whatever OTLP can say in Protobuf, it can say to us in JSON: all fields of all messages, exactly."""

@@ -721,7 +721,6 @@ def sampled(strategy: st.SearchStrategy[Any], size: int) -> list[Any]:
     @settings(
         max_examples=size,
         database=None,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

@@ -253,7 +253,7 @@ def test_what_is_not_searched_is_not_stored() -> None:
 
 
 @given(TEXTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_redacting_twice_changes_nothing_more(text: str) -> None:
     """What was redacted can be sent through again, by a replay or a second server."""
     once, _ = redact(text)
@@ -261,7 +261,7 @@ def test_redacting_twice_changes_nothing_more(text: str) -> None:
 
 
 @given(TEXTS, TEXTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_text_can_be_redacted_under_any_key(key: str, text: str) -> None:
     """No text raises, and under its key nothing is lost but what a marker stands for."""
     counts = Counter[str]()
@@ -275,7 +275,7 @@ def test_any_text_can_be_redacted_under_any_key(key: str, text: str) -> None:
     st.lists(st.sampled_from(["alpha", "ein Satz", "日本語", "été", "done.", "(ok)", "x > y"]), max_size=6),
     st.lists(st.sampled_from(["omega", "and so on", "日本語", "fin", "1, 2, 3", "ok"]), max_size=6),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_secret_is_found_among_any_words(entry: object, before: list[str], after: list[str]) -> None:
     """What is found alone is found in a longer text."""
     assert isinstance(entry, privacy_table.Entry)

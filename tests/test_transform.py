@@ -19,7 +19,6 @@ from tests import reference, strategies
 
 _SETTINGS = settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
         HealthCheck.too_slow,
