@@ -1,9 +1,21 @@
 """What the server measures of itself, as Prometheus metrics. No label ever holds what a client sent."""
 
+from dataclasses import dataclass
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BYTES = tuple(1 << power for power in range(10, 27, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Accepting:
+    """What every request of a signal is counted with: looked up once, as looking up costs more than counting."""
+
+    received: Counter
+    received_bytes: Counter
+    accepted: Counter
+    survey: Histogram
 
 
 class Meters:
@@ -66,3 +78,12 @@ class Meters:
             "Statements over ClickHouse's HTTP interface, by user (`unknown` without a right password) and outcome.",
             ["user", "outcome"], registry=registry,
         )  # fmt: skip
+
+    def accepting(self, signal: str) -> Accepting:
+        """Give the instruments that each request of the signal passes."""
+        return Accepting(
+            self.received.labels(signal),
+            self.received_bytes.labels(signal),
+            self.accepted.labels(signal),
+            self.stage.labels("survey"),
+        )

@@ -82,7 +82,9 @@ class Pipeline:
         self._writer = writer
         self._limits = limits
         self._meters = meters
+        self._accepting = {signal: meters.accepting(signal) for signal in Signal}
         self._queued_bytes = 0
+        meters.queued_bytes.set_function(lambda: self._queued_bytes)
         self._stopping = False
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="store")
         self._slots = asyncio.Semaphore(WORKERS)
@@ -103,21 +105,23 @@ class Pipeline:
         if self._stopping:
             self._meters.refused.labels(signal, Reason.STOPPING).inc()
             raise TryLater(Reason.STOPPING, "The server is stopping; send again in a moment.", 5)
+        meters = self._accepting[signal]
+        begun = time.perf_counter()
         try:
-            with self._meters.stage.labels("survey").time():
-                found = survey(signal, body)
+            found = survey(signal, body)
         except Rejected as rejected:
             self._meters.refused.labels(signal, rejected.reason).inc()
             raise
-        self._meters.received.labels(signal).inc(found.records + found.untyped_metrics)
-        self._meters.received_bytes.labels(signal).inc(len(body))
+        meters.survey.observe(time.perf_counter() - begun)
+        meters.received.inc(found.records + found.untyped_metrics)
+        meters.received_bytes.inc(len(body))
         try:
             if found.records:
                 await self._store(signal, body, found)
         except Failure as failure:
             self._meters.refused.labels(signal, failure.reason).inc(found.records)
             raise
-        self._meters.accepted.labels(signal).inc(found.records)
+        meters.accepted.inc(found.records)
         if not found.untyped_metrics:
             return Accepted()
         self._meters.refused.labels(signal, Reason.UNTYPED_METRIC).inc(found.untyped_metrics)
@@ -152,15 +156,11 @@ class Pipeline:
                 "The server's queue is full; send again later. If it stays so, raise TELEMETRY_QUEUE_BYTES.",
             )
         waiting = _Waiting(body, found, time.monotonic())
-        self._queue(len(body))
+        self._queued_bytes += len(body)
         self._batches[signal].add(waiting)
         failure = await waiting.outcome
         if failure is not None:
             raise failure
-
-    def _queue(self, change: int) -> None:
-        self._queued_bytes += change
-        self._meters.queued_bytes.set(self._queued_bytes)
 
     async def _flush_forever(self, signal: Signal, batch: "_Batch") -> None:
         """Flush a batch when it is due; while one of the signal is on its way, only when the next is full.
@@ -191,7 +191,7 @@ class Pipeline:
         finally:
             self._slots.release()
         for waiting, failure in zip(taken, failures, strict=True):
-            self._queue(-len(waiting.body))
+            self._queued_bytes -= len(waiting.body)
             if not waiting.outcome.done():  # else its client went away
                 waiting.outcome.set_result(failure)
 

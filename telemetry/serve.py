@@ -114,6 +114,8 @@ async def _run(
         ) from None
     # What lives now lives on: let the collector look at what comes and goes.
     gc.freeze()
+    # Requests that wait are young objects that live on; no cycles come with them.
+    gc.set_threshold(50_000, 20, 100)
     # The engine's threads call our functions and must not wait 5 ms (the default) for Python's lock each time.
     sys.setswitchinterval(0.0005)
     _announce(settings, listening)

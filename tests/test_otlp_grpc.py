@@ -127,6 +127,41 @@ def test_an_unknown_method_is_unimplemented(server: Server) -> None:
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
+def test_a_call_without_a_message_is_unimplemented(server: Server) -> None:
+    """As gRPC demands of unary methods; the call does not hang."""
+    with server.channel() as channel, pytest.raises(grpc.RpcError) as caught:
+        channel.stream_unary(method("logs"))(iter(()), timeout=30)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_calls_whose_message_does_not_come_harm_no_other(server: Server) -> None:
+    """Any number of clients may open a call and send nothing: none of ours waits for them."""
+    ended = threading.Event()
+
+    def never() -> Iterator[bytes]:
+        ended.wait(60)
+        yield from ()
+
+    with server.channel() as channel:
+        open_calls = [channel.stream_unary(method("traces")).future(never(), timeout=60) for _ in range(100)]
+        assert server.export("traces", captures(Signal.TRACES)[0]) == b""
+        for call in open_calls:
+            call.cancel()
+        ended.set()
+
+
+def test_a_client_that_goes_away_is_stored_nonetheless(start: Callable[..., Server]) -> None:
+    """Its answer finds nobody, which is no error; the next request is served."""
+    server = start(TELEMETRY_BATCH_AGE_MS="1000")
+    with server.channel() as channel:
+        call = channel.unary_unary(method("traces")).future(request_of(1_000), timeout=30)
+        eventually(lambda: server.metric("telemetry_received_records_total") == 1)
+        call.cancel()
+    eventually(lambda: stored(server) == 1)
+    assert server.export("traces", request_of(1_000)) == b""
+    assert server.metric("telemetry_accepted_records_total") == 2
+
+
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("name", list(Signal))
 def test_an_empty_request_succeeds(server: Server, name: Signal, compression: grpc.Compression) -> None:

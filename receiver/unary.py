@@ -1,0 +1,179 @@
+"""Unary gRPC methods answered from the event loop, without a thread, task or lock of gRPC's for each call.
+
+gRPC's own Python servers cost four times what its core does. So the methods that are called thousands of times
+a second are served here, straight from the core: one thread waits for its events and hands all messages that
+came meanwhile to the event loop at once; answers are sent from there. The rest stays with `grpc.Server`:
+connections, other methods, and stopping.
+
+The core has no public interface in Python. This module, alone, uses the one that `grpc.Server` is built on:
+docs/decisions/0009-grpc-core.md.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import grpc
+import structlog
+from grpc._cython import cygrpc
+
+from receiver.status import Failure, Reason, TryLater
+
+log = structlog.get_logger()
+
+_NO_FLAGS = 0
+_STATUS_TRAILER = "grpc-status-details-bin"
+_PATIENCE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What is done with the calls of one method; both raise Failure, which is what the client then sees."""
+
+    admit: Callable[[Mapping[str, str | bytes]], None]
+    """Looks at a call's metadata before its message is read, in a thread of ours."""
+    answer: Callable[[bytes], Awaitable[bytes]]
+    """Turns the request's message into the response's, in the event loop."""
+
+
+class UnaryCalls:
+    """Serves these methods, named by their paths, of a server that is not started yet."""
+
+    def __init__(self, server: grpc.Server, methods: Mapping[str, Method]) -> None:
+        self._server = server
+        self._core = server._cy_server  # noqa: SLF001  see above
+        self._methods = methods
+        self._events = cygrpc.CompletionQueue()
+        self._core.register_completion_queue(self._events)
+        for path in methods:
+            self._core.register_method(path)
+        self._thread = threading.Thread(target=self._serve, name="grpc", daemon=True)
+        self._lock = threading.Lock()
+        self._stopping = False
+        self._arrived: deque[tuple[Method, Any, bytes]] = deque()
+        self._woken = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Start the server, and answer from the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._server.start()
+        for path in self._methods:
+            self._await_call(path)
+        self._thread.start()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Stop the server: take no new calls, and let those under way finish within the grace."""
+        with self._lock:
+            self._stopping = True
+        stopped = self._server.stop(grace_seconds)
+        if not self._thread.is_alive():
+            return
+        if not await asyncio.to_thread(stopped.wait, grace_seconds + _PATIENCE_SECONDS):
+            # The core waits for as long as somebody holds a call.
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            if not await asyncio.to_thread(stopped.wait, _PATIENCE_SECONDS):
+                log.warning("gRPC did not stop in time.")
+                return
+        self._events.shutdown()
+        await asyncio.to_thread(self._thread.join)
+
+    def _serve(self) -> None:
+        while (event := self._events.poll()).completion_type != cygrpc.CompletionType.queue_shutdown:
+            try:
+                event.tag(event)
+            except Exception as error:  # noqa: BLE001  a service edge: the other calls go on
+                log.error("A call failed in an unforeseen way.", error=type(error).__name__)  # noqa: TRY400
+            # An event holds its call, which the core waits for when it stops.
+            del event
+
+    def _await_call(self, path: str) -> None:
+        with self._lock:
+            if not self._stopping:
+                self._core.request_registered_call(
+                    self._events, self._events, path, partial(self._called, path)
+                )
+
+    def _called(self, path: str, event: Any) -> None:
+        if not event.success:  # the server stops
+            return
+        self._await_call(path)
+        method = self._methods[path]
+        try:
+            method.admit(dict(event.invocation_metadata))
+        except Failure as failure:
+            _refuse(event.call, failure)
+        else:
+            _start(
+                event.call,
+                [cygrpc.ReceiveMessageOperation(_NO_FLAGS)],
+                partial(self._received, method, event.call),
+            )
+
+    def _received(self, method: Method, call: Any, event: Any) -> None:
+        body = event.batch_operations[0].message()
+        if body is None:  # the client went away, or ended without a message
+            _end(call, grpc.StatusCode.UNIMPLEMENTED, "The method takes one message.")
+            return
+        self._arrived.append((method, call, body))
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._begin)
+
+    def _begin(self) -> None:
+        self._woken = False  # first, so that what arrives from now on wakes us again
+        while self._arrived:
+            task = self._loop.create_task(self._answer(*self._arrived.popleft()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, method: Method, call: Any, body: bytes) -> None:
+        try:
+            message = await method.answer(body)
+        except Failure as failure:
+            _refuse(call, failure)
+        except Exception as error:  # noqa: BLE001  a service edge; the text could quote what clients sent
+            log.error("A request failed in an unforeseen way.", error=type(error).__name__)  # noqa: TRY400
+            _refuse(call, TryLater(Reason.INTERNAL, "The server failed; its log says more."))
+        else:
+            _end(call, grpc.StatusCode.OK, "", message=message)
+
+
+def _refuse(call: Any, failure: Failure) -> None:
+    status = failure.status()
+    trailers = ((_STATUS_TRAILER, status.SerializeToString()),) if status.details else ()
+    _end(call, failure.answer.grpc, failure.message, trailers)
+
+
+def _end(
+    call: Any,
+    code: grpc.StatusCode,
+    details: str,
+    trailers: Iterable[tuple[str, bytes]] = (),
+    message: bytes | None = None,
+) -> None:
+    """Send the message, if there is one, and the status; the client may have gone, which is no error."""
+    operations = [cygrpc.SendInitialMetadataOperation((), _NO_FLAGS)]
+    if message is not None:
+        operations.append(cygrpc.SendMessageOperation(message, _NO_FLAGS))
+    number, _ = code.value
+    operations += (
+        cygrpc.SendStatusFromServerOperation(trailers, number, details.encode(), _NO_FLAGS),
+        # Every call owes the core this one.
+        cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),
+    )
+    _start(call, operations, _ended)
+
+
+def _ended(_: Any) -> None:
+    pass
+
+
+def _start(call: Any, operations: list[Any], then: Callable[[Any], None]) -> None:
+    call.start_server_batch(operations, then)
