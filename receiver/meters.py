@@ -25,8 +25,17 @@ class Meters:
         self.registry = CollectorRegistry()
         registry = self.registry
         self.requests = Counter(
-            "telemetry_requests", "Export requests by how they ended.",
-            ["signal", "transport", "outcome"], registry=registry,
+            "telemetry_requests",
+            "Export requests by how they ended, and the name of the sender's token once it is known.",
+            ["signal", "transport", "outcome", "sender"], registry=registry,
+        )  # fmt: skip
+        self.sender_bytes = Counter(
+            "telemetry_sender_bytes", "Bytes of requests read, uncompressed, by the name of the token.",
+            ["signal", "sender"], registry=registry,
+        )  # fmt: skip
+        self.sender_records = Counter(
+            "telemetry_sender_records", "Records acknowledged as stored, by the name of the token.",
+            ["signal", "sender"], registry=registry,
         )  # fmt: skip
         self.received_bytes = Counter(
             "telemetry_received_bytes", "Bytes of well-formed requests, uncompressed.", ["signal"],

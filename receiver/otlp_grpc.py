@@ -1,7 +1,7 @@
 """OTLP over gRPC: the three Export methods, the health service and reflection on one port.
 
-Raw request bytes go straight to `accept`; nothing is decoded here. A caller without an accepted token is
-answered before its message is read. Keep-alive, concurrent calls, gzip and deflate are gRPC's own.
+Raw request bytes go straight to `accept`; nothing is decoded here. A caller without an accepted token, or over
+its rate, is answered before its message is read. Keep-alive, concurrent calls, gzip, deflate and TLS are gRPC's own.
 
 Source: https://opentelemetry.io/docs/specs/otlp/#otlpgrpc
 """
@@ -15,11 +15,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from receiver.meters import Meters
-from receiver.pipeline import Accept
+from receiver.senders import Sender, Senders
 from receiver.signals import KINDS, Signal, response
 from receiver.status import Failure
-from receiver.tokens import Tokens
-from receiver.unary import Method, UnaryCalls
+from receiver.unary import Answer, UnaryCalls
 
 # Calls of one client at a time; more wait in its own gRPC library.
 _CONCURRENT_CALLS = 1024
@@ -31,7 +30,7 @@ _OTHER_CALLS = 64
 class OtlpGrpc:
     """The gRPC server. `start` gives the port, which is a free one when 0 was asked for."""
 
-    def __init__(self, accept: Accept, tokens: Tokens, meters: Meters, max_request_bytes: int) -> None:
+    def __init__(self, senders: Senders, meters: Meters, max_request_bytes: int) -> None:
         self._server = grpc.server(
             ThreadPoolExecutor(_OTHER_CALLS, thread_name_prefix="grpc"),
             maximum_concurrent_rpcs=_OTHER_CALLS,
@@ -41,6 +40,7 @@ class OtlpGrpc:
                 ("grpc.max_metadata_size", 16 << 10),
                 ("grpc.keepalive_time_ms", 60_000),
                 ("grpc.keepalive_timeout_ms", 20_000),
+                ("grpc.server_handshake_timeout_ms", 20_000),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
                 ("grpc.so_reuseport", 0),
                 # Calls that are not looked at yet; past it gRPC refuses streams, which clients see as errors.
@@ -51,7 +51,7 @@ class OtlpGrpc:
         self._exports = UnaryCalls(
             self._server,
             {
-                f"/{kind.service}/Export": _Export(signal, accept, tokens, meters).method
+                f"/{kind.service}/Export": _Export(signal, senders, meters).admit
                 for signal, kind in KINDS.items()
             },
         )
@@ -63,9 +63,13 @@ class OtlpGrpc:
             [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
         )
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen; give the port."""
-        bound = self._server.add_insecure_port(f"{host}:{port}")
+    async def start(self, host: str, port: int, credentials: grpc.ServerCredentials | None = None) -> int:
+        """Listen, with TLS when there are credentials; give the port."""
+        address = f"{host}:{port}"
+        if credentials is None:
+            bound = self._server.add_insecure_port(address)
+        else:
+            bound = self._server.add_secure_port(address, credentials)
         self._exports.start()
         for service in ("", *(kind.service for kind in KINDS.values())):
             self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
@@ -83,30 +87,37 @@ class OtlpGrpc:
 class _Export:
     """The Export method of one signal."""
 
-    def __init__(self, signal: Signal, accept: Accept, tokens: Tokens, meters: Meters) -> None:
+    def __init__(self, signal: Signal, senders: Senders, meters: Meters) -> None:
         self._signal = signal
-        self._accept = accept
-        self._tokens = tokens
+        self._senders = senders
         self._meters = meters
-        self._succeeded = meters.requests.labels(signal, "grpc", "ok")
         self._success = response(signal, 0, "").SerializeToString()
-        self.method = Method(self._admit, self._answer)
+        self._answers = {name: self._answer_to(sender) for name, sender in senders.all.items()}
 
-    def _admit(self, metadata: Mapping[str, str | bytes]) -> None:
+    def admit(self, metadata: Mapping[str, str | bytes]) -> Answer:
+        """Give what answers the sender of a call; Failure when it may not send, or not now."""
+        name = ""
         try:
-            self._tokens.check(metadata.get("authorization"))
+            sender = self._senders.authenticate(self._signal, metadata.get("authorization"))
+            name = sender.name
+            sender.admit(self._signal)
         except Failure as failure:
-            self._meters.requests.labels(self._signal, "grpc", failure.reason).inc()
-            self._meters.refused.labels(self._signal, failure.reason).inc()
+            self._meters.requests.labels(self._signal, "grpc", failure.reason, name).inc()
             raise
+        return self._answers[name]
 
-    async def _answer(self, body: bytes) -> bytes:
-        try:
-            accepted = await self._accept(self._signal, body)
-        except Failure as failure:
-            self._meters.requests.labels(self._signal, "grpc", failure.reason).inc()
-            raise
-        self._succeeded.inc()
-        if not accepted.message:
-            return self._success
-        return response(self._signal, accepted.rejected, accepted.message).SerializeToString()
+    def _answer_to(self, sender: Sender) -> Answer:
+        succeeded = self._meters.requests.labels(self._signal, "grpc", "ok", sender.name)
+
+        async def answer(body: bytes) -> bytes:
+            try:
+                accepted = await sender.accept(self._signal, body)
+            except Failure as failure:
+                self._meters.requests.labels(self._signal, "grpc", failure.reason, sender.name).inc()
+                raise
+            succeeded.inc()
+            if not accepted.message:
+                return self._success
+            return response(self._signal, accepted.rejected, accepted.message).SerializeToString()
+
+        return answer

@@ -1,8 +1,8 @@
 """OTLP over HTTP: `/v1/traces`, `/v1/logs` and `/v1/metrics`, in protobuf and JSON, on one port.
 
 Bodies may be compressed (gzip, deflate, zstd) and chunked; the size limit counts decompressed bytes, and
-decompression stops there. A caller without an accepted token is answered before its body is read. Answers
-are in the encoding of the request, errors as a `google.rpc.Status`.
+decompression stops there. A caller without an accepted token, or over its rate, is answered before its body
+is read. Answers are in the encoding of the request, errors as a `google.rpc.Status`.
 
 Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
@@ -23,10 +23,10 @@ from starlette.routing import Route
 from receiver.compression import Corrupt, Decompressor, TooLarge, UnknownEncoding
 from receiver.meters import Meters
 from receiver.otlp_json import Decoded, MalformedJson, decode, encode_response
-from receiver.pipeline import Accept, Accepted
+from receiver.pipeline import Accepted
+from receiver.senders import Sender, Senders
 from receiver.signals import Signal, response
 from receiver.status import Failure, Reason, Rejected, TryLater
-from receiver.tokens import Tokens
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -35,15 +35,14 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def otlp_http(
-    accept: Accept,
-    tokens: Tokens,
+    senders: Senders,
     meters: Meters,
     max_request_bytes: int,
     body_timeout_seconds: float,
     cors_origins: Sequence[str] = (),
 ) -> Starlette:
     """Build the ASGI application."""
-    endpoint = _Endpoint(accept, tokens, meters, max_request_bytes, body_timeout_seconds)
+    endpoint = _Endpoint(senders, meters, max_request_bytes, body_timeout_seconds)
     middleware = [
         Middleware(
             CORSMiddleware,
@@ -64,14 +63,12 @@ def otlp_http(
 class _Endpoint:
     def __init__(
         self,
-        accept: Accept,
-        tokens: Tokens,
+        senders: Senders,
         meters: Meters,
         max_request_bytes: int,
         body_timeout_seconds: float,
     ) -> None:
-        self._accept = accept
-        self._tokens = tokens
+        self._senders = senders
         self._meters = meters
         self._max_request_bytes = max_request_bytes
         self._body_timeout_seconds = body_timeout_seconds
@@ -83,43 +80,49 @@ class _Endpoint:
         return export
 
     async def not_found(self, request: Request, _: Exception) -> Response:
-        self._meters.requests.labels("none", "http", Reason.NOT_FOUND).inc()
+        self._meters.requests.labels("none", "http", Reason.NOT_FOUND, "").inc()
         paths = ", ".join(f"/v1/{signal}" for signal in Signal)
         return _answer(_encoding(request) or JSON, Rejected(Reason.NOT_FOUND, f"The paths here are {paths}."))
 
     async def _export(self, signal: Signal, request: Request) -> Response:
         encoding = _encoding(request)
+        name = ""
         try:
-            accepted = await self._read_and_accept(signal, encoding, request)
+            sender = self._authenticate(signal, request)
+            name = sender.name
+            sender.admit(signal)
+            accepted = await self._read_and_accept(signal, encoding, sender, request)
         except Failure as failure:
-            self._meters.requests.labels(signal, "http", failure.reason).inc()
-            if failure.reason in (Reason.UNAUTHENTICATED, Reason.METHOD_NOT_ALLOWED):
-                self._meters.refused.labels(signal, failure.reason).inc()
+            self._meters.requests.labels(signal, "http", failure.reason, name).inc()
             return _answer(encoding or JSON, failure)
         except ClientDisconnect:
-            self._meters.requests.labels(signal, "http", "disconnected").inc()
+            self._meters.requests.labels(signal, "http", "disconnected", name).inc()
             return Response(status_code=499)
-        self._meters.requests.labels(signal, "http", "ok").inc()
+        self._meters.requests.labels(signal, "http", "ok", name).inc()
         return _encoded(encoding or JSON, response(signal, accepted.rejected, accepted.message), 200)
 
-    async def _read_and_accept(self, signal: Signal, encoding: str | None, request: Request) -> Accepted:
+    def _authenticate(self, signal: Signal, request: Request) -> Sender:
         if request.method != "POST":
-            raise Rejected(Reason.METHOD_NOT_ALLOWED, "Telemetry is sent with POST.")
-        self._tokens.check(request.headers.get("authorization"))
+            self._refuse(signal, Reason.METHOD_NOT_ALLOWED, "Telemetry is sent with POST.")
+        return self._senders.authenticate(signal, request.headers.get("authorization"))
+
+    async def _read_and_accept(
+        self, signal: Signal, encoding: str | None, sender: Sender, request: Request
+    ) -> Accepted:
         if encoding is None:
             self._refuse(
                 signal, Reason.UNSUPPORTED_MEDIA_TYPE, f"The content type must be {PROTOBUF} or {JSON}."
             )
         body = await self._body(signal, request)
         if encoding == PROTOBUF:
-            return await self._accept(signal, body)
+            return await sender.accept(signal, body)
         try:
             decoded = await asyncio.to_thread(decode, signal.value, body)
         except MalformedJson as error:
             self._refuse(signal, Reason.MALFORMED, str(error))
         if decoded.refused:
             self._meters.refused.labels(signal, Reason.MALFORMED).inc(decoded.refused)
-        return _with_refused(await self._accept(signal, decoded.body), decoded)
+        return _with_refused(await sender.accept(signal, decoded.body), decoded)
 
     async def _body(self, signal: Signal, request: Request) -> bytes:
         try:
@@ -154,7 +157,7 @@ class _Endpoint:
 
 def _with_refused(accepted: Accepted, decoded: Decoded) -> Accepted:
     messages = [message for message in (decoded.message, accepted.message) if message]
-    return Accepted(accepted.rejected + decoded.refused, " ".join(messages))
+    return Accepted(accepted.rejected + decoded.refused, " ".join(messages), accepted.records)
 
 
 def _encoding(request: Request) -> str | None:

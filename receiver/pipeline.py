@@ -56,6 +56,8 @@ class Accepted:
 
     rejected: int = 0
     message: str = ""
+    records: int = field(default=0, compare=False)
+    """How many are committed; for counting, the client is not told."""
 
 
 Accept = Callable[[Signal, bytes], Awaitable[Accepted]]
@@ -123,10 +125,12 @@ class Pipeline:
             raise
         meters.accepted.inc(found.records)
         if not found.untyped_metrics:
-            return Accepted()
+            return Accepted(records=found.records)
         self._meters.refused.labels(signal, Reason.UNTYPED_METRIC).inc(found.untyped_metrics)
         return Accepted(
-            found.untyped_metrics, f"{found.untyped_metrics} metrics have no data and so no type."
+            found.untyped_metrics,
+            f"{found.untyped_metrics} metrics have no data and so no type.",
+            found.records,
         )
 
     def hasten(self) -> None:

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     NOT_FOUND = "not_found"
     UNAUTHENTICATED = "unauthenticated"
     SLOW_SENDER = "slow_sender"
+    RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
     STOPPING = "stopping"
     STORE_UNAVAILABLE = "store_unavailable"
@@ -50,6 +51,7 @@ ANSWERS = {
     Reason.NOT_FOUND: Answer(grpc.StatusCode.NOT_FOUND, 404),
     Reason.UNAUTHENTICATED: Answer(grpc.StatusCode.UNAUTHENTICATED, 401),
     Reason.SLOW_SENDER: Answer(grpc.StatusCode.DEADLINE_EXCEEDED, 408),
+    Reason.RATE_LIMITED: Answer(grpc.StatusCode.UNAVAILABLE, 429),
     Reason.OVERLOADED: Answer(grpc.StatusCode.UNAVAILABLE, 503),
     Reason.STOPPING: Answer(grpc.StatusCode.UNAVAILABLE, 503),
     Reason.STORE_UNAVAILABLE: Answer(grpc.StatusCode.UNAVAILABLE, 503),

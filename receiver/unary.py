@@ -13,7 +13,6 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -30,20 +29,17 @@ _STATUS_TRAILER = "grpc-status-details-bin"
 _PATIENCE_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
-    """What is done with the calls of one method; both raise Failure, which is what the client then sees."""
+Answer = Callable[[bytes], Awaitable[bytes]]
+"""Turns a request's message into the response's, in the event loop; raises Failure, which the client then sees."""
 
-    admit: Callable[[Mapping[str, str | bytes]], None]
-    """Looks at a call's metadata before its message is read, in a thread of ours."""
-    answer: Callable[[bytes], Awaitable[bytes]]
-    """Turns the request's message into the response's, in the event loop."""
+Admit = Callable[[Mapping[str, str | bytes]], Answer]
+"""Looks at a call's metadata before its message is read, in a thread of ours, and gives what answers it, or Failure."""
 
 
 class UnaryCalls:
     """Serves these methods, named by their paths, of a server that is not started yet."""
 
-    def __init__(self, server: grpc.Server, methods: Mapping[str, Method]) -> None:
+    def __init__(self, server: grpc.Server, methods: Mapping[str, Admit]) -> None:
         self._server = server
         self._core = server._cy_server  # noqa: SLF001  see above
         self._methods = methods
@@ -54,7 +50,7 @@ class UnaryCalls:
         self._thread = threading.Thread(target=self._serve, name="grpc", daemon=True)
         self._lock = threading.Lock()
         self._stopping = False
-        self._arrived: deque[tuple[Method, Any, bytes]] = deque()
+        self._arrived: deque[tuple[Answer, Any, bytes]] = deque()
         self._woken = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -104,24 +100,23 @@ class UnaryCalls:
         if not event.success:  # the server stops
             return
         self._await_call(path)
-        method = self._methods[path]
         try:
-            method.admit(dict(event.invocation_metadata))
+            answer = self._methods[path](dict(event.invocation_metadata))
         except Failure as failure:
             _refuse(event.call, failure)
         else:
             _start(
                 event.call,
                 [cygrpc.ReceiveMessageOperation(_NO_FLAGS)],
-                partial(self._received, method, event.call),
+                partial(self._received, answer, event.call),
             )
 
-    def _received(self, method: Method, call: Any, event: Any) -> None:
+    def _received(self, answer: Answer, call: Any, event: Any) -> None:
         body = event.batch_operations[0].message()
         if body is None:  # the client went away, or ended without a message
             _end(call, grpc.StatusCode.UNIMPLEMENTED, "The method takes one message.")
             return
-        self._arrived.append((method, call, body))
+        self._arrived.append((answer, call, body))
         if not self._woken:
             self._woken = True
             self._loop.call_soon_threadsafe(self._begin)
@@ -133,9 +128,9 @@ class UnaryCalls:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, method: Method, call: Any, body: bytes) -> None:
+    async def _answer(self, answer: Answer, call: Any, body: bytes) -> None:
         try:
-            message = await method.answer(body)
+            message = await answer(body)
         except Failure as failure:
             _refuse(call, failure)
         except Exception as error:  # noqa: BLE001  a service edge; the text could quote what clients sent

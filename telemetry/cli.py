@@ -20,10 +20,11 @@ from telemetry.credentials import reader_password
 from telemetry.serve import StartError, data_directory, serve
 from telemetry.settings import Settings, SettingsError, load
 from telemetry.store import open_store
+from telemetry.tls import TlsError
 
 _PLAIN = (
     *(SettingsError, RulesError, StartError, EngineStartError, SchemaError, StoreError),
-    *(AskError, QuestionError),
+    *(AskError, QuestionError, TlsError),
 )
 
 

@@ -28,13 +28,14 @@ from receiver.pipeline import WORKERS, Limits, Pipeline
 from receiver.rules import load_rules
 from receiver.sanitizer import Sanitizer
 from receiver.scrub import Scrub
-from receiver.tokens import Tokens
+from receiver.senders import Senders
 from receiver.transform import Transform
 from telemetry.credentials import FILE as CREDENTIALS
 from telemetry.credentials import users
 from telemetry.health import health, metrics
 from telemetry.settings import Settings
 from telemetry.store import open_store
+from telemetry.tls import Files, Tls
 from telemetry.web import WebServer
 
 log = structlog.get_logger()
@@ -48,6 +49,7 @@ async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, then drain and return."""
     rules = load_rules(settings.sanitize_config, settings.sanitize_level)
     hash_key = settings.hash_key.get_secret_value()
+    tls = _tls(settings)
     with data_directory(settings) as directory:
         engine = Engine(None if settings.clickhouse_url else directory / "clickhouse", connections=WORKERS)
         try:
@@ -58,7 +60,7 @@ async def serve(settings: Settings) -> None:
             transform = Transform(engine, rules, scrub, hash_key, settings.retention_days)
             meters = Meters()
             door = None if settings.clickhouse_url else _clickhouse_http(settings, engine, directory, meters)
-            await _run(settings, transform, writer, meters, door)
+            await _run(settings, transform, writer, meters, door, tls)
             if door:
                 door.close()
             writer.close()
@@ -68,13 +70,18 @@ async def serve(settings: Settings) -> None:
 
 
 async def _run(
-    settings: Settings, transform: Transform, writer: Writer, meters: Meters, door: ClickHouseHttp | None
+    settings: Settings,
+    transform: Transform,
+    writer: Writer,
+    meters: Meters,
+    door: ClickHouseHttp | None,
+    tls: Tls | None,
 ) -> None:
     limits = Limits(
         settings.batch_bytes, settings.batch_records, settings.batch_age_ms / 1000, settings.queue_bytes
     )
     pipeline = Pipeline(transform, writer, limits, meters)
-    tokens = Tokens(settings.tokens)
+    senders = Senders(pipeline.accept, settings.tokens, meters, settings.rate_limit_bytes)
     listening: dict[str, str] = {}
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -84,13 +91,11 @@ async def _run(
     def is_ready() -> bool:
         return len(listening) == 1 + len(web) and not stopping.is_set()
 
-    grpc = OtlpGrpc(pipeline.accept, tokens, meters, settings.max_request_bytes)
+    grpc = OtlpGrpc(senders, meters, settings.max_request_bytes)
     timeout = settings.body_timeout_seconds
-    http_app = otlp_http(
-        pipeline.accept, tokens, meters, settings.max_request_bytes, timeout, settings.cors_origins
-    )
+    http_app = otlp_http(senders, meters, settings.max_request_bytes, timeout, settings.cors_origins)
     web: dict[str, tuple[WebServer, int]] = {
-        "otlp_http": (WebServer(http_app, timeout), settings.otlp_http_port),
+        "otlp_http": (WebServer(http_app, timeout, tls.context() if tls else None), settings.otlp_http_port),
         "metrics": (WebServer(metrics(meters.registry), timeout), settings.metrics_port),
         "health": (WebServer(health(is_ready, listening), timeout), settings.health_port),
     }
@@ -98,10 +103,12 @@ async def _run(
         web["clickhouse_http"] = WebServer(door, timeout), settings.clickhouse_http_port
     pipeline.start()
     try:
-        port = await grpc.start(settings.host, settings.otlp_grpc_port)
-        listening["otlp_grpc"] = _address(settings.host, port)
+        port = await grpc.start(settings.host, settings.otlp_grpc_port, tls.credentials() if tls else None)
+        scheme = "https://" if tls else ""
+        listening["otlp_grpc"] = scheme + _address(settings.host, port)
         for name, (server, asked) in web.items():
-            listening[name] = _address(settings.host, await server.start(settings.host, asked))
+            address = _address(settings.host, await server.start(settings.host, asked))
+            listening[name] = scheme + address if name == "otlp_http" else address
     except (OSError, RuntimeError):
         missing = next(name for name in ("otlp_grpc", *web) if name not in listening)
         for server, _ in web.values():
@@ -173,6 +180,12 @@ def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def _tls(settings: Settings) -> Tls | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    return Tls(Files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca))
+
+
 def _announce(settings: Settings, listening: dict[str, str]) -> None:
     store = settings.clickhouse_url or str((settings.data_dir / "clickhouse").resolve())
     log.info("Ready.", **listening, data=store, privacy=settings.sanitize_level.value)
@@ -183,7 +196,7 @@ def _announce(settings: Settings, listening: dict[str, str]) -> None:
     print(  # noqa: T201  the banner is for the person who started us
         f"""
   OTLP/gRPC   {listening["otlp_grpc"]}
-  OTLP/HTTP   http://{listening["otlp_http"]}
+  OTLP/HTTP   {_url(listening["otlp_http"])}
 {reading}  Metrics     http://{listening["metrics"]}/metrics
   Health      http://{listening["health"]}/ready
   Data        {store} (kept {settings.retention_days} days, privacy: {settings.sanitize_level})
@@ -191,11 +204,30 @@ def _announce(settings: Settings, listening: dict[str, str]) -> None:
   Point Claude Code here, in the shell that starts it:
 
     export CLAUDE_CODE_ENABLE_TELEMETRY=1 OTEL_METRICS_EXPORTER=otlp OTEL_LOGS_EXPORTER=otlp
-    export OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_ENDPOINT=http://{listening["otlp_grpc"]}
+    export OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_ENDPOINT={_url(listening["otlp_grpc"])}
     export CLAUDE_CODE_ENHANCED_TELEMETRY_BETA=1 OTEL_TRACES_EXPORTER=otlp
-
+{_credentials(settings)}
   Ask, in another shell: .venv/bin/telemetry query --list
   Ctrl-C stores what is under way and stops.
 """,
         flush=True,
     )
+
+
+def _url(address: str) -> str:
+    return address if address.startswith("https://") else f"http://{address}"
+
+
+def _credentials(settings: Settings) -> str:
+    """Give the lines for what clients must show and trust, with places to fill in."""
+    exports = {
+        "OTEL_EXPORTER_OTLP_HEADERS": '"Authorization=Bearer <one of TELEMETRY_INGEST_TOKENS>"'
+        if settings.tokens
+        else "",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": '"<file with the authority of the server\'s certificate>"'
+        if settings.tls_certificate
+        else "",
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": '"<file>"' if settings.tls_client_ca else "",
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": '"<file>"' if settings.tls_client_ca else "",
+    }
+    return "".join(f"    export {name}={value}\n" for name, value in exports.items() if value)

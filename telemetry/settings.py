@@ -6,6 +6,7 @@ start with all faults at once; no fault's text repeats a value, since some are s
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -116,11 +117,35 @@ class Settings(BaseSettings):
         ge=1,
         le=3650,
     )
+    tls_certificate: Path | None = Field(
+        None,
+        alias="TELEMETRY_TLS_CERTIFICATE",
+        description="PEM file of the OTLP ports' certificate, with those that lead to its authority. Unset: no TLS.",
+    )
+    tls_key: Path | None = Field(
+        None,
+        validate_default=True,
+        alias="TELEMETRY_TLS_KEY",
+        description="PEM file of that certificate's private key, not encrypted.",
+    )
+    tls_client_ca: Path | None = Field(
+        None,
+        alias="TELEMETRY_TLS_CLIENT_CA",
+        description="PEM file of the authorities whose certificates clients must show. Unset: none is asked for.",
+    )
     ingest_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
         validate_default=True,
         alias="TELEMETRY_INGEST_TOKENS",
-        description="Bearer tokens that may send, separated by commas. None: anyone may, on loopback only.",
+        description="Bearer tokens that may send, separated by commas, each as NAME:TOKEN or TOKEN alone."
+        " None: anyone may, on loopback or with a client certificate only.",
+    )
+    rate_limit_bytes: int | None = Field(
+        None,
+        alias="TELEMETRY_RATE_LIMIT_BYTES",
+        description="Bytes a second, uncompressed, that each token's name may send; ten seconds' worth at once."
+        " Past that it is told to try later. Unset: any.",
+        ge=1024,
     )
     hash_key: SecretStr = Field(
         SecretStr(""),
@@ -222,21 +247,49 @@ class Settings(BaseSettings):
             raise ValueError("must differ from CLICKHOUSE_USER, who may write")
         return value
 
+    @field_validator("tls_key")
+    @classmethod
+    def _has_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if (value is None) != (info.data.get("tls_certificate") is None):
+            raise ValueError("must be set together with TELEMETRY_TLS_CERTIFICATE: TLS needs both, or none")
+        return value
+
+    @field_validator("tls_client_ca")
+    @classmethod
+    def _has_tls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("tls_certificate") is None:
+            raise ValueError("needs TELEMETRY_TLS_CERTIFICATE and TELEMETRY_TLS_KEY to be set as well")
+        return value
+
+    @field_validator("ingest_tokens")
+    @classmethod
+    def _are_named(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        pairs = _named(value)
+        if any(not re.fullmatch(r"[\w.-]{1,64}", name, re.ASCII) or not token for name, token in pairs):
+            raise ValueError(
+                "has a token that is not NAME:TOKEN: what stands before its first colon must be a name of letters,"
+                " digits, dots, dashes and underscores, and something must follow; so name a token that has a colon"
+            )
+        if len({token for _, token in pairs}) < len(pairs):
+            raise ValueError("has the same token twice: give each sender a token of its own")
+        return value
+
     @field_validator("ingest_tokens")
     @classmethod
     def _guards(cls, value: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
-        if not value and not is_loopback(info.data.get("host", "")):
+        is_open = info.data.get("tls_client_ca") is None and not is_loopback(info.data.get("host", ""))
+        if not value and is_open:
             raise ValueError(
                 "must be set, since TELEMETRY_HOST is not a loopback address and anyone on the network could send:"
                 " set it to one or more secrets (such as the output of `openssl rand -hex 32`),"
-                " or set TELEMETRY_HOST=127.0.0.1"
+                " or set TELEMETRY_HOST=127.0.0.1, or TELEMETRY_TLS_CLIENT_CA"
             )
         return value
 
     @property
-    def tokens(self) -> list[str]:
-        """The accepted bearer tokens, in clear."""
-        return [token.get_secret_value() for token in self.ingest_tokens]
+    def tokens(self) -> list[tuple[str, str]]:
+        """The accepted bearer tokens, in clear, each after its name; by its place, as `token-2`, when it has none."""
+        return _named(self.ingest_tokens)
 
 
 def load() -> Settings:
@@ -246,6 +299,14 @@ def load() -> Settings:
     except ValidationError as error:
         faults = [_fault(fault) for fault in error.errors(include_input=False, include_url=False)]
         raise SettingsError("\n".join(faults)) from None
+
+
+def _named(tokens: Sequence[SecretStr]) -> list[tuple[str, str]]:
+    pairs = []
+    for place, secret in enumerate(tokens, 1):
+        before, colon, after = secret.get_secret_value().partition(":")
+        pairs.append((before, after) if colon else (f"token-{place}", before))
+    return pairs
 
 
 def _fault(fault: Any) -> str:

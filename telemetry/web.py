@@ -7,6 +7,7 @@ and a client that does not finish its request's headers in time is dropped (slow
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ _MAX_CONNECTIONS = 1024
 class WebServer:
     """One listening application."""
 
-    def __init__(self, app: Any, header_timeout_seconds: float) -> None:
+    def __init__(self, app: Any, header_timeout_seconds: float, tls: ssl.SSLContext | None = None) -> None:
         self._config = uvicorn.Config(
             app,
             http=_protocol(header_timeout_seconds),
@@ -34,6 +35,7 @@ class WebServer:
             h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
             limit_concurrency=_MAX_CONNECTIONS,
             timeout_keep_alive=75,
+            ssl_context_factory=(lambda *_: tls) if tls else None,
         )
         self._server = _Server(self._config)
         self._task: asyncio.Task[None] | None = None

@@ -148,7 +148,7 @@ class Server:
 
     def connect(self, name: str = "otlp_http") -> socket.socket:
         """Open a bare connection, for what no client library sends."""
-        host, _, port = self.listening[name].rpartition(":")
+        host, _, port = self.listening[name].removeprefix("https://").rpartition(":")
         return socket.create_connection((host, int(port)), timeout=20)
 
     def metric(self, name: str, **labels: str) -> float:

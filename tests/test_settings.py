@@ -105,8 +105,70 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TELEMETRY_INGEST_TOKENS", "one, two ,three,")
     monkeypatch.setenv("TELEMETRY_CORS_ORIGINS", "https://a.example, https://*.b.example")
     settings = load()
-    assert settings.tokens == ["one", "two", "three"]
+    assert settings.tokens == [("token-1", "one"), ("token-2", "two"), ("token-3", "three")]
     assert settings.cors_origins == ("https://a.example", "https://*.b.example")
+
+
+def test_tokens_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands before the first colon is the name; two tokens of one name are one sender, as in a rotation."""
+    monkeypatch.setenv("TELEMETRY_INGEST_TOKENS", "ci:one,two,ci:three:and-more, Team_4.x-y:four")
+    assert load().tokens == [
+        ("ci", "one"),
+        ("token-2", "two"),
+        ("ci", "three:and-more"),
+        ("Team_4.x-y", "four"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "value", [":hunter2", "ci:", "a b:hunter2", "hunter2/+=:x", "ci\u00e9:hunter2", f"{'x' * 65}:hunter2"]
+)
+def test_a_token_without_a_right_name_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """Names become labels; a bare token that holds a colon would be cut in two."""
+    monkeypatch.setenv("TELEMETRY_INGEST_TOKENS", f"good:one,{value}")
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert str(caught.value).startswith("TELEMETRY_INGEST_TOKENS: has a token that is not NAME:TOKEN")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_one_token_cannot_name_two_senders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would not say who sent."""
+    monkeypatch.setenv("TELEMETRY_INGEST_TOKENS", "one:hunter2,two:hunter2")
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert (
+        str(caught.value)
+        == "TELEMETRY_INGEST_TOKENS: has the same token twice: give each sender a token of its own"
+    )
+
+
+def test_half_of_tls_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate needs its key; clients' certificates need TLS."""
+    monkeypatch.setenv("TELEMETRY_TLS_CERTIFICATE", "server.pem")
+    with pytest.raises(SettingsError, match=r"^TELEMETRY_TLS_KEY: must be set together"):
+        load()
+    monkeypatch.delenv("TELEMETRY_TLS_CERTIFICATE")
+    monkeypatch.setenv("TELEMETRY_TLS_KEY", "server.key")
+    monkeypatch.setenv("TELEMETRY_TLS_CLIENT_CA", "ca.pem")
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == [
+        "TELEMETRY_TLS_KEY",
+        "TELEMETRY_TLS_CLIENT_CA",
+    ]
+
+
+def test_client_certificates_guard_a_reachable_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who must show a certificate is not anyone: tokens are then a choice."""
+    for name, value in {
+        "HOST": "0.0.0.0",
+        "TLS_CERTIFICATE": "a",
+        "TLS_KEY": "b",
+        "TLS_CLIENT_CA": "c",
+    }.items():
+        monkeypatch.setenv(f"TELEMETRY_{name}", value)
+    assert load().tokens == []
 
 
 def test_secrets_are_not_in_the_settings_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +176,7 @@ def test_secrets_are_not_in_the_settings_text(monkeypatch: pytest.MonkeyPatch) -
     for name in ("CLICKHOUSE_PASSWORD", "TELEMETRY_HASH_KEY", "TELEMETRY_INGEST_TOKENS"):
         monkeypatch.setenv(name, "hunter2")
     settings = load()
-    assert settings.tokens == ["hunter2"]
+    assert settings.tokens == [("token-1", "hunter2")]
     assert "hunter2" not in f"{settings!r} {settings}"
 
 
