@@ -1,6 +1,7 @@
 """The questions of `queries/`: one a file, its header in YAML in the comment at the top.
 
-The header says what the file answers (`question`), its parameters with their defaults, its columns, and an example row.
+The header says what the file answers (`question`), the `topic` to list it under, how to read the answer if that needs
+saying (`note`), its parameters with their defaults, its columns, and an example row.
 """
 
 import re
@@ -13,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 QUERIES: Final = Path(__file__).parent.parent / "queries"
+TOPICS: Final = ("sessions", "errors", "tools", "cost", "speed", "people", "security", "data")
 _HEADER: Final = re.compile(r"\A/\*\n(.*?)\n\*/\n", re.DOTALL)
 _AGO: Final = re.compile(r"(\d+) (minute|hour|day|week)s? ago")
 
@@ -35,7 +37,9 @@ class Question:
     """One file of `queries/`."""
 
     name: str
+    topic: str
     question: str
+    note: str
     parameters: tuple[Parameter, ...]
     columns: Mapping[str, str]
     example: Mapping[str, Any]
@@ -64,8 +68,9 @@ def when(value: str, now: datetime) -> str:
 
 
 def questions(folder: Path = QUERIES) -> list[Question]:
-    """Read all questions, by name. Raises QuestionError for a file without a proper header."""
-    return [read(path) for path in sorted(folder.glob("*.sql"))]
+    """Read all questions, by topic and name. Raises QuestionError for a file without a proper header."""
+    found = [read(path) for path in sorted(folder.glob("*.sql"))]
+    return sorted(found, key=lambda question: TOPICS.index(question.topic))
 
 
 def find(name: str, folder: Path = QUERIES) -> Question:
@@ -89,6 +94,17 @@ def read(path: Path) -> Question:
             Parameter(name, str(about["default"]), about["meaning"])
             for name, about in fields["parameters"].items()
         )
-        return Question(path.stem, fields["question"], parameters, fields["columns"], fields["example"], text)
+        if fields["topic"] not in TOPICS:
+            raise QuestionError(f"The topic of {path.name} is none of {', '.join(TOPICS)}.")
+        return Question(
+            path.stem,
+            fields["topic"],
+            fields["question"],
+            fields.get("note", "").strip(),
+            parameters,
+            fields["columns"],
+            fields["example"],
+            text,
+        )
     except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise QuestionError(f"The header of {path.name} lacks or misspells {error}.") from None

@@ -1,5 +1,6 @@
 /*
 question: What does each model cost, day by day?
+topic: cost
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

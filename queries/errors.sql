@@ -1,6 +1,7 @@
 /*
 question: Where do errors come from?
-method: >
+topic: errors
+note: >
   Error analysis: count the failures by category, read the samples of the largest category, fix it first, and ask again.
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}

@@ -1,5 +1,6 @@
 /*
 question: What arrives, and when did it last?
+topic: data
 parameters: {}
 columns:
   signal: the kind of telemetry

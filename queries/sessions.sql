@@ -1,5 +1,6 @@
 /*
 question: How did each session go?
+topic: sessions
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

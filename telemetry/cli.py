@@ -1,5 +1,6 @@
 """The command `telemetry`."""
 
+import itertools
 import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -160,10 +161,12 @@ def _write(pieces: Iterator[bytes], output: Path | None) -> None:
 
 
 def _list_questions() -> None:
-    for question in questions():
-        click.echo(f"{question.name:12} {question.question}")
-        for parameter in question.parameters:
-            click.echo(f"{'':14}{parameter.name} = {parameter.default}: {parameter.meaning}")
+    for topic, group in itertools.groupby(questions(), lambda question: question.topic):
+        click.echo(f"\n{topic}")
+        for question in group:
+            click.echo(f"  {question.name:20} {question.question}")
+            for parameter in question.parameters:
+                click.echo(f"{'':25}{parameter.name} = {parameter.default}: {parameter.meaning}")
 
 
 def _source(settings: Settings, url: str | None) -> Source:

@@ -73,7 +73,7 @@ TIME_COLUMN = {
 }
 _STORED = (
     "SELECT name, engine_full FROM system.tables"
-    " WHERE database = currentDatabase() AND engine = 'MergeTree' ORDER BY name"
+    " WHERE database = currentDatabase() AND engine LIKE '%MergeTree' ORDER BY name"
 )
 _APPLIED = "SELECT number, name, checksum FROM schema_migrations ORDER BY number"
 
@@ -104,15 +104,16 @@ def test_every_migration_is_applied_once_and_recorded(database: Engine) -> None:
     assert database.rows(_APPLIED) == recorded
 
 
-def test_migrations_are_numbered_without_gaps_or_repeats() -> None:
+def test_migrations_are_numbered_without_repeats() -> None:
     """Their order is their number."""
-    assert [migration.number for migration in migrations()] == list(range(1, len(migrations()) + 1))
+    numbers = [migration.number for migration in migrations()]
+    assert numbers == sorted(set(numbers))
 
 
 def test_a_new_migration_alone_is_applied(database: Engine, folder: Path) -> None:
     """An upgrade runs what is missing and nothing else."""
     migrate(database, 90, folder)
-    number = len(migrations()) + 1
+    number = migrations()[-1].number + 1
     (folder / f"{number:04d}_new.sql").write_text("CREATE TABLE new (x UInt8) ENGINE = MergeTree ORDER BY x")
     assert [(made.number, made.name) for made in migrate(database, 90, folder)] == [(number, "new")]
     assert database.rows("SELECT count() FROM new") == [[0]]
@@ -282,7 +283,7 @@ def test_a_start_with_another_retention_alters_the_tables(start: Callable[..., S
         assert server.stop(signal.SIGTERM) == 0
         (rows,) = server.rows(
             "SELECT name, engine_full FROM system.tables"
-            " WHERE database = 'telemetry' AND engine = 'MergeTree' AND name != 'schema_migrations'"
+            " WHERE database = 'telemetry' AND engine LIKE '%MergeTree' AND name != 'schema_migrations'"
         )
         stored = {row["name"]: row["engine_full"] for row in rows}
         assert set(TABLES) <= set(stored)

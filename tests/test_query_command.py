@@ -88,7 +88,7 @@ def test_statements_come_from_arguments_files_and_standard_input(filled: Server,
 def test_the_questions_are_listed(server: Server) -> None:
     """With their parameters, without asking the server."""
     listed = query(server, "--list", TELEMETRY_CLICKHOUSE_HTTP_PORT="1").stdout.decode()
-    assert "errors       Where do errors come from?" in listed
+    assert "  errors               Where do errors come from?" in listed
     assert "from = 7 days ago: beginning of the period" in listed
 
 

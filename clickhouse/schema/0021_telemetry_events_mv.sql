@@ -1,0 +1,169 @@
+-- Claude Code's log records as typed events. A record is one when its scope is Anthropic's, when its event name or
+-- body begins with claude_code., or when one of Claude Code's services sent it under an event name.
+CREATE MATERIALIZED VIEW IF NOT EXISTS telemetry_events_mv TO telemetry_events AS
+WITH
+    -- What has a column of its own is left out of `attributes`. Numbers come with the largest that can be true.
+    [
+        'duration_ms', 'total_duration_ms', 'total_retry_duration_ms', 'ttft_ms', 'cost_usd', 'cost_usd_micros',
+        'input_tokens', 'output_tokens', 'cache_read_tokens', 'cache_creation_tokens', 'cache_creation_5m_tokens',
+        'cache_creation_1h_tokens', 'tool_result_size_bytes', 'prompt_length', 'user_prompt_length', 'attempt',
+        'total_attempts', 'status_code', 'event.sequence'
+    ] AS number_keys,
+    [
+        1e10, 1e10, 1e10, 1e10, 1e5, 1e11,
+        1e9, 1e9, 1e9, 1e9, 1e9,
+        1e9, 1e12, 1e9, 1e9, 1e6,
+        1e6, 999, 1e15
+    ] AS limits,
+    ['duration_ms', 'total_duration_ms', 'total_retry_duration_ms', 'ttft_ms', 'cost_usd'] AS fractions,
+    [
+        'event.name', 'event.timestamp', 'session.id', 'organization.id', 'prompt.id', 'terminal.type', 'app.version',
+        'team.id', 'team', 'department', 'cost_center', 'project', 'model', 'speed', 'query_source', 'agent.name',
+        'skill.name', 'plugin.name', 'mcp_server.name', 'mcp_tool.name', 'workflow.step', 'tool_name', 'tool_use_id',
+        'decision', 'decision_type', 'decision_source', 'request_id', 'error_type', 'error'
+    ] AS text_keys,
+    records AS (
+        SELECT
+            Timestamp,
+            ServiceName,
+            ResourceAttributes AS r,
+            LogAttributes,
+            -- To look up a key that is no LowCardinality takes half the time.
+            CAST(LogAttributes, 'Map(String, String)') AS a,
+            multiIf(
+                a['event.name'] != '', a['event.name'],
+                EventName != '', EventName,
+                startsWith(Body, 'claude_code.'), Body,
+                'unnamed') AS name,
+            if(startsWith(name, 'claude_code.'), substring(name, 13), name) AS type,
+            multiIf(
+                a['user.email'] != '', 'user.email',
+                a['enduser.id'] != '', 'enduser.id',
+                a['user.id'] != '', 'user.id',
+                'user.account_uuid') AS user_key,
+            transform(lower(a['success']), ['true', '1', '1.0', 'false', '0', '0.0'], [1, 1, 1, 0, 0, 0], NULL) AS success_sent,
+            -- A connection that failed has the status code `undefined`.
+            mapFilter((key, value) -> key IN number_keys AND value != 'undefined', a) AS sent,
+            arrayMap(
+                (key, value, number) -> multiIf(
+                    value = '', 'empty',
+                    number IS NULL OR isNaN(number), 'unreadable',
+                    number < 0, 'negative',
+                    number > transform(key, number_keys, limits, 0.), 'excessive',
+                    number != floor(number) AND key NOT IN fractions, 'fractional',
+                    ''),
+                mapKeys(sent), mapValues(sent), arrayMap(value -> toFloat64OrNull(value), mapValues(sent))) AS faults,
+            mapFromArrays(
+                mapKeys(sent),
+                arrayMap((value, fault) -> if(fault = '', toFloat64OrNull(value), NULL), mapValues(sent), faults)) AS n,
+            arrayFilter((key, fault) -> fault != '', mapKeys(sent), faults) AS wrong
+        FROM otel_logs
+        WHERE startsWith(ScopeName, 'com.anthropic.') OR startsWith(EventName, 'claude_code.') OR startsWith(Body, 'claude_code.')
+            OR (ServiceName IN ('claude-code', 'claude-code-desktop', 'cowork') AND mapContains(LogAttributes, 'event.name'))
+    )
+SELECT
+    Timestamp AS timestamp,
+    type AS event_type,
+    a['session.id'] AS session_id,
+    a[user_key] AS user_id,
+    a['organization.id'] AS organization_id,
+    a['prompt.id'] AS prompt_id,
+    toUInt64(n['event.sequence']) AS sequence,
+    ServiceName AS service_name,
+    if(r['service.version'] != '', r['service.version'], a['app.version']) AS service_version,
+    a['terminal.type'] AS terminal_type,
+    multiIf(
+        r['team.id'] != '', r['team.id'], r['team'] != '', r['team'],
+        a['team.id'] != '', a['team.id'], a['team']) AS team,
+    if(r['department'] != '', r['department'], a['department']) AS department,
+    if(r['cost_center'] != '', r['cost_center'], a['cost_center']) AS cost_center,
+    multiIf(
+        r['project'] != '', r['project'], r['project.name'] != '', r['project.name'],
+        a['project'] != '', a['project'], a['vcs.repository.name']) AS project,
+    a['model'] AS model,
+    a['speed'] AS speed,
+    a['query_source'] AS query_source,
+    multiIf(
+        a['agent.name'] != '', a['agent.name'], a['agent_type'] != '', a['agent_type'],
+        a['tool_parameters.subagent_type'] != '', a['tool_parameters.subagent_type'],
+        a['tool_input.subagent_type']) AS agent_name,
+    multiIf(
+        a['skill.name'] != '', a['skill.name'], a['skill_name'] != '', a['skill_name'],
+        a['tool_parameters.skill_name']) AS skill_name,
+    a['plugin.name'] AS plugin_name,
+    -- mcp__server__tool is how the client names a tool of an MCP server.
+    multiIf(
+        a['mcp_server.name'] != '', a['mcp_server.name'], a['server_name'] != '', a['server_name'],
+        a['tool_parameters.mcp_server_name'] != '', a['tool_parameters.mcp_server_name'],
+        startsWith(a['tool_name'], 'mcp__'), splitByString('__', a['tool_name'])[2],
+        '') AS mcp_server_name,
+    multiIf(
+        a['mcp_tool.name'] != '', a['mcp_tool.name'],
+        a['tool_parameters.mcp_tool_name'] != '', a['tool_parameters.mcp_tool_name'],
+        startsWith(a['tool_name'], 'mcp__'), splitByString('__', a['tool_name'])[3],
+        '') AS mcp_tool_name,
+    multiIf(
+        r['workflow.step'] != '', r['workflow.step'], a['workflow.step'] != '', a['workflow.step'],
+        a['query_source'] != '', a['query_source'], a['span.type']) AS workflow_step,
+    a['tool_name'] AS tool_name,
+    a['tool_use_id'] AS tool_use_id,
+    multiIf(
+        a['tool_parameters.bash_command'] != '', a['tool_parameters.bash_command'],
+        a['tool_parameters.full_command'] != '', a['tool_parameters.full_command'],
+        a['tool_input.command']) AS command,
+    if(a['tool_input'] = '', 0, cityHash64(a['tool_input'])) AS input_id,
+    toUInt64(n['tool_result_size_bytes']) AS result_bytes,
+    CAST(success_sent, 'Nullable(Bool)') AS success,
+    if(a['decision'] != '', a['decision'], a['decision_type']) AS decision,
+    if(type = 'tool_decision', a['source'], a['decision_source']) AS decision_source,
+    coalesce(n['duration_ms'], n['total_duration_ms'], n['total_retry_duration_ms']) AS duration_ms,
+    n['ttft_ms'] AS ttft_ms,
+    toUInt64(n['input_tokens']) AS input_tokens,
+    toUInt64(n['output_tokens']) AS output_tokens,
+    toUInt64(n['cache_read_tokens']) AS cache_read_tokens,
+    toUInt64(n['cache_creation_tokens']) AS cache_creation_tokens,
+    toUInt64(n['cache_creation_5m_tokens']) AS cache_creation_5m_tokens,
+    toUInt64(n['cache_creation_1h_tokens']) AS cache_creation_1h_tokens,
+    coalesce(n['cost_usd'], n['cost_usd_micros'] / 1e6) AS cost_usd,
+    toUInt64(coalesce(round(n['cost_usd'] * 1e9), n['cost_usd_micros'] * 1000)) AS cost_nanos,
+    a['request_id'] AS request_id,
+    toUInt64(coalesce(n['attempt'], n['total_attempts'])) AS attempt,
+    toUInt16(n['status_code']) AS status_code,
+    multiIf(
+        type NOT IN ('api_error', 'api_retries_exhausted'), '',
+        n['status_code'] IS NOT NULL, toString(status_code),
+        error_type != '', error_type,
+        'connection') AS api_error_code,
+    if(type IN ('api_error', 'api_retries_exhausted'), a['error'], '') AS api_error_message,
+    multiIf(
+        a['error_type'] != '', a['error_type'], a['error_name'] != '', a['error_name'],
+        a['error_category'] != '', a['error_category'], a['error_code']) AS error_type,
+    if(type IN ('api_error', 'api_retries_exhausted'), '', a['error']) AS error_message,
+    -- What api_retries_exhausted reports is the api_error beside it: one failure, counted once.
+    multiIf(
+        type = 'tool_result' AND success_sent = 0, trimRight(concat('tool ', a['tool_name'], ' ', error_type)),
+        type = 'api_error', concat('api ', api_error_code),
+        type = 'api_refusal' AND lower(a['server_fallback_hop']) != 'true', 'api refusal',
+        type = 'internal_error', trimRight(concat('internal ', error_type)),
+        type = 'mcp_server_connection' AND a['status'] = 'failed', 'mcp connection',
+        type = 'hook_execution_complete' AND a['num_non_blocking_error'] NOT IN ('', '0'), concat('hook ', a['hook_event']),
+        success_sent = 0 AND type != 'tool_result', type,
+        '') AS failure,
+    toUInt64(coalesce(n['prompt_length'], n['user_prompt_length'])) AS prompt_length,
+    arrayFilter(flag -> flag != '', arrayConcat(
+        arrayMap((key, fault) -> if(fault = '', '', concat(fault, '_', replaceAll(key, '.', '_'))), mapKeys(sent), faults),
+        [
+            if(a['success'] != '' AND success_sent IS NULL, 'unreadable_success', ''),
+            if(a['session.id'] = '', 'no_session_id', ''),
+            if(type = 'api_request' AND a['model'] = '', 'no_model', ''),
+            if(type = 'api_request' AND cost_nanos IS NULL, 'no_cost', ''),
+            if(type = 'tool_result' AND a['tool_name'] = '', 'no_tool_name', ''),
+            if(Timestamp < toDateTime64('2020-01-01 00:00:00', 9, 'UTC'), 'time_too_early', ''),
+            if(Timestamp > now64(9, 'UTC') + toIntervalDay(1), 'time_too_late', '')
+        ])) AS quality,
+    mapFilter(
+        (key, value) -> key NOT IN text_keys AND key != user_key
+            AND NOT (key = 'source' AND type = 'tool_decision') AND NOT (key = 'success' AND success_sent IS NOT NULL)
+            AND (key NOT IN number_keys OR has(wrong, key)),
+        LogAttributes) AS attributes
+FROM records

@@ -1,0 +1,31 @@
+-- A duration is the span's own, which is always a number; the time to the first token is an attribute.
+CREATE MATERIALIZED VIEW IF NOT EXISTS telemetry_spans_mv TO telemetry_spans AS
+WITH
+    CAST(SpanAttributes, 'Map(String, String)') AS a,
+    ResourceAttributes AS r,
+    toFloat64OrNull(a['ttft_ms']) AS ttft
+SELECT
+    Timestamp AS timestamp,
+    substring(SpanName, 13) AS span_type,
+    TraceId AS trace_id,
+    SpanId AS span_id,
+    ParentSpanId AS parent_span_id,
+    a['session.id'] AS session_id,
+    multiIf(
+        a['user.email'] != '', a['user.email'], a['enduser.id'] != '', a['enduser.id'],
+        a['user.id'] != '', a['user.id'], a['user.account_uuid']) AS user_id,
+    multiIf(
+        r['team.id'] != '', r['team.id'], r['team'] != '', r['team'],
+        a['team.id'] != '', a['team.id'], a['team']) AS team,
+    ServiceName AS service_name,
+    a['model'] AS model,
+    a['tool_name'] AS tool_name,
+    a['tool_use_id'] AS tool_use_id,
+    a['request_id'] AS request_id,
+    CAST(transform(lower(a['success']), ['true', '1', 'false', '0'], [1, 1, 0, 0], NULL), 'Nullable(Bool)') AS success,
+    a['decision'] AS decision,
+    a['source'] AS decision_source,
+    if(Duration > 1e16, NULL, Duration / 1e6) AS duration_ms,
+    if(ttft BETWEEN 0 AND 1e10, ttft, NULL) AS ttft_ms
+FROM otel_traces
+WHERE SpanName IN ('claude_code.interaction', 'claude_code.llm_request', 'claude_code.tool', 'claude_code.tool.blocked_on_user')

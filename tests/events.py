@@ -1,0 +1,119 @@
+"""Claude Code's telemetry made by hand: log records, metric points and spans as OTLP requests, and tables of their own."""
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+
+from clickhouse.engine import Engine, identifier
+from clickhouse.migrations import migrate
+from clickhouse.store import EmbeddedWriter
+from receiver.rules import Level, load_rules
+from receiver.sanitizer import Sanitizer
+from receiver.scrub import Scrub
+from receiver.transform import Transform
+
+SCOPE = "com.anthropic.claude_code.events"
+SERVICE = {"service.name": "claude-code", "service.version": "2.1.197"}
+Attributes = Mapping[str, str | int | float | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A log record; `time` in seconds."""
+
+    time: float
+    attributes: Attributes
+    body: str = ""
+    event_name: str = ""
+
+
+def event(time: float, name: str, /, **attributes: Any) -> Record:
+    """Make one of Claude Code's events; `__` in a keyword stands for a dot."""
+    given = {key.replace("__", "."): value for key, value in attributes.items()}
+    return Record(time, {"event.name": name, "session.id": "s1", **given}, f"claude_code.{name}")
+
+
+def logs(records: Sequence[Record], resource: Attributes = SERVICE, scope: str = SCOPE) -> bytes:
+    """Serialize records as one request of one resource and scope."""
+    request = ExportLogsServiceRequest()
+    group = request.resource_logs.add()
+    fill(group.resource.attributes, resource)
+    found = group.scope_logs.add()
+    found.scope.name = scope
+    for record in records:
+        made = found.log_records.add(
+            time_unix_nano=round(record.time * 1000) * 10**6, event_name=record.event_name
+        )
+        if record.body:
+            made.body.string_value = record.body
+        fill(made.attributes, record.attributes)
+    return request.SerializeToString()
+
+
+def fill(target: RepeatedCompositeFieldContainer[KeyValue], attributes: Attributes) -> None:
+    """Append attributes, each as the AnyValue of its Python type."""
+    for key, value in attributes.items():
+        made = target.add(key=key).value
+        match value:
+            case bool():
+                made.bool_value = value
+            case int():
+                made.int_value = value
+            case float():
+                made.double_value = value
+            case str():
+                made.string_value = value
+
+
+@dataclass(slots=True)
+class Tables:
+    """A database of the test process's engine, and the way of telemetry into it."""
+
+    engine: Engine
+    transform: Transform
+    tokens: int = field(default=0)
+
+    def store(self, table: str, *requests: bytes) -> None:
+        """Store requests as one block each."""
+        for request in requests:
+            self.tokens += 1
+            EmbeddedWriter(self.engine).insert(
+                table, self.transform.run(table, [request]).data, f"block {self.tokens}"
+            )
+
+    def rows(self, sql: str, **params: str) -> list[list[Any]]:
+        """Run a query and give its rows."""
+        return self.engine.rows(sql, params)
+
+    def dicts(self, sql: str, **params: str) -> list[dict[str, Any]]:
+        """Run a query and give its rows with their names."""
+        names, *rows = self.engine.rows(f"{sql} FORMAT JSONCompactEachRowWithNames", params)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def clear(self) -> None:
+        """Empty every table."""
+        for (name,) in self.engine.rows(
+            "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
+            " AND name NOT IN ('schema_migrations', 'model_prices')"
+        ):
+            self.engine.command(f"TRUNCATE TABLE {name}")
+
+
+@contextmanager
+def tables(engine: Engine, level: Level = Level.strict) -> Iterator[Tables]:
+    """Give the engine with an empty database as its default, which is dropped at the end."""
+    name = f"events_{uuid.uuid4().hex}"
+    engine.use(name)
+    migrate(engine, 3650)
+    rules = load_rules(None, level)
+    try:
+        yield Tables(engine, Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", 3650))
+    finally:
+        engine.use("telemetry")
+        engine.command(f"DROP DATABASE {identifier(name)}")
