@@ -1,9 +1,13 @@
 /*
 question: What does each model cost, day by day?
 topic: cost
+note: >
+  Counted by whole hours, from api_request events.
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
 columns:
   day: the day, UTC
   model: the model's name
@@ -16,16 +20,17 @@ columns:
 example: {day: '2026-11-22', model: claude-sonnet-4-8, requests: 318, input_tokens: 91022, output_tokens: 120411, cache_read_tokens: 5120034, cache_creation_tokens: 310220, usd: 6.42}
 */
 SELECT
-    toDate(Timestamp, 'UTC') AS day,
-    LogAttributes['model'] AS model,
-    count() AS requests,
-    sum(toUInt64OrZero(LogAttributes['input_tokens'])) AS input_tokens,
-    sum(toUInt64OrZero(LogAttributes['output_tokens'])) AS output_tokens,
-    sum(toUInt64OrZero(LogAttributes['cache_read_tokens'])) AS cache_read_tokens,
-    sum(toUInt64OrZero(LogAttributes['cache_creation_tokens'])) AS cache_creation_tokens,
-    round(sum(toFloat64OrZero(LogAttributes['cost_usd'])), 4) AS usd
-FROM otel_logs
--- The same spend also arrives as metrics and as spans: count it from this event alone.
-WHERE Timestamp >= {from:DateTime('UTC')} AND Timestamp < {to:DateTime('UTC')} AND LogAttributes['event.name'] = 'api_request'
+    toDate(hour, 'UTC') AS day,
+    model,
+    sum(events) AS requests,
+    sum(input_tokens) AS input_tokens,
+    sum(output_tokens) AS output_tokens,
+    sum(cache_read_tokens) AS cache_read_tokens,
+    sum(cache_creation_tokens) AS cache_creation_tokens,
+    round(sum(cost_nanos) / 1e9, 4) AS usd
+FROM telemetry_hourly
+-- The same spend also arrives as metrics and as spans: it is counted from this event alone.
+WHERE event_type = 'api_request' AND hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
+    AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
 GROUP BY day, model
 ORDER BY day, usd DESC, model

@@ -2,46 +2,58 @@
 question: Where do errors come from?
 topic: errors
 note: >
-  Error analysis: count the failures by category, read the samples of the largest category, fix it first, and ask again.
+  Error analysis: count the failures by category, read samples of the largest (error_samples), mend that one first, and ask again.
+  A session's last success is that of the whole days of the period.
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
 columns:
   category: what failed, and how
   failures: how many in the period
   percent: their share of all failures
   cumulative_percent: the share of this category and all larger ones
+  before: how many in the period of the same length before
+  change_percent: how much more or fewer; empty when there were none before
   sessions: sessions that met it
+  users: users who did
+  recovered_percent: failures after which something in the session succeeded again
   last_seen: when it happened last, UTC
-  sample: one message, redacted, cut to its first line
-example: {category: tool Bash, failures: 41, percent: 52.6, cumulative_percent: 52.6, sessions: 12, last_seen: '2026-11-22 17:02:11', sample: Command failed with exit code 1}
+  sample: the latest message, redacted, cut to its first line
+example: {category: tool Bash ShellError, failures: 41, percent: 52.6, cumulative_percent: 52.6, before: 30, change_percent: 36.7, sessions: 12, users: 7, recovered_percent: 95.1, last_seen: '2026-11-22 17:02:11', sample: Command failed with exit code 1}
 */
-WITH failures AS (
-    SELECT
-        multiIf(
-            LogAttributes['event.name'] = 'tool_result', concat('tool ', LogAttributes['tool_name'],
-                if(LogAttributes['error_type'] = '', '', concat(' ', LogAttributes['error_type']))),
-            LogAttributes['event.name'] = 'api_error',
-                concat('api ', if(LogAttributes['status_code'] IN ('', 'undefined'), 'connection', LogAttributes['status_code'])),
-            LogAttributes['event.name'] = 'mcp_server_connection', 'mcp connection',
-            LogAttributes['event.name']) AS category,
-        LogAttributes['session.id'] AS session,
-        LogAttributes['error'] AS message,
-        Timestamp
-    FROM otel_logs
-    WHERE Timestamp >= {from:DateTime('UTC')} AND Timestamp < {to:DateTime('UTC')} AND (
-        LogAttributes['event.name'] IN ('api_error', 'api_retries_exhausted', 'internal_error')
-        OR (LogAttributes['event.name'] = 'tool_result' AND LogAttributes['success'] = 'false')
-        OR (LogAttributes['event.name'] = 'mcp_server_connection' AND LogAttributes['status'] = 'failed'))
-)
+WITH
+    toDateTime({from:DateTime('UTC')}) AS begins,
+    begins - dateDiff('second', begins, {to:DateTime('UTC')}) AS begins_before,
+    failed AS (
+        SELECT
+            failure AS category, session_id, user_id, timestamp, concat(api_error_message, error_message) AS message,
+            timestamp >= begins AS is_now
+        FROM telemetry_events
+        WHERE failure != '' AND timestamp >= begins_before AND timestamp < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    ),
+    successes AS (
+        SELECT session_id, max(last_success) AS succeeded
+        FROM telemetry_sessions
+        WHERE day >= toDate(begins) AND failures > 0
+        GROUP BY session_id
+    )
 SELECT
     category,
-    count() AS failures,
+    countIf(is_now) AS failures,
     round(100 * failures / sum(failures) OVER (), 1) AS percent,
     round(100 * sum(failures) OVER (ORDER BY failures DESC, category) / sum(failures) OVER (), 1) AS cumulative_percent,
-    uniqExact(session) AS sessions,
-    toDateTime(max(Timestamp), 'UTC') AS last_seen,
-    argMax(message, (message != '', Timestamp)) AS sample
-FROM failures
+    countIf(NOT is_now) AS before,
+    if(before = 0, NULL, round(100 * (failures - before) / before, 1)) AS change_percent,
+    uniqExactIf(session_id, is_now) AS sessions,
+    uniqExactIf(user_id, is_now) AS users,
+    round(100 * countIf(is_now AND succeeded > timestamp) / failures, 1) AS recovered_percent,
+    toDateTime(maxIf(timestamp, is_now), 'UTC') AS last_seen,
+    argMaxIf(message, (message != '', timestamp), is_now) AS sample
+FROM failed
+LEFT JOIN successes USING (session_id)
 GROUP BY category
+HAVING failures > 0
 ORDER BY failures DESC, category

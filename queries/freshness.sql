@@ -14,12 +14,27 @@ SELECT
     signal,
     toDateTime(max(time), 'UTC') AS newest,
     dateDiff('second', newest, now('UTC')) AS seconds_ago,
-    countIf(time > now('UTC') - INTERVAL 1 HOUR) AS last_hour,
-    countIf(time > now('UTC') - INTERVAL 1 DAY) AS last_day
+    sum(hour) AS last_hour,
+    sum(records) AS last_day
 FROM (
-    SELECT 'logs' AS signal, Timestamp AS time FROM otel_logs
-    UNION ALL SELECT 'spans', Timestamp FROM otel_traces
-    UNION ALL SELECT 'metrics', TimeUnix FROM otel_metrics_sum
+    -- Without a condition the newest time is known without reading, but a wrong clock would be the newest.
+    SELECT 'logs' AS signal, max(Timestamp) AS time, countIf(Timestamp > now('UTC') - toIntervalHour(1)) AS hour, count() AS records
+    FROM otel_logs
+    WHERE Timestamp > now('UTC') - toIntervalDay(1) AND Timestamp <= now('UTC') + toIntervalHour(1)
+    UNION ALL
+    SELECT 'logs', max(Timestamp), 0, 0 FROM otel_logs WHERE Timestamp <= now('UTC') + toIntervalHour(1)
+    UNION ALL
+    SELECT 'spans', max(Timestamp), countIf(Timestamp > now('UTC') - toIntervalHour(1)), count()
+    FROM otel_traces
+    WHERE Timestamp > now('UTC') - toIntervalDay(1) AND Timestamp <= now('UTC') + toIntervalHour(1)
+    UNION ALL
+    SELECT 'spans', max(Timestamp), 0, 0 FROM otel_traces WHERE Timestamp <= now('UTC') + toIntervalHour(1)
+    UNION ALL
+    SELECT 'metrics', max(TimeUnix), countIf(TimeUnix > now('UTC') - toIntervalHour(1)), count()
+    FROM otel_metrics_sum
+    WHERE TimeUnix > now('UTC') - toIntervalDay(1) AND TimeUnix <= now('UTC') + toIntervalHour(1)
+    UNION ALL
+    SELECT 'metrics', max(TimeUnix), 0, 0 FROM otel_metrics_sum WHERE TimeUnix <= now('UTC') + toIntervalHour(1)
 )
 GROUP BY signal
 ORDER BY signal

@@ -1,41 +1,81 @@
 /*
 question: How did each session go?
 topic: sessions
+note: >
+  A session counts with all of its days that the period touches.
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
-  limit: {default: 50, meaning: 'how many sessions, the latest first'}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
+  order: {default: started, meaning: 'the largest first, of started, usd, failures, minutes'}
+  limit: {default: 50, meaning: how many sessions}
 columns:
   session: the session's id
   user: the user, as a hash when the rules hash it
+  team: their team
+  project: what they worked on, where a team says so
   started: when its first event was sent, UTC
   minutes: from its first event to its last
   prompts: prompts of the user
   requests: model requests that succeeded
   tool_calls: tool calls that ended
   tools_failed: those that failed
+  tools_rejected: tool calls that were not allowed
   api_errors: model requests that failed for good
+  failures: failures of any kind
+  outcome: 'no failures; recovered: it went on after the last one; stopped: nothing succeeded after it'
   tokens: input and output tokens, without cache
   usd: what its requests cost
-example: {session: 6f1c0b1e-…, user: 'sha256:9b1f…', started: '2026-11-22 09:14:03', minutes: 38, prompts: 9, requests: 41, tool_calls: 63, tools_failed: 4, api_errors: 1, tokens: 88120, usd: 1.92}
+example: {session: 6f1c0b1e-…, user: 'sha256:9b1f…', team: platform, project: web, started: '2026-11-22 09:14:03', minutes: 38, prompts: 9, requests: 41, tool_calls: 63, tools_failed: 4, tools_rejected: 1, api_errors: 1, failures: 5, outcome: recovered, tokens: 88120, usd: 1.92}
 */
+WITH merged AS (
+    SELECT
+        session_id,
+        max(user_id) AS user,
+        max(team) AS team_name,
+        max(project) AS project_name,
+        min(started) AS begun,
+        max(ended) AS last,
+        sum(prompts) AS prompts,
+        sum(requests) AS requests,
+        sum(tool_calls) AS tool_calls,
+        sum(tools_failed) AS tools_failed,
+        sum(tools_rejected) AS tools_rejected,
+        sum(api_errors) AS api_errors,
+        sum(failures) AS failures,
+        max(last_failure) AS failed,
+        max(last_success) AS succeeded,
+        sum(input_tokens) + sum(output_tokens) AS tokens,
+        sum(cost_nanos) AS nanos
+    FROM telemetry_sessions
+    WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')})
+    GROUP BY session_id
+    HAVING last >= {from:DateTime('UTC')} AND begun < {to:DateTime('UTC')}
+)
 SELECT
-    LogAttributes['session.id'] AS session,
-    argMax(coalesce(
-        nullIf(LogAttributes['user.email'], ''), nullIf(LogAttributes['enduser.id'], ''), LogAttributes['user.id']), Timestamp) AS user,
-    toDateTime(min(Timestamp), 'UTC') AS started,
-    dateDiff('minute', min(Timestamp), max(Timestamp)) AS minutes,
-    countIf(LogAttributes['event.name'] = 'user_prompt') AS prompts,
-    countIf(LogAttributes['event.name'] = 'api_request') AS requests,
-    countIf(LogAttributes['event.name'] = 'tool_result') AS tool_calls,
-    countIf(LogAttributes['event.name'] = 'tool_result' AND LogAttributes['success'] = 'false') AS tools_failed,
-    countIf(LogAttributes['event.name'] = 'api_error') AS api_errors,
-    sumIf(
-        toUInt64OrZero(LogAttributes['input_tokens']) + toUInt64OrZero(LogAttributes['output_tokens']),
-        LogAttributes['event.name'] = 'api_request') AS tokens,
-    round(sumIf(toFloat64OrZero(LogAttributes['cost_usd']), LogAttributes['event.name'] = 'api_request'), 4) AS usd
-FROM otel_logs
-WHERE Timestamp >= {from:DateTime('UTC')} AND Timestamp < {to:DateTime('UTC')} AND LogAttributes['session.id'] != ''
-GROUP BY session
-ORDER BY started DESC, session
+    session_id AS session,
+    user,
+    team_name AS team,
+    project_name AS project,
+    toDateTime(begun, 'UTC') AS started,
+    dateDiff('minute', begun, last) AS minutes,
+    prompts,
+    requests,
+    tool_calls,
+    tools_failed,
+    tools_rejected,
+    api_errors,
+    failures,
+    multiIf(failures = 0, 'no failures', succeeded > failed, 'recovered', 'stopped') AS outcome,
+    tokens,
+    round(nanos / 1e9, 4) AS usd
+FROM merged
+WHERE ({team:String} = '' OR team_name = {team:String}) AND ({user:String} = '' OR user = {user:String})
+ORDER BY
+    multiIf(
+        {order:String} = 'usd', toFloat64(nanos), {order:String} = 'failures', toFloat64(failures),
+        {order:String} = 'minutes', toFloat64(minutes), 0.) DESC,
+    begun DESC,
+    session
 LIMIT {limit:UInt64}

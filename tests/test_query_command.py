@@ -95,8 +95,8 @@ def test_the_questions_are_listed(server: Server) -> None:
 def test_mistakes_name_their_remedy(filled: Server) -> None:
     """On standard error, with exit code 1, and without a trace."""
     for arguments, more, message in (
-        (["nope"], {}, "There is no question nope; there are cost"),
-        (["tools", "-p", "days=1"], {}, "it has from, to"),
+        (["nope"], {}, "There is no question nope; there are activity"),
+        (["tools", "-p", "days=1"], {}, "it has from, to, team, user"),
         (["tools", "-p", "days"], {}, "A parameter is NAME=VALUE"),
         (["SELECT nope"], {}, "Code: 47. DB::Exception: Unknown expression identifier `nope`"),
         (["DROP TABLE otel_logs"], {}, "Code: 164. DB::Exception: Cannot execute query in readonly mode"),

@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS telemetry_daily
     model LowCardinality(String) CODEC(ZSTD(1)),
     speed LowCardinality(String) CODEC(ZSTD(1)),
     query_source LowCardinality(String) CODEC(ZSTD(1)),
+    workflow_step LowCardinality(String) CODEC(ZSTD(1)),
     agent_name LowCardinality(String) CODEC(ZSTD(1)),
     skill_name LowCardinality(String) CODEC(ZSTD(1)),
     mcp_server_name LowCardinality(String) CODEC(ZSTD(1)),
@@ -34,7 +35,7 @@ ENGINE = AggregatingMergeTree
 PARTITION BY toDate(day)
 ORDER BY (
     event_type, day, model, tool_name, failure, user_id, team, department, cost_center, project, service_name, speed,
-    query_source, agent_name, skill_name, mcp_server_name, mcp_tool_name, decision, decision_source)
+    query_source, workflow_step, agent_name, skill_name, mcp_server_name, mcp_tool_name, decision, decision_source)
 TTL toDate(day) + toIntervalDay(90)
 SETTINGS
     ttl_only_drop_parts = 1,

@@ -1,0 +1,33 @@
+/*
+question: What happens hour by hour?
+topic: sessions
+parameters:
+  from: {default: 7 days ago, meaning: beginning of the period}
+  to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
+columns:
+  hour: the hour, UTC
+  users: people with an event in it
+  prompts: prompts that people wrote
+  requests: model requests that succeeded
+  tool_calls: tool calls that ended
+  failures: failures of any kind
+  tokens: input and output tokens, without cache
+  usd: what the requests cost
+example: {hour: '2026-11-22 17:00:00', users: 11, prompts: 40, requests: 310, tool_calls: 402, failures: 12, tokens: 121000, usd: 3.1}
+*/
+SELECT
+    hour,
+    uniqExactIf(user_id, user_id != '') AS users,
+    sumIf(events, event_type = 'user_prompt') AS prompts,
+    sumIf(events, event_type = 'api_request') AS requests,
+    sumIf(events, event_type = 'tool_result') AS tool_calls,
+    sum(telemetry_hourly.failures) AS failures,
+    sumIf(input_tokens + output_tokens, event_type = 'api_request') AS tokens,
+    round(sumIf(cost_nanos, event_type = 'api_request') / 1e9, 4) AS usd
+FROM telemetry_hourly
+WHERE hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
+    AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+GROUP BY hour
+ORDER BY hour

@@ -1,0 +1,67 @@
+/*
+question: How many people use it, day by day or week by week?
+topic: people
+note: >
+  By whole days.
+parameters:
+  step: {default: day, meaning: 'day, week or month'}
+  from: {default: 30 days ago, meaning: beginning of the period}
+  to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+columns:
+  begins: the first day of the step, UTC
+  users: people with an event in it
+  new_users: those seen for the first time since the retention began
+  sessions: sessions with an event in it
+  prompts: prompts that people wrote
+  sessions_per_user: sessions for each of them
+  usd: what the requests cost
+  usd_per_user: for each of them
+example: {begins: '2026-11-16', users: 41, new_users: 3, sessions: 310, prompts: 2900, sessions_per_user: 7.6, usd: 412.1, usd_per_user: 10.05}
+*/
+WITH
+    firsts AS (
+        SELECT user_id, min(day) AS first
+        FROM telemetry_daily
+        WHERE user_id != '' AND day <= toDate(now('UTC'))
+        GROUP BY user_id
+    ),
+    used AS (
+        SELECT
+            multiIf({step:String} = 'week', toMonday(day), {step:String} = 'month', toStartOfMonth(day), day) AS begins,
+            uniqExactIf(user_id, user_id != '') AS users,
+            sumIf(events, event_type = 'user_prompt') AS prompts,
+            sumIf(cost_nanos, event_type = 'api_request') / 1e9 AS cost
+        FROM telemetry_daily
+        WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')}) AND ({team:String} = '' OR team = {team:String})
+        GROUP BY begins
+    ),
+    began AS (
+        SELECT
+            multiIf({step:String} = 'week', toMonday(first), {step:String} = 'month', toStartOfMonth(first), first) AS begins,
+            count() AS new_users
+        FROM firsts
+        WHERE {team:String} = '' OR user_id IN (SELECT user_id FROM telemetry_daily WHERE team = {team:String})
+        GROUP BY begins
+    ),
+    opened AS (
+        SELECT
+            multiIf({step:String} = 'week', toMonday(day), {step:String} = 'month', toStartOfMonth(day), day) AS begins,
+            uniqExact(session_id) AS sessions
+        FROM telemetry_sessions
+        WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')}) AND ({team:String} = '' OR team = {team:String})
+        GROUP BY begins
+    )
+SELECT
+    begins,
+    users,
+    new_users,
+    sessions,
+    prompts,
+    round(sessions / nullIf(users, 0), 1) AS sessions_per_user,
+    round(cost, 4) AS usd,
+    round(cost / nullIf(users, 0), 4) AS usd_per_user
+FROM used
+LEFT JOIN began USING (begins)
+LEFT JOIN opened USING (begins)
+ORDER BY begins

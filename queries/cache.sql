@@ -1,0 +1,53 @@
+/*
+question: How much of the input comes from the cache?
+topic: cost
+note: >
+  Counted by whole hours. The share is cacheRead / (input + cacheRead + cacheCreation).
+parameters:
+  by: {default: model, meaning: 'model, user, team, department, cost_center, project, skill, agent, mcp_server, mcp_tool, query_source, workflow_step, speed, service, day or hour'}
+  from: {default: 7 days ago, meaning: beginning of the period}
+  to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
+columns:
+  value: 'what it is grouped by; empty: not said'
+  requests: model requests that succeeded
+  input_tokens: tokens sent without the cache
+  cache_read_tokens: tokens read from the cache
+  cache_creation_tokens: tokens written to it
+  hit_percent: read from the cache, of all input
+  reads_per_write: tokens read for each that was written; under 1 the cache hardly pays
+  usd: what the requests cost
+example: {value: claude-sonnet-4-8, requests: 318, input_tokens: 91022, cache_read_tokens: 5120034, cache_creation_tokens: 310220, hit_percent: 92.7, reads_per_write: 16.5, usd: 6.42}
+*/
+SELECT
+    multiIf(
+        {by:String} = 'model', model,
+        {by:String} = 'user', user_id,
+        {by:String} = 'team', team,
+        {by:String} = 'department', department,
+        {by:String} = 'cost_center', cost_center,
+        {by:String} = 'project', project,
+        {by:String} = 'skill', skill_name,
+        {by:String} = 'agent', agent_name,
+        {by:String} = 'mcp_server', mcp_server_name,
+        {by:String} = 'mcp_tool', mcp_tool_name,
+        {by:String} = 'query_source', query_source,
+        {by:String} = 'workflow_step', workflow_step,
+        {by:String} = 'speed', speed,
+        {by:String} = 'service', service_name,
+        {by:String} = 'day', toString(toDate(hour, 'UTC')),
+        {by:String} = 'hour', toString(hour),
+        toString(throwIf(true, 'by is one of model, user, team, department, cost_center, project, skill, agent, mcp_server, mcp_tool, query_source, workflow_step, speed, service, day, hour'))) AS value,
+    sum(events) AS requests,
+    sum(input_tokens) AS input_tokens,
+    sum(cache_read_tokens) AS cache_read_tokens,
+    sum(cache_creation_tokens) AS cache_creation_tokens,
+    round(100 * cache_read_tokens / nullIf(input_tokens + cache_read_tokens + cache_creation_tokens, 0), 1) AS hit_percent,
+    round(cache_read_tokens / nullIf(cache_creation_tokens, 0), 2) AS reads_per_write,
+    round(sum(cost_nanos) / 1e9, 4) AS usd
+FROM telemetry_hourly
+WHERE event_type = 'api_request' AND hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
+    AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+GROUP BY value
+ORDER BY usd DESC, value

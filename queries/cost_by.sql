@@ -1,0 +1,73 @@
+/*
+question: What costs how much, by whatever you choose, and against the period before?
+topic: cost
+note: >
+  Counted by whole hours, from api_request events. The names of skills, agents and MCP servers are those that the client puts on a request.
+parameters:
+  by: {default: team, meaning: 'model, user, team, department, cost_center, project, skill, agent, mcp_server, mcp_tool, query_source, workflow_step, speed, service, day or hour'}
+  from: {default: 7 days ago, meaning: beginning of the period}
+  to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
+  limit: {default: 100, meaning: 'how many, the dearest first'}
+columns:
+  value: 'what it is grouped by; empty: not said'
+  requests: model requests that succeeded
+  tokens: input, output and cache tokens
+  output_tokens: tokens received
+  cache_percent: input tokens that came from the cache
+  usd: what the client says they cost
+  percent: the share of all cost
+  usd_per_request: cost of a request, on average
+  before: what it cost in the period of the same length before
+  change_percent: how much more or less; empty when it cost nothing before
+example: {value: platform, requests: 3180, tokens: 81220411, output_tokens: 1204110, cache_percent: 92.1, usd: 64.2, percent: 38.4, usd_per_request: 0.0202, before: 51.1, change_percent: 25.6}
+*/
+WITH
+    toStartOfHour({from:DateTime('UTC')}) AS begins,
+    begins - dateDiff('second', begins, {to:DateTime('UTC')}) AS begins_before,
+    spent AS (
+        SELECT
+            multiIf(
+            {by:String} = 'model', model,
+            {by:String} = 'user', user_id,
+            {by:String} = 'team', team,
+            {by:String} = 'department', department,
+            {by:String} = 'cost_center', cost_center,
+            {by:String} = 'project', project,
+            {by:String} = 'skill', skill_name,
+            {by:String} = 'agent', agent_name,
+            {by:String} = 'mcp_server', mcp_server_name,
+            {by:String} = 'mcp_tool', mcp_tool_name,
+            {by:String} = 'query_source', query_source,
+            {by:String} = 'workflow_step', workflow_step,
+            {by:String} = 'speed', speed,
+            {by:String} = 'service', service_name,
+            {by:String} = 'day', toString(toDate(hour, 'UTC')),
+            {by:String} = 'hour', toString(hour),
+            toString(throwIf(true, 'by is one of model, user, team, department, cost_center, project, skill, agent, mcp_server, mcp_tool, query_source, workflow_step, speed, service, day, hour'))) AS value,
+            hour >= begins AS is_now,
+            events,
+            output_tokens AS received,
+            cache_read_tokens AS cached,
+            input_tokens + cached + cache_creation_tokens AS sent,
+            cost_nanos
+        FROM telemetry_hourly
+        WHERE event_type = 'api_request' AND hour >= toStartOfHour(begins_before) AND hour < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    )
+SELECT
+    value,
+    sumIf(events, is_now) AS requests,
+    sumIf(sent + received, is_now) AS tokens,
+    sumIf(received, is_now) AS output_tokens,
+    round(100 * sumIf(cached, is_now) / nullIf(sumIf(sent, is_now), 0), 1) AS cache_percent,
+    round(sumIf(cost_nanos, is_now) / 1e9, 4) AS usd,
+    round(100 * sumIf(cost_nanos, is_now) / sum(sumIf(cost_nanos, is_now)) OVER (), 1) AS percent,
+    round(usd / nullIf(requests, 0), 6) AS usd_per_request,
+    round(sumIf(cost_nanos, NOT is_now) / 1e9, 4) AS before,
+    if(before = 0, NULL, round(100 * (usd - before) / before, 1)) AS change_percent
+FROM spent
+GROUP BY value
+ORDER BY usd DESC, before DESC, value
+LIMIT {limit:UInt64}

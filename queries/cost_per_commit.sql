@@ -1,0 +1,60 @@
+/*
+question: What does a commit, a pull request or a line of code cost?
+topic: cost
+note: >
+  Commits, lines and active time are metrics of the client, the money is of its events; by whole hours.
+parameters:
+  by: {default: team, meaning: 'team, user, project or department'}
+  from: {default: 7 days ago, meaning: beginning of the period}
+  to: {default: now, meaning: end of the period}
+columns:
+  value: 'what it is grouped by; empty: not said'
+  commits: commits made with Claude Code
+  pull_requests: pull requests made with it
+  lines_added: lines of code added
+  lines_removed: lines removed
+  active_hours: time that people and the client were at work
+  usd: what its requests cost
+  usd_per_commit: cost for each commit
+  usd_per_pull_request: cost for each pull request
+  usd_per_100_lines: cost for a hundred lines added
+example: {value: platform, commits: 41, pull_requests: 9, lines_added: 8120, lines_removed: 2010, active_hours: 31.2, usd: 64.2, usd_per_commit: 1.57, usd_per_pull_request: 7.13, usd_per_100_lines: 0.79}
+*/
+WITH
+    counted AS (
+        SELECT
+            multiIf(
+                {by:String} = 'team', team,
+                {by:String} = 'user', user_id,
+                {by:String} = 'project', project,
+                {by:String} = 'department', department,
+                toString(throwIf(true, 'by is one of team, user, project, department'))) AS value,
+            metric, type, increment, 0 AS nanos
+        FROM telemetry_metric_increments(from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
+        WHERE metric IN ('commit.count', 'pull_request.count', 'lines_of_code.count', 'active_time.total')
+        UNION ALL
+        SELECT
+            multiIf(
+                {by:String} = 'team', team,
+                {by:String} = 'user', user_id,
+                {by:String} = 'project', project,
+                {by:String} = 'department', department,
+                '') AS value,
+            '', '', 0, cost_nanos
+        FROM telemetry_hourly
+        WHERE event_type = 'api_request' AND hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
+    )
+SELECT
+    value,
+    sumIf(increment, metric = 'commit.count') AS commits,
+    sumIf(increment, metric = 'pull_request.count') AS pull_requests,
+    sumIf(increment, metric = 'lines_of_code.count' AND type = 'added') AS lines_added,
+    sumIf(increment, metric = 'lines_of_code.count' AND type = 'removed') AS lines_removed,
+    round(sumIf(increment, metric = 'active_time.total') / 3600, 1) AS active_hours,
+    round(sum(nanos) / 1e9, 4) AS usd,
+    round(usd / nullIf(commits, 0), 4) AS usd_per_commit,
+    round(usd / nullIf(pull_requests, 0), 4) AS usd_per_pull_request,
+    round(100 * usd / nullIf(lines_added, 0), 4) AS usd_per_100_lines
+FROM counted
+GROUP BY value
+ORDER BY usd DESC, value

@@ -1,0 +1,37 @@
+/*
+question: Which prompts cost the most?
+topic: cost
+parameters:
+  from: {default: 7 days ago, meaning: beginning of the period}
+  to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
+  limit: {default: 50, meaning: how many}
+columns:
+  prompt: the id of the prompt
+  session: its session
+  user: who wrote it
+  started: when its first request ended, UTC
+  seconds: from there to the last
+  requests: model requests that it led to
+  tokens: input, output and cache tokens
+  usd: what they cost
+  percent: the share of all cost
+example: {prompt: 9cb9600d-…, session: 6f1c0b1e-…, user: 'sha256:9b1f…', started: '2026-11-22 09:14:03', seconds: 410, requests: 44, tokens: 4120000, usd: 3.1, percent: 0.4}
+*/
+SELECT
+    prompt_id AS prompt,
+    any(session_id) AS session,
+    any(user_id) AS user,
+    toDateTime(min(timestamp), 'UTC') AS started,
+    dateDiff('second', min(timestamp), max(timestamp)) AS seconds,
+    count() AS requests,
+    sum(ifNull(input_tokens, 0) + ifNull(output_tokens, 0) + ifNull(cache_read_tokens, 0) + ifNull(cache_creation_tokens, 0)) AS tokens,
+    round(sum(cost_nanos) / 1e9, 4) AS usd,
+    round(100 * sum(cost_nanos) / sum(sum(cost_nanos)) OVER (), 2) AS percent
+FROM telemetry_events
+WHERE event_type = 'api_request' AND prompt_id != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+    AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+GROUP BY prompt_id
+ORDER BY usd DESC, prompt
+LIMIT {limit:UInt64}

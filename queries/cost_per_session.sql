@@ -1,0 +1,48 @@
+/*
+question: What does a session cost, from the cheapest to the dearest?
+topic: cost
+note: >
+  The dearest one by one: sessions -p order=usd.
+parameters:
+  from: {default: 7 days ago, meaning: beginning of the period}
+  to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
+columns:
+  day: the day it began, UTC
+  sessions: sessions that made a model request
+  usd: what they cost
+  mean: what one cost, on average
+  p50: half cost no more
+  p95: nineteen of twenty cost no more
+  dearest: what the dearest cost
+  dearest_session: which one that was
+example: {day: '2026-11-22', sessions: 61, usd: 71.2, mean: 1.17, p50: 0.64, p95: 4.9, dearest: 11.2, dearest_session: 6f1c0b1e-…}
+*/
+WITH merged AS (
+    SELECT
+        session_id,
+        min(started) AS begun,
+        max(ended) AS last,
+        max(team) AS team_name,
+        max(user_id) AS user,
+        sum(cost_nanos) / 1e9 AS cost,
+        sum(requests) AS requests
+    FROM telemetry_sessions
+    WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')})
+    GROUP BY session_id
+    HAVING last >= {from:DateTime('UTC')} AND begun < {to:DateTime('UTC')} AND requests > 0
+)
+SELECT
+    toDate(begun, 'UTC') AS day,
+    count() AS sessions,
+    round(sum(cost), 4) AS usd,
+    round(avg(cost), 4) AS mean,
+    round(quantileExact(0.5)(cost), 4) AS p50,
+    round(quantileExact(0.95)(cost), 4) AS p95,
+    round(max(cost), 4) AS dearest,
+    argMax(session_id, (cost, session_id)) AS dearest_session
+FROM merged
+WHERE ({team:String} = '' OR team_name = {team:String}) AND ({user:String} = '' OR user = {user:String})
+GROUP BY day
+ORDER BY day

@@ -1,0 +1,42 @@
+/*
+question: Which events have values that are missing or cannot be true?
+topic: data
+note: >
+  A value that cannot be true is in no total: its column is NULL, and what was sent stands in `attributes`. Records that were older than the
+  retention when they came are not here: telemetry_odd_records_total on the metrics port counts them.
+parameters:
+  from: {default: 7 days ago, meaning: beginning of the period}
+  to: {default: '2106-01-01 00:00:00', meaning: 'end of the period, by default after clocks that are wrong'}
+columns:
+  fault: 'what is wrong: empty, unreadable, negative, excessive or fractional, and the attribute; no_…: it is missing; time_…: a clock is wrong'
+  event: the kind of event
+  events: how many
+  percent: their share of events of that kind
+  sessions: sessions with one
+  version: the latest client's version
+  service: its service
+  sample: what was sent
+  last_seen: the time of the last, UTC
+example: {fault: negative_duration_ms, event: tool_result, events: 3, percent: 0.01, sessions: 1, version: 2.1.190, service: claude-code, sample: '-5', last_seen: '2026-11-22 17:02:11'}
+*/
+WITH counted AS (
+    SELECT event_type, count() AS events
+    FROM telemetry_events
+    WHERE timestamp >= {from:DateTime('UTC')} AND least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')) < {to:DateTime('UTC')}
+    GROUP BY event_type
+)
+SELECT
+    arrayJoin(quality) AS fault,
+    event_type AS event,
+    count() AS events,
+    round(100 * events / any(counted.events), 2) AS percent,
+    uniqExact(session_id) AS sessions,
+    argMax(service_version, timestamp) AS version,
+    argMax(service_name, timestamp) AS service,
+    argMax(left(attributes[replaceOne(substring(fault, position(fault, '_') + 1), 'event_sequence', 'event.sequence')], 100), timestamp) AS sample,
+    toDateTime64(max(timestamp), 0, 'UTC') AS last_seen
+FROM telemetry_events
+LEFT JOIN counted USING (event_type)
+WHERE timestamp >= {from:DateTime('UTC')} AND least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')) < {to:DateTime('UTC')} AND notEmpty(quality)
+GROUP BY fault, event
+ORDER BY events DESC, fault, event

@@ -1,0 +1,67 @@
+/*
+question: How long do model requests take, and how long is it to the first token?
+topic: speed
+note: >
+  The time to the first token is in spans, which clients send when traces are switched on.
+parameters:
+  from: {default: 7 days ago, meaning: beginning of the period}
+  to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
+columns:
+  model: the model's name
+  requests: model requests that succeeded
+  p50_ms: half took no longer
+  p95_ms: nineteen of twenty took no longer
+  p99_ms: ninety-nine of a hundred took no longer
+  tokens_per_second: output tokens for each second of all requests
+  measured: requests whose time to the first token is known
+  ttft_p50_ms: for half of these the first token came no later
+  ttft_p95_ms: for nineteen of twenty
+example: {model: claude-opus-4-8, requests: 318, p50_ms: 5100, p95_ms: 24000, p99_ms: 51000, tokens_per_second: 61.2, measured: 318, ttft_p50_ms: 820, ttft_p95_ms: 2900}
+*/
+WITH
+    first_tokens AS (
+        SELECT
+            replaceOne(model, '[1m]', '') AS name,
+            count() AS measured,
+            quantileExact(0.5)(ttft_ms) AS p50,
+            quantileExact(0.95)(ttft_ms) AS p95
+        FROM (
+            SELECT model, ttft_ms
+            FROM telemetry_spans
+            WHERE span_type = 'llm_request' AND ttft_ms IS NOT NULL AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+                AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            UNION ALL
+            SELECT model, ttft_ms
+            FROM telemetry_events
+            WHERE event_type = 'api_request' AND ttft_ms IS NOT NULL AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+                AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        )
+        GROUP BY name
+    ),
+    requests AS (
+        SELECT
+            replaceOne(model, '[1m]', '') AS name,
+            count() AS requests,
+            quantilesExact(0.5, 0.95, 0.99)(duration_ms) AS took,
+            sum(output_tokens) AS tokens,
+            sum(duration_ms) AS ms
+        FROM telemetry_events
+        WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        GROUP BY name
+    )
+SELECT
+    name AS model,
+    requests.requests AS requests,
+    round(took[1]) AS p50_ms,
+    round(took[2]) AS p95_ms,
+    round(took[3]) AS p99_ms,
+    round(1000 * tokens / ms, 1) AS tokens_per_second,
+    measured,
+    round(first_tokens.p50) AS ttft_p50_ms,
+    round(first_tokens.p95) AS ttft_p95_ms
+FROM requests
+FULL JOIN first_tokens USING (name)
+ORDER BY requests DESC, model

@@ -1,0 +1,39 @@
+/*
+question: Which MCP servers fail to connect?
+topic: tools
+parameters:
+  from: {default: 7 days ago, meaning: beginning of the period}
+  to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
+columns:
+  server: the MCP server, where its name was sent
+  transport: stdio, sse or http
+  scope: where it is configured
+  connected: connections that succeeded
+  failed: those that failed
+  failed_percent: their share
+  disconnected: connections that ended
+  p50_ms: half of the attempts took no longer
+  p95_ms: nineteen of twenty took no longer
+  sessions: sessions with a failure
+  error: the latest error, redacted, or its code
+example: {server: github, transport: http, scope: user, connected: 88, failed: 4, failed_percent: 4.3, disconnected: 2, p50_ms: 310, p95_ms: 2200, sessions: 3, error: connect ECONNREFUSED}
+*/
+SELECT
+    mcp_server_name AS server,
+    attributes['transport_type'] AS transport,
+    attributes['server_scope'] AS scope,
+    countIf(attributes['status'] = 'connected') AS connected,
+    countIf(attributes['status'] = 'failed') AS failed,
+    round(100 * failed / nullIf(connected + failed, 0), 1) AS failed_percent,
+    countIf(attributes['status'] = 'disconnected') AS disconnected,
+    round(quantileExact(0.5)(duration_ms)) AS p50_ms,
+    round(quantileExact(0.95)(duration_ms)) AS p95_ms,
+    uniqExactIf(session_id, attributes['status'] = 'failed') AS sessions,
+    argMaxIf(if(error_message = '', attributes['error_code'], error_message), timestamp, attributes['status'] = 'failed') AS error
+FROM telemetry_events
+WHERE event_type = 'mcp_server_connection' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+    AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+GROUP BY server, transport, scope
+ORDER BY failed DESC, connected DESC, server, transport, scope

@@ -1,0 +1,35 @@
+/*
+question: Which programs do the shell tools run, and which of them fail?
+topic: tools
+note: >
+  Clients send commands with OTEL_LOG_TOOL_DETAILS=1; all but the first word is hashed.
+parameters:
+  from: {default: 7 days ago, meaning: beginning of the period}
+  to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
+columns:
+  program: the first word of the command
+  calls: how often it ran
+  failures: how often it failed
+  failure_percent: the share that failed
+  p50_ms: half took no longer
+  p95_ms: nineteen of twenty took no longer
+  hours: the time that all of them took
+  sessions: sessions that ran it
+example: {program: pytest, calls: 140, failures: 21, failure_percent: 15, p50_ms: 4100, p95_ms: 39000, hours: 0.6, sessions: 12}
+*/
+SELECT
+    command AS program,
+    count() AS calls,
+    countIf(success = false) AS failures,
+    round(100 * failures / calls, 1) AS failure_percent,
+    round(quantileExact(0.5)(duration_ms)) AS p50_ms,
+    round(quantileExact(0.95)(duration_ms)) AS p95_ms,
+    round(sum(duration_ms) / 3600000, 2) AS hours,
+    uniqExact(session_id) AS sessions
+FROM telemetry_events
+WHERE event_type = 'tool_result' AND command != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+    AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+GROUP BY program
+ORDER BY calls DESC, program

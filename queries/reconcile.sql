@@ -1,0 +1,49 @@
+/*
+question: Do the metrics of the clients say the same as their events?
+topic: data
+note: >
+  A client exports its metrics once a minute and its events every few seconds, so the newest minutes differ, and so do sessions that end
+  before their metrics are sent. Clients that send only one of the two differ for good. Deltas and cumulative values are both understood.
+parameters:
+  from: {default: 7 days ago, meaning: beginning of the period}
+  to: {default: now, meaning: end of the period}
+columns:
+  measure: what is compared
+  events: the total of the events
+  metrics: the total of the metrics
+  difference: metrics less events
+  percent: how much that is of the events
+example: {measure: usd, events: 64.2, metrics: 64.2, difference: 0, percent: 0}
+*/
+SELECT
+    measure,
+    sumIf(amount, source = 'events') AS events,
+    sumIf(amount, source = 'metrics') AS metrics,
+    round(metrics - events, 6) AS difference,
+    round(100 * difference / nullIf(events, 0), 2) AS percent
+FROM (
+    SELECT 'events' AS source, one.1 AS measure, toFloat64(one.2) AS amount
+    FROM (
+        SELECT arrayJoin([
+            ('usd', toFloat64(sum(ifNull(cost_nanos, 0))) / 1e9),
+            ('input tokens', toFloat64(sum(ifNull(input_tokens, 0)))),
+            ('output tokens', toFloat64(sum(ifNull(output_tokens, 0)))),
+            ('cache read tokens', toFloat64(sum(ifNull(cache_read_tokens, 0)))),
+            ('cache creation tokens', toFloat64(sum(ifNull(cache_creation_tokens, 0))))]) AS one
+        FROM telemetry_events
+        WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+    )
+    UNION ALL
+    SELECT
+        'metrics',
+        multiIf(
+            metric = 'cost.usage', 'usd',
+            type = 'cacheRead', 'cache read tokens',
+            type = 'cacheCreation', 'cache creation tokens',
+            concat(type, ' tokens')),
+        increment
+    FROM telemetry_metric_increments(from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
+    WHERE metric IN ('cost.usage', 'token.usage')
+)
+GROUP BY measure
+ORDER BY measure

@@ -1,0 +1,84 @@
+/*
+question: What happened, in one glance, against the period before?
+topic: sessions
+note: >
+  Counted by whole hours. A session belongs to the period in which it had its last event.
+parameters:
+  from: {default: 7 days ago, meaning: beginning of the period}
+  to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
+columns:
+  measure: what is counted
+  value: in the period
+  before: in the period of the same length before
+  change_percent: how much more or less; empty when there was none before
+example: {measure: usd, value: 64.2, before: 51.1, change_percent: 25.6}
+*/
+WITH
+    toStartOfHour({from:DateTime('UTC')}) AS begins,
+    begins - dateDiff('second', begins, {to:DateTime('UTC')}) AS begins_before,
+    counted AS (
+        SELECT
+            hour >= begins AS is_now,
+            uniqExactIf(user_id, user_id != '') AS users,
+            sumIf(events, event_type = 'user_prompt') AS prompts,
+            sumIf(events, event_type = 'api_request') AS requests,
+            sumIf(events, event_type = 'tool_result') AS tool_calls,
+            sumIf(failures, event_type = 'tool_result') AS tools_failed,
+            sumIf(events, event_type = 'api_error') AS api_errors,
+            sum(telemetry_hourly.failures) AS failed,
+            sumIf(cost_nanos, event_type = 'api_request') / 1e9 AS usd,
+            sumIf(input_tokens + output_tokens, event_type = 'api_request') AS tokens,
+            sumIf(cache_read_tokens, event_type = 'api_request') AS cached,
+            sumIf(input_tokens + cache_read_tokens + cache_creation_tokens, event_type = 'api_request') AS sent
+        FROM telemetry_hourly
+        WHERE hour >= toStartOfHour(begins_before) AND hour < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        GROUP BY is_now
+    ),
+    opened AS (
+        SELECT
+            last >= begins AS is_now,
+            count() AS sessions,
+            countIf(failed > succeeded) AS stopped
+        FROM (
+            SELECT
+                session_id, max(ended) AS last, max(last_failure) AS failed, max(last_success) AS succeeded, max(team) AS team_name,
+                max(user_id) AS user
+            FROM telemetry_sessions
+            WHERE day >= toDate(begins_before) AND day <= toDate({to:DateTime('UTC')})
+            GROUP BY session_id
+        )
+        WHERE last >= begins_before AND last < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team_name = {team:String}) AND ({user:String} = '' OR user = {user:String})
+        GROUP BY is_now
+    )
+SELECT
+    one.1 AS measure,
+    round(sumIf(one.2, is_now), 4) AS value,
+    round(sumIf(one.2, NOT is_now), 4) AS before,
+    if(before = 0, NULL, round(100 * (value - before) / before, 1)) AS change_percent
+FROM (
+    SELECT
+        is_now,
+        arrayJoin([
+            (1, 'users', toFloat64(users)), (3, 'prompts', toFloat64(prompts)), (4, 'model requests', toFloat64(requests)),
+            (5, 'tool calls', toFloat64(tool_calls)), (6, 'tool failures', toFloat64(tools_failed)),
+            (7, 'api errors', toFloat64(api_errors)), (8, 'failures', toFloat64(failed)),
+            (9, 'failure percent', round(100 * failed / nullIf(tool_calls + requests + api_errors, 0), 2)),
+            (11, 'usd', usd), (12, 'usd per prompt', usd / nullIf(prompts, 0)), (13, 'input and output tokens', toFloat64(tokens)),
+            (14, 'cache percent', round(100 * cached / nullIf(sent, 0), 1))]) AS numbered,
+        (numbered.2, ifNull(numbered.3, 0)) AS one,
+        numbered.1 AS place
+    FROM counted
+    UNION ALL
+    SELECT
+        is_now,
+        arrayJoin([(2, 'sessions', toFloat64(sessions)), (10, 'sessions that stopped at a failure', toFloat64(stopped))]) AS numbered,
+        (numbered.2, numbered.3) AS one,
+        numbered.1 AS place
+    FROM opened
+)
+GROUP BY measure, place
+ORDER BY place

@@ -1,0 +1,47 @@
+/*
+question: How does each tool fail?
+topic: tools
+note: >
+  The shares are of whole hours.
+parameters:
+  from: {default: 7 days ago, meaning: beginning of the period}
+  to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
+  tool: {default: '', meaning: 'one tool only; empty: all'}
+columns:
+  tool: the tool's name
+  error_type: the kind of error
+  program: what a shell tool ran, where that was sent
+  failures: how many
+  percent_of_tool: their share of the tool's failures
+  failure_percent: their share of the tool's calls
+  sessions: sessions that met it
+  last_seen: when it happened last, UTC
+  sample: the latest message, redacted
+example: {tool: Bash, error_type: ShellError, program: pytest, failures: 21, percent_of_tool: 51.2, failure_percent: 5.1, sessions: 9, last_seen: '2026-11-22 17:02:11', sample: Command failed with exit code 1}
+*/
+WITH ended AS (
+    SELECT tool_name, sum(events) AS calls, sum(failures) AS failed
+    FROM telemetry_hourly
+    WHERE event_type = 'tool_result' AND hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
+        AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    GROUP BY tool_name
+)
+SELECT
+    tool_name AS tool,
+    error_type,
+    command AS program,
+    count() AS failures,
+    round(100 * failures / any(failed), 1) AS percent_of_tool,
+    round(100 * failures / any(calls), 1) AS failure_percent,
+    uniqExact(session_id) AS sessions,
+    toDateTime(max(timestamp), 'UTC') AS last_seen,
+    argMax(error_message, (error_message != '', timestamp)) AS sample
+FROM telemetry_events
+LEFT JOIN ended USING (tool_name)
+WHERE event_type = 'tool_result' AND success = false AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+    AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({tool:String} = '' OR tool_name = {tool:String})
+GROUP BY tool, error_type, program
+ORDER BY failures DESC, tool, error_type, program

@@ -1,0 +1,80 @@
+/*
+question: What is spent on going round in circles?
+topic: cost
+note: >
+  Equal input is known by its hash, so nothing is shown of it. A file that was edited in between is worth reading again; this cannot tell.
+parameters:
+  from: {default: 7 days ago, meaning: beginning of the period}
+  to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
+  repeats: {default: 3, meaning: 'how often the same call has to fail in a session to be a loop'}
+columns:
+  pattern: 'retry loop: the same call failed again and again; read again: a call that looks things up was repeated with the same input; compacted again: a session that was compacted three times or more; retries exhausted: requests that were tried to the last'
+  what: the tool, its program, or the status
+  sessions: sessions in which it happened
+  wasted: calls, compactions or tries that brought nothing new
+  mb_again: megabytes that were read again
+  usd: 'what they cost: a model request of the session, at its average, for each; exhausted retries cost nothing but time'
+  minutes: the time that they took
+  worst_session: the session with the most
+example: {pattern: retry loop, what: Bash pytest, sessions: 6, wasted: 31, mb_again: 0.2, usd: 0.71, minutes: 12.1, worst_session: 6f1c0b1e-…}
+*/
+WITH
+    per_request AS (
+        SELECT session_id, sum(cost_nanos) / 1e9 / nullIf(sum(requests), 0) AS usd
+        FROM telemetry_sessions
+        WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')})
+        GROUP BY session_id
+    ),
+    calls AS (
+        SELECT
+            session_id,
+            trimRight(concat(tool_name, ' ', command)) AS what,
+            countIf(success = false) AS failed,
+            countIf(success) AS succeeded,
+            sumIf(duration_ms, success = false) AS ms_failed,
+            sumIf(duration_ms, success) AS ms_succeeded,
+            sumIf(result_bytes, success) AS bytes,
+            any(tool_name) IN ('Read', 'Grep', 'Glob', 'LS', 'WebFetch', 'WebSearch', 'NotebookRead') AS looks_up
+        FROM telemetry_events
+        WHERE event_type = 'tool_result' AND input_id != 0 AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        GROUP BY session_id, what, input_id
+        HAVING failed >= {repeats:UInt64} OR (looks_up AND succeeded > 1)
+    ),
+    found AS (
+        SELECT 'retry loop' AS pattern, what, session_id, toFloat64(failed - 1) AS times, 0. AS again, ms_failed * (failed - 1) / failed AS ms
+        FROM calls
+        WHERE failed >= {repeats:UInt64}
+        UNION ALL
+        SELECT 'read again', what, session_id, toFloat64(succeeded - 1), bytes * (succeeded - 1) / succeeded, ms_succeeded * (succeeded - 1) / succeeded
+        FROM calls
+        WHERE looks_up AND succeeded > 1
+        UNION ALL
+        SELECT 'compacted again', attributes['trigger'], session_id, toFloat64(count() - 1), 0., sum(duration_ms) * (count() - 1) / count()
+        FROM telemetry_events
+        WHERE event_type = 'compaction' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        GROUP BY attributes['trigger'], session_id
+        HAVING count() >= 3
+        UNION ALL
+        SELECT 'retries exhausted', concat('api ', api_error_code), session_id, toFloat64(sum(attempt)), 0., sum(duration_ms)
+        FROM telemetry_events
+        WHERE event_type = 'api_retries_exhausted' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        GROUP BY api_error_code, session_id
+    )
+SELECT
+    pattern,
+    what,
+    uniqExact(session_id) AS sessions,
+    sum(times) AS wasted,
+    round(sum(again) / 1e6, 2) AS mb_again,
+    round(ifNull(sumIf(times * per_request.usd, pattern != 'retries exhausted'), 0), 4) AS usd,
+    round(sum(ms) / 60000, 1) AS minutes,
+    argMax(session_id, (times, session_id)) AS worst_session
+FROM found
+LEFT JOIN per_request USING (session_id)
+GROUP BY pattern, what
+ORDER BY usd DESC, wasted DESC, pattern, what
