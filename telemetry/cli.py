@@ -14,6 +14,7 @@ from access.query import FORMATS, AskError, Reader, Source
 from access.questions import Question, QuestionError, find, questions, read
 from clickhouse.engine import Engine, EngineStartError
 from clickhouse.migrations import SchemaError, migrations
+from clickhouse.prices import PricesError
 from clickhouse.store import StoreError
 from receiver.rules import RulesError
 from telemetry import log
@@ -24,7 +25,7 @@ from telemetry.store import open_store
 from telemetry.tls import TlsError
 
 _PLAIN = (
-    *(SettingsError, RulesError, StartError, EngineStartError, SchemaError, StoreError),
+    *(SettingsError, RulesError, PricesError, StartError, EngineStartError, SchemaError, StoreError),
     *(AskError, QuestionError, TlsError),
 )
 

@@ -161,6 +161,11 @@ class Settings(BaseSettings):
         description="strict: hash content and redact patterns. balanced: redact patterns and drop keys, but keep"
         " content. off: keep all.",
     )
+    prices: Path | None = Field(
+        None,
+        alias="TELEMETRY_PRICES",
+        description="What models cost, to hold against what clients report. Unset: the bundled list prices.",
+    )
     max_request_bytes: int = Field(
         64 << 20,
         alias="TELEMETRY_MAX_REQUEST_BYTES",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from clickhouse.engine import Engine
 from clickhouse.migrations import Migration, Session, migrate
+from clickhouse.prices import load_prices, read_prices
 from clickhouse.store import EmbeddedWriter, ServerSession, Writer
 from telemetry.settings import Settings
 
@@ -11,8 +12,9 @@ from telemetry.settings import Settings
 def open_store(settings: Settings, engine: Engine | None) -> tuple[Writer, Sequence[Migration]]:
     """Open the tables; give the writer to them and the migrations that were applied.
 
-    `engine` owns the tables when CLICKHOUSE_URL is not set. Raises StoreError or SchemaError.
+    `engine` owns the tables when CLICKHOUSE_URL is not set. Raises StoreError, SchemaError or PricesError.
     """
+    prices = read_prices(settings.prices)
     writer: Writer
     session: Session
     if settings.clickhouse_url is not None:
@@ -23,4 +25,6 @@ def open_store(settings: Settings, engine: Engine | None) -> tuple[Writer, Seque
         assert engine is not None, "embedded tables need their engine"  # noqa: S101  a mistake in the program
         engine.use(settings.database)
         writer, session = EmbeddedWriter(engine), engine
-    return writer, migrate(session, settings.retention_days)
+    applied = migrate(session, settings.retention_days)
+    load_prices(session, prices)
+    return writer, applied

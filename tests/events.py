@@ -12,6 +12,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from clickhouse.engine import Engine, identifier
 from clickhouse.migrations import migrate
+from clickhouse.prices import load_prices, read_prices
 from clickhouse.store import EmbeddedWriter
 from receiver.rules import Level, load_rules
 from receiver.sanitizer import Sanitizer
@@ -111,6 +112,7 @@ def tables(engine: Engine, level: Level = Level.strict) -> Iterator[Tables]:
     name = f"events_{uuid.uuid4().hex}"
     engine.use(name)
     migrate(engine, 3650)
+    load_prices(engine, read_prices())
     rules = load_rules(None, level)
     try:
         yield Tables(engine, Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", 3650))

@@ -1,0 +1,99 @@
+/*
+question: Is what the clients report what the list prices come to?
+topic: cost
+note: >
+  List prices, from clickhouse/prices.yaml or TELEMETRY_PRICES. Events do not say for how long the cache was written, unless a client sends
+  cache_creation_5m_tokens and cache_creation_1h_tokens; five minutes are assumed.
+parameters:
+  from: {default: 7 days ago, meaning: beginning of the period}
+  to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
+columns:
+  model: the model's name, without provider, date and context
+  speed: fast or normal, as sent
+  requests: model requests that succeeded
+  reported_usd: what the client says they cost
+  recomputed_usd: what they come to by model_prices; empty when a price is not known
+  difference_percent: how much more or less that is
+  if_cached_for_1h_usd: the same, if all writes to the cache whose duration was not sent were for an hour
+  unpriced: requests without a known price
+  cache_creation_tokens: tokens written to the cache
+  assumed_tokens: those whose duration was not sent, and that are taken for five minutes
+example: {model: claude-opus-4-8, speed: normal, requests: 318, reported_usd: 6.42, recomputed_usd: 6.42, difference_percent: 0, if_cached_for_1h_usd: 7.58, unpriced: 0, cache_creation_tokens: 310220, assumed_tokens: 310220}
+*/
+WITH
+    requests AS (
+        SELECT
+            -- us.anthropic.claude-opus-4-5-20251101-v1:0, claude-opus-4-5@20251101 and claude-opus-4-5[1m] are one model.
+            replaceRegexpOne(
+                replaceRegexpOne(model, '^.*(claude-)', '\\1'),
+                '(-latest|[-@]20[0-9]{6}.*|@.*|-v[0-9]+(:[0-9]+)?|\\[.*)$', '') AS name,
+            speed,
+            toDate(timestamp, 'UTC') AS day,
+            ifNull(input_tokens, 0) AS sent,
+            ifNull(output_tokens, 0) AS received,
+            ifNull(cache_read_tokens, 0) AS cached,
+            ifNull(cache_creation_tokens, 0) AS written,
+            least(ifNull(cache_creation_1h_tokens, 0), written) AS written_1h,
+            least(ifNull(cache_creation_5m_tokens, 0), written - written_1h) AS written_5m,
+            arrayMax(arrayFilter(
+                size -> sent + cached + written > size,
+                (SELECT groupUniqArray(prompt_over) FROM model_prices))) AS prompt_over,
+            ifNull(cost_nanos, 0) AS nanos
+        FROM telemetry_events
+        WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+        AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    ),
+    used AS (
+        SELECT
+            name, speed, day, prompt_over,
+            count() AS times,
+            sum(sent) AS sent_all,
+            sum(received) AS received_all,
+            sum(cached) AS cached_all,
+            sum(written_1h) AS written_1h_all,
+            sum(written_5m) AS written_5m_all,
+            sum(written - written_1h - written_5m) AS assumed,
+            sum(nanos) AS nanos_all
+        FROM requests
+        GROUP BY name, speed, day, prompt_over
+    ),
+    priced AS (
+        SELECT
+            name, speed, day, used.prompt_over AS prompt_over,
+            -- The longest pattern, the band of prompts that it is in, and the latest price of that day.
+            argMax(
+                (input, output, cache_read, cache_write_5m, cache_write_1h),
+                (length(replaceAll(pattern, '%', '')), model_prices.prompt_over, valid_from)) AS rates
+        FROM (SELECT DISTINCT name, speed, day, prompt_over FROM used) AS used
+        CROSS JOIN model_prices
+        WHERE name LIKE pattern
+            AND if(used.speed IN ('', 'normal', 'standard'), '', used.speed) = model_prices.speed
+            AND model_prices.prompt_over <= used.prompt_over AND valid_from <= day
+        GROUP BY name, speed, day, used.prompt_over
+    ),
+    costs AS (
+        SELECT
+            used.*,
+            priced.name != '' AS is_known,
+            sent_all * rates.1 + received_all * rates.2 + cached_all * rates.3
+                + (written_5m_all + assumed) * rates.4 + written_1h_all * rates.5 AS micros,
+            assumed * (rates.5 - rates.4) AS more
+        FROM used
+        LEFT JOIN priced USING (name, speed, day, prompt_over)
+    )
+SELECT
+    name AS model,
+    speed,
+    sum(times) AS requests,
+    round(sum(nanos_all) / 1e9, 4) AS reported_usd,
+    if(unpriced > 0, NULL, round(sum(micros) / 1e6, 4)) AS recomputed_usd,
+    round(100 * (recomputed_usd - reported_usd) / nullIf(reported_usd, 0), 2) AS difference_percent,
+    if(unpriced > 0, NULL, round(sum(micros + more) / 1e6, 4)) AS if_cached_for_1h_usd,
+    sumIf(times, NOT is_known) AS unpriced,
+    sum(assumed + written_5m_all + written_1h_all) AS cache_creation_tokens,
+    sum(assumed) AS assumed_tokens
+FROM costs
+GROUP BY model, speed
+ORDER BY reported_usd DESC, model, speed
