@@ -16,17 +16,19 @@ from clickhouse.engine import Engine, EngineStartError
 from clickhouse.migrations import SchemaError, migrations
 from clickhouse.prices import PricesError
 from clickhouse.store import StoreError
+from demo.generate import EVENTS_A_SESSION, Plan
 from receiver.rules import RulesError
-from telemetry import log
+from telemetry import demo, log
 from telemetry.credentials import reader_password
 from telemetry.serve import StartError, data_directory, serve
-from telemetry.settings import Settings, SettingsError, load
+from telemetry.settings import Settings, SettingsError, load, reachable
 from telemetry.store import open_store
 from telemetry.tls import TlsError
 
 _PLAIN = (
     *(SettingsError, RulesError, PricesError, StartError, EngineStartError, SchemaError, StoreError),
     *(AskError, QuestionError, TlsError),
+    *demo.ERRORS,
 )
 
 
@@ -151,6 +153,59 @@ def query_command(
         reader.close()
 
 
+@main.command("demo")
+@click.option(
+    "--seed", default=1, show_default=True, help="The same seed invents the same people and sessions."
+)
+@click.option(
+    "--days", type=click.IntRange(1), default=60, show_default=True, help="How far back it reaches."
+)
+@click.option(
+    "--users", type=click.IntRange(1, 10_000), default=24, show_default=True, help="How many people."
+)
+@click.option(
+    "--sessions", type=click.IntRange(1), default=1500, show_default=True, help="How many sessions."
+)
+@click.option("--events", type=click.IntRange(1), help="Instead of --sessions: about how many events.")
+@click.option("--endpoint", help="An OTLP receiver, such as http://localhost:4317. Default: this server.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["grpc", "http"]),
+    default="grpc",
+    show_default=True,
+    help="How it speaks OTLP.",
+)
+@click.option("--token", help="Its bearer token. Default: the first of TELEMETRY_INGEST_TOKENS.")
+@click.option("--remove", is_flag=True, help="Take the demo data away instead, and nothing else.")
+@click.option(
+    "--url", help="With --remove: the ClickHouse that has it. Default: this server's, or CLICKHOUSE_URL."
+)
+@_plain_errors
+def demo_command(
+    *,
+    seed: int,
+    days: int,
+    users: int,
+    sessions: int,
+    events: int | None,
+    endpoint: str | None,
+    protocol: str,
+    token: str | None,
+    remove: bool,
+    url: str | None,
+) -> None:
+    """Send invented sessions, to try the server with, or take them away again.
+
+    They come from teams called demo-something, up to now, over OTLP like any client's. The server must be running.
+    """
+    settings = load()
+    if remove:
+        demo.remove(settings, url)
+        return
+    count = max(1, events // EVENTS_A_SESSION) if events else sessions
+    demo.add(settings, Plan(seed, count, users, days), endpoint, protocol, token)
+
+
 def _write(pieces: Iterator[bytes], output: Path | None) -> None:
     is_empty = True
     with click.open_file(str(output or "-"), "wb") as target:
@@ -175,10 +230,9 @@ def _source(settings: Settings, url: str | None) -> Source:
         raise AskError(
             "The server listens on any free port: name its address with --url; its log says which it is."
         )
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  not to listen on
-    own = f"http://[{host}]" if ":" in host else f"http://{host}"
+    own = f"http://{reachable(settings.host)}:{settings.clickhouse_http_port}"
     return Source(
-        url or settings.clickhouse_url or f"{own}:{settings.clickhouse_http_port}",
+        url or settings.clickhouse_url or own,
         settings.reader_user,
         reader_password(settings),
         settings.database,

@@ -38,6 +38,11 @@ def reader_password(settings: Settings) -> str:
     return settings.reader_password.get_secret_value() or _read(settings.data_dir / FILE).get(_READER, "")
 
 
+def writer_password(settings: Settings) -> str:
+    """Give the password of the user who writes, as a client on this machine finds it, "" when there is none yet."""
+    return settings.clickhouse_password.get_secret_value() or _read(settings.data_dir / FILE).get(_WRITER, "")
+
+
 def _read(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

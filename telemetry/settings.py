@@ -330,3 +330,9 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def reachable(host: str) -> str:
+    """Give the address at which a client on this machine reaches a server that listens on `host`, as a URL has it."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  not to listen on
+    return f"[{address}]" if ":" in address else address

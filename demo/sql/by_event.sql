@@ -1,0 +1,2 @@
+-- Typed events, which keep the mark among their other attributes.
+attributes['telemetry.demo'] = 'true'

@@ -1,0 +1,2 @@
+-- Rows that keep their resource's attributes.
+ResourceAttributes['telemetry.demo'] = 'true'

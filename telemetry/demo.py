@@ -1,0 +1,77 @@
+"""`telemetry demo`: sends demo data to the server of these settings, or to another one, and takes it away again."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import click
+
+from demo.generate import Ledger, Plan, generate
+from demo.remove import Database, RemoveError
+from demo.send import SendError, connect, send
+from telemetry.credentials import writer_password
+from telemetry.settings import Settings, reachable
+
+
+class DemoError(Exception):
+    """The demo data cannot be added as asked. The text has the remedy."""
+
+
+ERRORS = (DemoError, SendError, RemoveError)
+
+
+def add(settings: Settings, plan: Plan, endpoint: str | None, protocol: str, token: str | None) -> None:
+    """Generate and send demo data, with a progress bar. Raises one of ERRORS."""
+    if plan.days >= settings.retention_days:
+        raise DemoError(
+            f"{plan.days} days reach past the {settings.retention_days} that rows are kept: ask for fewer --days."
+        )
+    if endpoint is None:
+        _refuse_a_second_time(settings)
+    ledger = Ledger()
+    port = settings.otlp_grpc_port if protocol == "grpc" else settings.otlp_http_port
+    accepted = token if token is not None else (settings.tokens or [""])[0]
+    with (
+        connect(endpoint or f"http://{reachable(settings.host)}:{port}", protocol, accepted) as export,
+        click.progressbar(length=plan.sessions, label="Sending demo data", show_pos=True) as bar,
+    ):
+        shown = 0
+        for _ in send(generate(plan, ledger), export):
+            bar.update(ledger.processes - shown)
+            shown = ledger.processes
+    spent = ledger.spent()
+    click.echo(
+        f"Sent {sum(ledger.events.values())} events, {sum(ledger.spans.values())} spans and {ledger.points} data points"
+        f" of {plan.users} invented people in {plan.days} days, who spent ${spent.usd:,.2f}.\n"
+        "Look at it: telemetry query --list. Take it away: telemetry demo --remove."
+    )
+
+
+def remove(settings: Settings, url: str | None) -> None:
+    """Take all demo data away, and say how much it was. Raises RemoveError."""
+    with _database(settings, url) as database:
+        removed = 0
+        for part in database.remove():
+            removed += part.rows
+            if part.rows:
+                click.echo(f"{part.table:28} {part.rows:>12,} rows")
+    click.echo("The demo data is gone." if removed else "There is no demo data.")
+
+
+def _refuse_a_second_time(settings: Settings) -> None:
+    """Raise DemoError when there is demo data already: the same again would count everything twice."""
+    try:
+        with _database(settings, None) as database:
+            there = database.has_demo()
+    except RemoveError:
+        return  # whoever may only send can still do so
+    if there:
+        raise DemoError("There is demo data already. Take it away first: telemetry demo --remove.")
+
+
+@contextmanager
+def _database(settings: Settings, url: str | None) -> Iterator[Database]:
+    own = f"http://{reachable(settings.host)}:{settings.clickhouse_http_port}"
+    source = url or settings.clickhouse_url or own
+    opened = Database(source, settings.clickhouse_user, writer_password(settings), settings.database)
+    with closing(opened) as database:
+        yield database
