@@ -29,7 +29,7 @@ def add(settings: Settings, plan: Plan, endpoint: str | None, protocol: str, tok
         _refuse_a_second_time(settings)
     ledger = Ledger()
     port = settings.otlp_grpc_port if protocol == "grpc" else settings.otlp_http_port
-    accepted = token if token is not None else (settings.tokens or [""])[0]
+    accepted = token if token is not None else next((own for _, own in settings.tokens), "")
     with (
         connect(endpoint or f"http://{reachable(settings.host)}:{port}", protocol, accepted) as export,
         click.progressbar(length=plan.sessions, label="Sending demo data", show_pos=True) as bar,
