@@ -13,7 +13,9 @@ from clickhouse.migrations import Session
 BUNDLED: Final = Path(__file__).parent / "prices.yaml"
 _RATES: Final = "input, output, cache_write_5m, cache_write_1h, cache_read"
 _COLUMNS: Final = f"pattern, speed, prompt_over, valid_from, {_RATES}"
-_STORED: Final = f"SELECT pattern, toString(speed), prompt_over, toString(valid_from), {_RATES} FROM model_prices"
+_STORED: Final = (
+    f"SELECT pattern, toString(speed), prompt_over, toString(valid_from), {_RATES} FROM model_prices"
+)
 _FILL: Final = f"""INSERT INTO model_prices ({_COLUMNS})
 SELECT row.1, row.2, row.3, toDate(row.4), row.5, row.6, row.7, row.8, row.9
 FROM (

@@ -25,7 +25,7 @@ WITH
 SELECT
     TraceId AS trace,
     toDateTime64(min(Timestamp), 3, 'UTC') AS started,
-    round(dateDiff('millisecond', min(Timestamp), max(addNanoseconds(Timestamp, least(Duration, 864e11)))) / 1e3, 1) AS seconds,
+    round(dateDiff('millisecond', min(Timestamp), max(addNanoseconds(Timestamp, least(Duration, 86400000000000)))) / 1e3, 1) AS seconds,
     count() AS spans,
     countIf(SpanName = 'claude_code.llm_request') AS model_requests,
     countIf(SpanName = 'claude_code.tool') AS tool_calls,
