@@ -26,7 +26,7 @@ SELECT
     attributes['hook_name'] AS hook,
     count() AS runs,
     sum(toUInt64OrZero(attributes['num_hooks'])) AS hooks,
-    countIf(toUInt64OrZero(attributes['num_blocking']) > 0) AS blocked,
+    countIf(decision = 'block') AS blocked,
     round(100 * blocked / runs, 1) AS blocked_percent,
     sum(toUInt64OrZero(attributes['num_non_blocking_error'])) AS errors,
     sum(toUInt64OrZero(attributes['num_cancelled'])) AS cancelled,
