@@ -23,8 +23,8 @@ SELECT
     tool_name AS tool,
     decision_source,
     count() AS waits,
-    round(quantileExact(0.5)(waited) / 1000, 1) AS p50_seconds,
-    round(quantileExact(0.95)(waited) / 1000, 1) AS p95_seconds,
+    round(quantileExactOrNull(0.5)(waited) / 1000, 1) AS p50_seconds,
+    round(quantileExactOrNull(0.95)(waited) / 1000, 1) AS p95_seconds,
     round(sum(waited) / 60000, 1) AS minutes,
     round(100 * sum(waited) / sum(sum(waited)) OVER (), 1) AS percent,
     uniqExact(session_id) AS sessions

@@ -30,7 +30,7 @@ WITH
     calls AS (
         SELECT
             session_id,
-            any(tool_name) AS tool,
+            tool_name AS tool,
             any(command) AS program,
             countIf(success = false) AS failed,
             countIf(success) AS succeeded,
@@ -41,7 +41,7 @@ WITH
         FROM telemetry_events
         WHERE event_type = 'tool_result' AND input_id != 0 AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-        GROUP BY session_id, input_id
+        GROUP BY session_id, tool, input_id
         HAVING failed >= {repeats:UInt64} OR (looks_up AND succeeded > 1)
     ),
     found AS (
