@@ -34,7 +34,7 @@ SELECT
     round(100 * errors / any(sent), 2) AS percent,
     round(avgIf(attempt, event_type = 'api_error'), 1) AS attempts,
     countIf(event_type = 'api_retries_exhausted') AS retries_exhausted,
-    round(quantileExactIf(0.95)(duration_ms, event_type = 'api_error' AND duration_ms IS NOT NULL)) AS p95_ms,
+    round(quantileExactIfOrNull(0.95)(duration_ms, event_type = 'api_error' AND duration_ms IS NOT NULL)) AS p95_ms,
     uniqExact(session_id) AS sessions,
     toDateTime(max(timestamp), 'UTC') AS last_seen,
     argMax(api_error_message, (api_error_message != '', timestamp)) AS sample

@@ -42,8 +42,8 @@ SELECT
     round(avgIf(sent_before, is_sized)) AS tokens_before,
     round(avgIf(sent_after, is_sized)) AS tokens_after,
     round(100 * (1 - sumIf(sent_after, is_sized) / sumIf(sent_before, is_sized)), 1) AS saved_percent,
-    round(quantileExact(0.5)(duration_ms)) AS p50_ms,
-    round(quantileExact(0.95)(duration_ms)) AS p95_ms
+    round(quantileExactOrNull(0.5)(duration_ms)) AS p50_ms,
+    round(quantileExactOrNull(0.95)(duration_ms)) AS p95_ms
 FROM found
 GROUP BY trigger
 ORDER BY compactions DESC, trigger

@@ -26,13 +26,13 @@ SELECT
     attributes['hook_name'] AS hook,
     count() AS runs,
     sum(toUInt64OrZero(attributes['num_hooks'])) AS hooks,
-    countIf(toUInt64OrZero(attributes['num_blocking']) > 0) AS blocked,
+    countIf(decision = 'block') AS blocked,
     round(100 * blocked / runs, 1) AS blocked_percent,
     sum(toUInt64OrZero(attributes['num_non_blocking_error'])) AS errors,
     sum(toUInt64OrZero(attributes['num_cancelled'])) AS cancelled,
-    round(quantileExact(0.5)(duration_ms)) AS p50_ms,
-    round(quantileExact(0.95)(duration_ms)) AS p95_ms,
-    round(sum(duration_ms) / 60000, 2) AS minutes,
+    round(quantileExactOrNull(0.5)(duration_ms)) AS p50_ms,
+    round(quantileExactOrNull(0.95)(duration_ms)) AS p95_ms,
+    round(ifNull(sum(duration_ms), 0) / 60000, 2) AS minutes,
     uniqExact(session_id) AS sessions
 FROM telemetry_events
 WHERE event_type = 'hook_execution_complete' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}

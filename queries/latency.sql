@@ -25,8 +25,8 @@ WITH
         SELECT
             replaceOne(model, '[1m]', '') AS name,
             count() AS measured,
-            quantileExact(0.5)(ttft_ms) AS p50,
-            quantileExact(0.95)(ttft_ms) AS p95
+            quantileExactOrNull(0.5)(ttft_ms) AS p50,
+            quantileExactOrNull(0.95)(ttft_ms) AS p95
         FROM (
             SELECT model, ttft_ms
             FROM telemetry_spans
@@ -44,7 +44,9 @@ WITH
         SELECT
             replaceOne(model, '[1m]', '') AS name,
             count() AS requests,
-            quantilesExact(0.5, 0.95, 0.99)(duration_ms) AS took,
+            quantileExactOrNull(0.5)(duration_ms) AS p50,
+            quantileExactOrNull(0.95)(duration_ms) AS p95,
+            quantileExactOrNull(0.99)(duration_ms) AS p99,
             sum(output_tokens) AS tokens,
             sum(duration_ms) AS ms
         FROM telemetry_events
@@ -55,9 +57,9 @@ WITH
 SELECT
     name AS model,
     requests.requests AS requests,
-    round(took[1]) AS p50_ms,
-    round(took[2]) AS p95_ms,
-    round(took[3]) AS p99_ms,
+    round(requests.p50) AS p50_ms,
+    round(requests.p95) AS p95_ms,
+    round(p99) AS p99_ms,
     round(1000 * tokens / ms, 1) AS tokens_per_second,
     measured,
     round(first_tokens.p50) AS ttft_p50_ms,

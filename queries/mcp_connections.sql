@@ -28,8 +28,8 @@ SELECT
     countIf(attributes['status'] = 'failed') AS failed,
     round(100 * failed / nullIf(connected + failed, 0), 1) AS failed_percent,
     countIf(attributes['status'] = 'disconnected') AS disconnected,
-    round(quantileExact(0.5)(duration_ms)) AS p50_ms,
-    round(quantileExact(0.95)(duration_ms)) AS p95_ms,
+    round(quantileExactOrNull(0.5)(duration_ms)) AS p50_ms,
+    round(quantileExactOrNull(0.95)(duration_ms)) AS p95_ms,
     uniqExactIf(session_id, attributes['status'] = 'failed') AS sessions,
     argMaxIf(if(error_message = '', attributes['error_code'], error_message), timestamp, attributes['status'] = 'failed') AS error
 FROM telemetry_events

@@ -19,30 +19,26 @@ columns:
   sessions: sessions in which one waited
 example: {tool: Bash, decision_source: user_temporary, waits: 88, p50_seconds: 4.1, p95_seconds: 71.3, minutes: 22.8, percent: 61.2, sessions: 30}
 */
-WITH
-    waits AS (
-        SELECT parent_span_id, decision_source, duration_ms, session_id
-        FROM telemetry_spans
-        WHERE span_type = 'tool.blocked_on_user' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-    ),
-    tools AS (
-        SELECT span_id, tool_name
-        FROM telemetry_spans
-        -- A tool's span begins before the wait in it.
-        WHERE span_type = 'tool' AND timestamp >= {from:DateTime('UTC')} - toIntervalDay(1) AND timestamp < {to:DateTime('UTC')}
-            AND span_id IN (SELECT parent_span_id FROM waits)
-    )
 SELECT
     tool_name AS tool,
     decision_source,
     count() AS waits,
-    round(quantileExact(0.5)(duration_ms) / 1000, 1) AS p50_seconds,
-    round(quantileExact(0.95)(duration_ms) / 1000, 1) AS p95_seconds,
-    round(sum(duration_ms) / 60000, 1) AS minutes,
-    round(100 * sum(duration_ms) / sum(sum(duration_ms)) OVER (), 1) AS percent,
+    round(quantileExactOrNull(0.5)(waited) / 1000, 1) AS p50_seconds,
+    round(quantileExactOrNull(0.95)(waited) / 1000, 1) AS p95_seconds,
+    round(sum(waited) / 60000, 1) AS minutes,
+    round(100 * sum(waited) / sum(sum(waited)) OVER (), 1) AS percent,
     uniqExact(session_id) AS sessions
-FROM waits
-LEFT JOIN tools ON tools.span_id = waits.parent_span_id
+FROM (
+    SELECT span_id, tool_name
+    FROM telemetry_spans
+    -- A tool's span begins before the wait in it.
+    WHERE span_type = 'tool' AND timestamp >= {from:DateTime('UTC')} - toIntervalDay(1) AND timestamp < {to:DateTime('UTC')}
+) AS tools
+RIGHT JOIN (
+    SELECT parent_span_id, decision_source, duration_ms AS waited, session_id
+    FROM telemetry_spans
+    WHERE span_type = 'tool.blocked_on_user' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+        AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+) AS waits ON waits.parent_span_id = tools.span_id
 GROUP BY tool, decision_source
-ORDER BY sum(duration_ms) DESC, tool, decision_source
+ORDER BY sum(waited) DESC, tool, decision_source

@@ -59,29 +59,25 @@ WITH
         FROM requests
         GROUP BY name, speed, day, prompt_over
     ),
-    priced AS (
-        SELECT
-            name, speed, day, used.prompt_over AS prompt_over,
-            -- The longest pattern, the band of prompts that it is in, and the latest price of that day.
-            argMax(
-                (input, output, cache_read, cache_write_5m, cache_write_1h),
-                (length(replaceAll(pattern, '%', '')), model_prices.prompt_over, valid_from)) AS rates
-        FROM (SELECT DISTINCT name, speed, day, prompt_over FROM used) AS used
-        CROSS JOIN model_prices
-        WHERE name LIKE pattern
-            AND if(used.speed IN ('', 'normal', 'standard'), '', used.speed) = model_prices.speed
-            AND model_prices.prompt_over <= used.prompt_over AND valid_from <= day
-        GROUP BY name, speed, day, used.prompt_over
-    ),
     costs AS (
         SELECT
-            used.*,
-            priced.name != '' AS is_known,
+            *,
+            -- The longest pattern, the band of prompts that it is in, and the latest price of that day.
+            arrayLast(
+                price -> name LIKE price.1 AND price.2 = if(speed IN ('', 'normal', 'standard'), '', speed)
+                    AND price.3 <= prompt_over AND price.4 <= day,
+                (SELECT arraySort(
+                    price -> (length(replaceAll(price.1, '%', '')), price.3, price.4),
+                    groupArray((
+                        pattern, toString(speed), prompt_over, valid_from,
+                        (input, output, cache_read, cache_write_5m, cache_write_1h))))
+                FROM model_prices)) AS price,
+            price.1 != '' AS is_known,
+            price.5 AS rates,
             sent_all * rates.1 + received_all * rates.2 + cached_all * rates.3
                 + (written_5m_all + assumed) * rates.4 + written_1h_all * rates.5 AS micros,
             assumed * (rates.5 - rates.4) AS more
         FROM used
-        LEFT JOIN priced USING (name, speed, day, prompt_over)
     )
 SELECT
     name AS model,

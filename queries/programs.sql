@@ -24,9 +24,9 @@ SELECT
     count() AS calls,
     countIf(success = false) AS failures,
     round(100 * failures / calls, 1) AS failure_percent,
-    round(quantileExact(0.5)(duration_ms)) AS p50_ms,
-    round(quantileExact(0.95)(duration_ms)) AS p95_ms,
-    round(sum(duration_ms) / 3600000, 2) AS hours,
+    round(quantileExactOrNull(0.5)(duration_ms)) AS p50_ms,
+    round(quantileExactOrNull(0.95)(duration_ms)) AS p95_ms,
+    round(ifNull(sum(duration_ms), 0) / 3600000, 2) AS hours,
     uniqExact(session_id) AS sessions
 FROM telemetry_events
 WHERE event_type = 'tool_result' AND command != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}

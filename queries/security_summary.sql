@@ -1,5 +1,5 @@
 /*
-question: How often does each kind of thing happen that a security review would want to see, and by how many people?
+question: How often does each kind of thing happen that a security review would want to see, and to how many people?
 topic: security
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
@@ -7,7 +7,7 @@ parameters:
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
 columns:
-  kind: as `security` names it
+  kind: 'permissions bypassed: a session went into that mode; asks less: into another mode that asks less; refused by a person, by a rule, by a hook: a tool call; blocked by a hook: hooks stopped something; unofficial plugin: one was installed or loaded that is not from the official marketplace; failed login; logout; refused by the model'
   events: how many
   before: how many in the period of the same length before
   users: people with one
@@ -19,30 +19,27 @@ example: {kind: refused by a person, events: 31, before: 22, users: 9, sessions:
 WITH
     toDateTime({from:DateTime('UTC')}) AS begins,
     begins - dateDiff('second', begins, {to:DateTime('UTC')}) AS begins_before,
-    multiIf(
-        event_type = 'permission_mode_changed' AND attributes['to_mode'] = 'bypassPermissions', 'permissions bypassed',
-        event_type = 'permission_mode_changed' AND attributes['to_mode'] IN ('acceptEdits', 'auto', 'dontAsk'), 'mode changed',
-        event_type = 'tool_decision' AND decision = 'reject' AND startsWith(decision_source, 'user_'), 'refused by a person',
-        event_type = 'tool_decision' AND decision = 'reject' AND decision_source = 'hook', 'refused by a hook',
-        event_type = 'tool_decision' AND decision = 'reject', 'refused by a rule',
-        event_type = 'hook_execution_complete' AND toUInt64OrZero(attributes['num_blocking']) > 0, 'blocked by a hook',
-        event_type = 'plugin_installed' AND attributes['marketplace.is_official'] != 'true', 'unofficial plugin',
-        event_type = 'plugin_loaded' AND attributes['plugin.scope'] NOT IN ('', 'official', 'default-bundle'), 'unofficial plugin',
-        event_type = 'auth' AND (success = false OR attributes['action'] = 'logout'), 'login',
-        event_type = 'api_refusal', 'request refused',
-        '') AS kind
+    per_user AS (
+        SELECT
+            security AS kind,
+            user_id,
+            countIf(timestamp >= begins) AS now,
+            countIf(timestamp < begins) AS earlier,
+            uniqExactIf(session_id, timestamp >= begins) AS sessions,
+            max(timestamp) AS last
+        FROM telemetry_events
+        WHERE security != '' AND timestamp >= begins_before AND timestamp < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        GROUP BY kind, user_id
+    )
 SELECT
     kind,
-    countIf(timestamp >= begins) AS events,
-    countIf(timestamp < begins) AS before,
-    uniqExactIf(user_id, timestamp >= begins) AS users,
-    uniqExactIf(session_id, timestamp >= begins) AS sessions,
-    toDateTime(max(timestamp), 'UTC') AS last_seen,
-    topKIf(1)(user_id, timestamp >= begins)[1] AS most_by
-FROM telemetry_events
-WHERE event_type IN (
-        'permission_mode_changed', 'tool_decision', 'hook_execution_complete', 'plugin_installed', 'plugin_loaded', 'auth', 'api_refusal')
-    AND kind != '' AND timestamp >= begins_before AND timestamp < {to:DateTime('UTC')}
-    AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    sum(now) AS events,
+    sum(earlier) AS before,
+    countIf(now > 0) AS users,
+    sum(per_user.sessions) AS sessions,
+    toDateTime(max(last), 'UTC') AS last_seen,
+    argMax(user_id, (now, user_id)) AS most_by
+FROM per_user
 GROUP BY kind
-ORDER BY events DESC, kind
+ORDER BY events DESC, before DESC, kind

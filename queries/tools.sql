@@ -35,11 +35,11 @@ SELECT
     countIf(success = false) AS failures,
     round(100 * failures / calls, 1) AS failure_percent,
     round(100 * any(failed) / nullIf(any(ended), 0), 1) AS before_percent,
-    round(quantileExact(0.5)(duration_ms)) AS p50_ms,
-    round(quantileExact(0.95)(duration_ms)) AS p95_ms,
-    round(sum(duration_ms) / 3600000, 2) AS hours,
+    round(quantileExactOrNull(0.5)(duration_ms)) AS p50_ms,
+    round(quantileExactOrNull(0.95)(duration_ms)) AS p95_ms,
+    round(ifNull(sum(duration_ms), 0) / 3600000, 2) AS hours,
     uniqExact(session_id) AS sessions,
-    round(sum(result_bytes) / 1e6, 2) AS result_mb
+    round(ifNull(sum(result_bytes), 0) / 1e6, 2) AS result_mb
 FROM telemetry_events
 LEFT JOIN earlier USING (tool_name)
 WHERE event_type = 'tool_result' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}

@@ -30,27 +30,28 @@ WITH
     calls AS (
         SELECT
             session_id,
-            trimRight(concat(tool_name, ' ', command)) AS what,
+            tool_name AS tool,
+            any(command) AS program,
             countIf(success = false) AS failed,
             countIf(success) AS succeeded,
             sumIf(duration_ms, success = false) AS ms_failed,
             sumIf(duration_ms, success) AS ms_succeeded,
             sumIf(result_bytes, success) AS bytes,
-            any(tool_name) IN ('Read', 'Grep', 'Glob', 'LS', 'WebFetch', 'WebSearch', 'NotebookRead') AS looks_up
+            tool IN ('Read', 'Grep', 'Glob', 'LS', 'WebFetch', 'WebSearch', 'NotebookRead') AS looks_up
         FROM telemetry_events
         WHERE event_type = 'tool_result' AND input_id != 0 AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-        GROUP BY session_id, what, input_id
+        GROUP BY session_id, tool, input_id
         HAVING failed >= {repeats:UInt64} OR (looks_up AND succeeded > 1)
     ),
     found AS (
-        SELECT 'retry loop' AS pattern, what, session_id, toFloat64(failed - 1) AS times, 0. AS again, ms_failed * (failed - 1) / failed AS ms
+        SELECT
+            one.1 AS pattern, trimRight(concat(tool, ' ', program)) AS what, session_id, one.2 AS times, one.3 AS again, one.4 AS ms
         FROM calls
-        WHERE failed >= {repeats:UInt64}
-        UNION ALL
-        SELECT 'read again', what, session_id, toFloat64(succeeded - 1), bytes * (succeeded - 1) / succeeded, ms_succeeded * (succeeded - 1) / succeeded
-        FROM calls
-        WHERE looks_up AND succeeded > 1
+        ARRAY JOIN arrayFilter(found -> found.2 > 0, [
+            ('retry loop', toFloat64(if(failed >= {repeats:UInt64}, failed - 1, 0)), 0., ms_failed * (failed - 1) / failed),
+            ('read again', toFloat64(if(looks_up AND succeeded > 1, succeeded - 1, 0)), bytes * (succeeded - 1) / succeeded,
+                ms_succeeded * (succeeded - 1) / succeeded)]) AS one
         UNION ALL
         SELECT 'compacted again', attributes['trigger'], session_id, toFloat64(count() - 1), 0., sum(duration_ms) * (count() - 1) / count()
         FROM telemetry_events

@@ -81,12 +81,10 @@ class Tables:
     tokens: int = field(default=0)
 
     def store(self, table: str, *requests: bytes) -> None:
-        """Store requests as one block each."""
-        for request in requests:
-            self.tokens += 1
-            EmbeddedWriter(self.engine).insert(
-                table, self.transform.run(table, [request]).data, f"block {self.tokens}"
-            )
+        """Store requests, all as one block."""
+        self.tokens += 1
+        block = self.transform.run(table, requests).data
+        EmbeddedWriter(self.engine).insert(table, block, f"block {self.tokens}")
 
     def rows(self, sql: str, **params: str) -> list[list[Any]]:
         """Run a query and give its rows."""

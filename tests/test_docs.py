@@ -15,7 +15,7 @@ from receiver.status import ANSWERS
 from telemetry.settings import Settings
 from tests.server import ROOT, Server
 
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "queries/README.md"]
 VARIABLES = {str(field.alias) for field in Settings.model_fields.values()}
 
 each_document = pytest.mark.parametrize(
@@ -26,6 +26,13 @@ each_document = pytest.mark.parametrize(
 def test_settings_are_documented_as_declared() -> None:
     """docs/configuration.md and .env.template are what scripts/configuration_table.py writes."""
     command = [sys.executable, "scripts/configuration_table.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_questions_are_documented_as_their_headers_say() -> None:
+    """queries/README.md is what scripts/questions_table.py writes."""
+    command = [sys.executable, "scripts/questions_table.py", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -51,9 +51,10 @@ CREATE TABLE IF NOT EXISTS telemetry_events
     error_type LowCardinality(String) CODEC(ZSTD(1)),
     error_message String COMMENT 'of all but API errors' CODEC(ZSTD(1)),
     failure LowCardinality(String) COMMENT 'the category of a failure, empty for all else' CODEC(ZSTD(1)),
+    security LowCardinality(String) COMMENT 'the kind of event for a security review, empty for all else' CODEC(ZSTD(1)),
     prompt_length Nullable(UInt64) CODEC(T64, ZSTD(1)),
     quality Array(LowCardinality(String)) COMMENT 'what is wrong with the values that were sent' CODEC(ZSTD(1)),
-    attributes Map(LowCardinality(String), String) COMMENT 'the attributes without a column' CODEC(ZSTD(1)),
+    attributes Map(LowCardinality(String), String) COMMENT 'those without a column, less the content' CODEC(ZSTD(1)),
     INDEX idx_session_id session_id TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = MergeTree

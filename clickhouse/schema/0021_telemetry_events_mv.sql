@@ -1,5 +1,6 @@
 -- Claude Code's log records as typed events. A record is one when its scope is Anthropic's, when its event name or
 -- body begins with claude_code., or when one of Claude Code's services sent it under an event name.
+-- What people wrote and tools were given stays in otel_logs alone: its hashes are half of an event's size.
 CREATE MATERIALIZED VIEW IF NOT EXISTS telemetry_events_mv TO telemetry_events AS
 WITH
     -- What has a column of its own is left out of `attributes`. Numbers come with the largest that can be true.
@@ -22,6 +23,10 @@ WITH
         'skill.name', 'plugin.name', 'mcp_server.name', 'mcp_tool.name', 'workflow.step', 'tool_name', 'tool_use_id',
         'decision', 'decision_type', 'decision_source', 'request_id', 'error_type', 'error'
     ] AS text_keys,
+    [
+        'prompt', 'prompt.text', 'response', 'response.text', 'tool_parameters', 'tool.parameters', 'tool_input', 'tool.input',
+        'tool_output', 'tool.output', 'body', 'body_ref', 'hook_definitions', 'workspace.host_paths'
+    ] AS content_keys,
     records AS (
         SELECT
             Timestamp,
@@ -114,8 +119,14 @@ SELECT
     if(a['tool_input'] = '', 0, cityHash64(a['tool_input'])) AS input_id,
     toUInt64(n['tool_result_size_bytes']) AS result_bytes,
     CAST(success_sent, 'Nullable(Bool)') AS success,
-    if(a['decision'] != '', a['decision'], a['decision_type']) AS decision,
-    if(type = 'tool_decision', a['source'], a['decision_source']) AS decision_source,
+    multiIf(
+        a['decision'] != '', a['decision'],
+        type = 'hook_execution_complete' AND a['num_blocking'] NOT IN ('', '0'), 'block',
+        a['decision_type']) AS decision,
+    multiIf(
+        type = 'tool_decision', a['source'],
+        type = 'hook_execution_complete' AND decision = 'block', 'hook',
+        a['decision_source']) AS decision_source,
     coalesce(n['duration_ms'], n['total_duration_ms'], n['total_retry_duration_ms']) AS duration_ms,
     n['ttft_ms'] AS ttft_ms,
     toUInt64(n['input_tokens']) AS input_tokens,
@@ -149,6 +160,22 @@ SELECT
         type = 'hook_execution_complete' AND a['num_non_blocking_error'] NOT IN ('', '0'), concat('hook ', a['hook_event']),
         success_sent = 0 AND type != 'tool_result', type,
         '') AS failure,
+    multiIf(
+        type = 'tool_decision', multiIf(
+            decision != 'reject', '',
+            startsWith(decision_source, 'user_'), 'refused by a person',
+            decision_source = 'hook', 'refused by a hook',
+            'refused by a rule'),
+        type = 'hook_execution_complete', if(decision = 'block', 'blocked by a hook', ''),
+        type = 'permission_mode_changed', multiIf(
+            a['to_mode'] = 'bypassPermissions', 'permissions bypassed',
+            a['to_mode'] IN ('acceptEdits', 'auto', 'dontAsk'), 'asks less',
+            ''),
+        type = 'plugin_installed', if(lower(a['marketplace.is_official']) IN ('true', '1'), '', 'unofficial plugin'),
+        type = 'plugin_loaded', if(a['plugin.scope'] IN ('', 'official', 'default-bundle'), '', 'unofficial plugin'),
+        type = 'auth', multiIf(success_sent = 0, 'failed login', a['action'] = 'logout', 'logout', ''),
+        type = 'api_refusal', 'refused by the model',
+        '') AS security,
     toUInt64(coalesce(n['prompt_length'], n['user_prompt_length'])) AS prompt_length,
     arrayFilter(flag -> flag != '', arrayConcat(
         arrayMap((key, fault) -> if(fault = '', '', concat(fault, '_', replaceAll(key, '.', '_'))), mapKeys(sent), faults),
@@ -162,7 +189,7 @@ SELECT
             if(Timestamp > now64(9, 'UTC') + toIntervalDay(1), 'time_too_late', '')
         ])) AS quality,
     mapFilter(
-        (key, value) -> key NOT IN text_keys AND key != user_key
+        (key, value) -> key NOT IN text_keys AND key NOT IN content_keys AND key != user_key
             AND NOT (key = 'source' AND type = 'tool_decision') AND NOT (key = 'success' AND success_sent IS NOT NULL)
             AND (key NOT IN number_keys OR has(wrong, key)),
         LogAttributes) AS attributes

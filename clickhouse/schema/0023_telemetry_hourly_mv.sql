@@ -1,9 +1,8 @@
 CREATE MATERIALIZED VIEW IF NOT EXISTS telemetry_hourly_mv TO telemetry_hourly AS
 SELECT
     toStartOfHour(toDateTime(least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC')) AS hour,
-    event_type, user_id, team, department, cost_center, project, service_name, model, speed, query_source, workflow_step, agent_name,
-    skill_name,
-    mcp_server_name, mcp_tool_name, tool_name, decision, decision_source, failure,
+    event_type, user_id, team, department, cost_center, project, service_name, model, speed, query_source, workflow_step,
+    agent_name, skill_name, mcp_server_name, mcp_tool_name, tool_name, decision, decision_source, failure,
     count() AS events,
     countIf(failure != '') AS failures,
     sum(ifNull(input_tokens, 0)) AS input_tokens,

@@ -1,9 +1,8 @@
 CREATE MATERIALIZED VIEW IF NOT EXISTS telemetry_daily_mv TO telemetry_daily AS
 SELECT
     toDate(hour, 'UTC') AS day,
-    event_type, user_id, team, department, cost_center, project, service_name, model, speed, query_source, workflow_step, agent_name,
-    skill_name,
-    mcp_server_name, mcp_tool_name, tool_name, decision, decision_source, failure,
+    event_type, user_id, team, department, cost_center, project, service_name, model, speed, query_source, workflow_step,
+    agent_name, skill_name, mcp_server_name, mcp_tool_name, tool_name, decision, decision_source, failure,
     sum(events) AS events,
     sum(failures) AS failures,
     sum(input_tokens) AS input_tokens,

@@ -8,8 +8,8 @@ SELECT
     Timestamp AS timestamp,
     substring(SpanName, 13) AS span_type,
     TraceId AS trace_id,
-    SpanId AS span_id,
-    ParentSpanId AS parent_span_id,
+    reinterpretAsUInt64(reverse(unhex(SpanId))) AS span_id,
+    reinterpretAsUInt64(reverse(unhex(ParentSpanId))) AS parent_span_id,
     a['session.id'] AS session_id,
     multiIf(
         a['user.email'] != '', a['user.email'], a['enduser.id'] != '', a['enduser.id'],

@@ -19,19 +19,20 @@ WITH
             AND TimeUnix >= {from:DateTime('UTC')} - toIntervalDay(1) AND TimeUnix < {to:DateTime('UTC')}
             AND Value >= 0 AND isFinite(Value)
     ),
+    series AS (
+        SELECT
+            * EXCEPT is_cumulative,
+            lagInFrame(Value, 1, 0.) OVER (
+                PARTITION BY MetricName, ServiceName, StartTimeUnix, cityHash64(toString(r), toString(a))
+                ORDER BY TimeUnix
+                ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS previous
+        FROM points
+        WHERE is_cumulative
+    ),
     increments AS (
         SELECT * EXCEPT is_cumulative, Value AS increment FROM points WHERE NOT is_cumulative
         UNION ALL
-        SELECT
-            * EXCEPT is_cumulative,
-            Value - if(
-                Value < lagInFrame(Value, 1, 0.) OVER series AS previous, 0., previous) AS increment
-        FROM points
-        WHERE is_cumulative
-        WINDOW series AS (
-            PARTITION BY MetricName, ServiceName, StartTimeUnix, cityHash64(toString(r), toString(a))
-            ORDER BY TimeUnix
-            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+        SELECT * EXCEPT previous, if(Value < previous, Value, Value - previous) FROM series
     )
 SELECT
     TimeUnix AS time,

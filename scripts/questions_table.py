@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Writes queries/README.md: every question with its parameters, its columns and an example, as its own header says them.
+
+Run it after a change of a question. With `--check` it writes nothing and fails when the file is not what it would write.
+"""
+
+import argparse
+import itertools
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from access.questions import QUERIES, Question, questions  # noqa: E402  the path is set above
+
+DOCUMENT = QUERIES / "README.md"
+HEAD = """\
+# Questions
+
+One question a file. Each file is a SELECT of ClickHouse's with parameters (`{from:DateTime('UTC')}`), and begins with a header that says
+what it answers. Made from the headers by scripts/questions_table.py.
+
+```bash
+.venv/bin/telemetry query errors -p from="1 day ago"          # times may be relative here
+clickhouse-client --param_from="2026-11-01 00:00:00" --param_to="2026-12-01 00:00:00" --param_team= --param_user= \\
+    --queries-file queries/errors.sql                         # every parameter must be given
+```
+
+In Grafana, put `$__fromTime` and `$__toTime` for the two times, and variables for the others. How to go about it:
+[docs/analysis.md](../docs/analysis.md).
+"""
+
+
+def main() -> int:
+    """Write the file, or compare it with what is there."""
+    parser = argparse.ArgumentParser(description="Write the questions into queries/README.md.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is stale")
+    arguments = parser.parse_args()
+    wanted = document()
+    if arguments.check:
+        if not DOCUMENT.exists() or DOCUMENT.read_text(encoding="utf-8") != wanted:
+            print("queries/README.md is stale: run scripts/questions_table.py", file=sys.stderr)
+            return 1
+        return 0
+    DOCUMENT.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+def document() -> str:
+    """Give the whole text."""
+    groups = [
+        (topic, list(group)) for topic, group in itertools.groupby(questions(), lambda question: question.topic)
+    ]
+    index = ["| topic | question | file |", "|---|---|---|"]
+    index += [
+        f"| {topic} | {question.question} | [{question.name}](#{question.name}) |"
+        for topic, group in groups
+        for question in group
+    ]
+    parts = [HEAD, "\n".join(index)]
+    for topic, group in groups:
+        parts.append(f"## {topic.capitalize()}")
+        parts += [section(question) for question in group]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def section(question: Question) -> str:
+    """Describe one question."""
+    parts = [f"### {question.name}", f"[{question.question}]({question.name}.sql)"]
+    if question.note:
+        parts.append(question.note)
+    if question.parameters:
+        rows = [f"| `{one.name}` | {shown(one.default)} | {cell(one.meaning)} |" for one in question.parameters]
+        parts.append("\n".join(["| parameter | default | meaning |", "|---|---|---|", *rows]))
+    rows = [
+        f"| `{name}` | {cell(meaning)} | {shown(question.example[name])} |"
+        for name, meaning in question.columns.items()
+    ]
+    parts.append("\n".join(["| column | meaning | for example |", "|---|---|---|", *rows]))
+    return "\n\n".join(parts)
+
+
+def shown(value: Any) -> str:
+    """Give a value as code; nothing as nothing."""
+    return "" if value is None or value == "" else f"`{value}`"
+
+
+def cell(text: str) -> str:
+    """Keep a text in its cell."""
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

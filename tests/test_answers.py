@@ -1,0 +1,98 @@
+"""Every question on generated data: whole results, compared with what plain Python makes of the same requests."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from access.questions import find, questions
+from clickhouse.engine import Engine
+from demo.generate import Ledger, Plan, generate
+from tests import answers, oracle
+from tests.events import Tables, tables
+
+UNTIL = datetime(2026, 10, 15, 12, tzinfo=UTC)
+BEGIN = UNTIL - timedelta(days=4)
+PLAN = Plan(seed=11, sessions=90, users=9, days=10, until=UNTIL)
+TABLE = {"logs": "otel_logs", "traces": "otel_traces", "metrics": "otel_metrics_sum"}
+# Which message is a sample may depend on how it is cut; what it must be one of is another test's.
+NOT_COMPARED = {"sample", "message", "error"}
+# Those that ask of the present, or of what is wrong, have tests of their own.
+ELSEWHERE = {"freshness", "gaps", "data_quality", "prices"}
+MORE: dict[str, list[dict[str, str]]] = {
+    "sessions": [{"order": "usd", "limit": "7"}, {"order": "failures"}, {"order": "minutes"}],
+    "cost_by": [{"by": by} for by in answers.DIMENSIONS if by != "team"],
+    "cache": [{"by": by} for by in ("day", "agent", "mcp_server", "project")],
+    "cost_per_commit": [{"by": by} for by in ("user", "project", "department")],
+    "error_samples": [{"category": "tool Bash ShellError", "limit": "5"}],
+    "tool_errors": [{"tool": "Bash"}],
+    "adoption": [{"step": "week"}, {"step": "month"}],
+    "security": [{"kind": "refused by a person"}],
+    "waste": [{"repeats": "2"}],
+}
+
+
+@pytest.fixture(scope="module")
+def requests() -> list[tuple[str, bytes]]:
+    return [(request.signal, request.body) for request in generate(PLAN, Ledger())]
+
+
+@pytest.fixture(scope="module")
+def store(engine: Engine, requests: list[tuple[str, bytes]]) -> Iterator[Tables]:
+    with tables(engine) as made:
+        for signal, table in TABLE.items():
+            made.store(table, *(body for kind, body in requests if kind == signal))
+        yield made
+
+
+@pytest.fixture(scope="module")
+def world(requests: list[tuple[str, bytes]]) -> oracle.World:
+    return oracle.read(requests, int(BEGIN.timestamp()) * 10**9, int(UNTIL.timestamp()) * 10**9)
+
+
+def cases() -> Iterator[tuple[str, dict[str, str]]]:
+    for question in questions():
+        if question.name in ELSEWHERE:
+            continue
+        names = {parameter.name for parameter in question.parameters}
+        yield question.name, {}
+        for given in MORE.get(question.name, []):
+            yield question.name, given
+        if "team" in names:
+            yield question.name, {"team": "demo-kraken"}
+        if "user" in names:
+            yield question.name, {"user": "one"}
+
+
+def ask(store: Tables, name: str, given: dict[str, str]) -> list[dict[str, Any]]:
+    question = find(name)
+    names = {parameter.name for parameter in question.parameters}
+    period = {"from": f"{BEGIN:%Y-%m-%d %H:%M:%S}", "to": f"{UNTIL:%Y-%m-%d %H:%M:%S}"}
+    values = question.values({key: value for key, value in (period | given).items() if key in names})
+    return store.dicts(question.sql, **values)
+
+
+@pytest.mark.parametrize(("name", "given"), list(cases()), ids=lambda value: str(value))
+def test_the_answer_is_that_of_plain_python(
+    store: Tables, world: oracle.World, name: str, given: dict[str, str]
+) -> None:
+    """Every row and column, in order, for the period, and again for a team, a user and other parameters."""
+    chosen = dict(given)
+    if given.get("user") == "one":
+        chosen["user"] = world.during("tool_result")[0].user
+    if name == "session":
+        chosen["session"] = world.during("compaction")[0].session
+    asked = oracle.World(world.events, world.spans, world.growth, world.begin, world.end, chosen)
+    expected = getattr(answers, name)(asked)
+    actual = [
+        {key: value for key, value in row.items() if key not in NOT_COMPARED} for row in ask(store, name, chosen)
+    ]
+    assert [key for row in expected[:1] for key in row] == [key for row in actual[:1] for key in row]
+    assert actual == expected
+
+
+def test_the_data_have_what_is_asked_about(store: Tables, world: oracle.World) -> None:
+    """An answer without rows would prove little."""
+    empty = [name for name, given in cases() if not given and name != "session" and not getattr(answers, name)(world)]
+    assert empty == []
