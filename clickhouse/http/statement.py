@@ -292,5 +292,6 @@ def from_file(insert: str, data_format: str, path: str) -> str:
                 at = token.start()
                 break
         before = word
-    clause = f"FROM INFILE '{path}' COMPRESSION 'none'"
-    return f"{text[:at].decode().rstrip()} {clause} {text[at:].decode()} FORMAT {data_format}"
+    # On lines of their own: what stands before may end in a comment.
+    clause = f"\nFROM INFILE '{path}' COMPRESSION 'none'\n"
+    return f"{text[:at].decode()}{clause}{text[at:].decode()}\nFORMAT {data_format}"
