@@ -140,6 +140,7 @@ def replay_command() -> None:
     waits in the spool. What was inserted before is not inserted twice.
     """
     settings = load()
+    log.configure(settings.log_format, settings.log_level)
     outcome = replay(settings)
     if outcome.handed_over:
         click.echo(
