@@ -19,7 +19,7 @@ import clickhouse_connect
 import lz4.frame
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from clickhouse_connect.driver.httputil import get_pool_manager
+from clickhouse_connect.driver.httputil import check_env_proxy, get_pool_manager
 
 from clickhouse.engine import identifier
 from clickhouse.faults import CREDENTIALS, MISSING, PERMANENT
@@ -86,9 +86,17 @@ class ServerWriter:
         self._prepare = prepare
         self._client: Client | None = None
         self._opening = threading.Lock()
-        host = urlsplit(address.url).hostname
+        parts = urlsplit(address.url)
+        host, secure = parts.hostname or "localhost", parts.scheme == "https"
         # On one machine compressing costs more than it saves.
         self._compress = host not in ("localhost", "127.0.0.1", "::1")
+        # One for all attempts to connect, since the driver never forgets any. Through the environment's proxy, if any.
+        self._pool = get_pool_manager(
+            maxsize=_CONNECTIONS,
+            ca_cert=str(address.ca_file) if address.ca_file else None,
+            http_proxy=None if secure else check_env_proxy("http", host, address.port),
+            https_proxy=check_env_proxy("https", host, address.port) if secure else None,
+        )
 
     def open(self) -> None:
         """Connect and prepare, unless that is done. Raises StoreAway or StoreUnfit."""
@@ -116,10 +124,8 @@ class ServerWriter:
 
     def close(self) -> None:
         """Close the connection pool."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.close_connections()
-            client.close()
+        self._client = None
+        self._pool.clear()
 
     def _send(self, client: Client, table: str, block: bytes, token: str, *, one_part: bool) -> None:
         summary = client.raw_insert(
@@ -162,23 +168,22 @@ class ServerWriter:
     def _connect(self) -> Client:
         address = self._address
         parts = urlsplit(address.url)
-        secure = parts.scheme == "https"
         try:
             client = clickhouse_connect.get_client(
                 host=parts.hostname or "localhost",
                 port=address.port,
                 username=address.user,
                 password=address.password,
-                secure=secure,
+                secure=parts.scheme == "https",
                 autogenerate_session_id=False,
                 connect_timeout=address.connect_seconds,
                 send_receive_timeout=address.insert_seconds,
-                pool_mgr=get_pool_manager(
-                    maxsize=_CONNECTIONS, ca_cert=str(address.ca_file) if address.ca_file else None
-                ),
+                pool_mgr=self._pool,
             )
             _check_version(client.server_version or "")
-            client.command(f"CREATE DATABASE IF NOT EXISTS {identifier(address.database)}")
+            database = identifier(address.database)
+            if client.command(f"EXISTS DATABASE {database}") != 1:
+                client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
             client.database = address.database
             self._prepare(ServerSession(client))
         except StoreError:

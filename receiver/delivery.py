@@ -56,6 +56,8 @@ class Delivery:
 
     def deliver(self, blocks: Sequence[Outgoing], requests: Sequence[bytes]) -> Failure | None:
         """Store or keep a batch, all of it; give what its requests fail with, None when they may be acknowledged."""
+        if not blocks:
+            return None
         worth_trying = [self._is_worth_trying(block.table) for block in blocks]
         if not all(worth_trying) and not self._spool.has_room(sum(len(block.data) for block in blocks)):
             self._is_full = True

@@ -25,14 +25,12 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import orjson
-
-from receiver import block_file
+from receiver import block_file, manifest
 from receiver.block_file import Corrupt, Outgoing
 
 BATCHES, RETURNED, CORRUPT = "spool/batches", "spool/returned", "spool/corrupt"
@@ -41,7 +39,6 @@ _WRITING, _OPEN = "tmp", "open"
 _REQUESTS = "requests"
 # What is known of each takes a few hundred bytes of memory.
 _MOST_BLOCKS = 500_000
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class SpoolFull(Exception):  # noqa: N818  what happened, as in Python's own StopIteration
@@ -49,7 +46,7 @@ class SpoolFull(Exception):  # noqa: N818  what happened, as in Python's own Sto
 
 
 @dataclass(slots=True, eq=False)
-class Batch:
+class Folder:
     """A batch's directory, and how many of its blocks are left in it."""
 
     path: Path
@@ -58,14 +55,15 @@ class Batch:
     @property
     def written_at(self) -> float:
         """When it was written, in seconds of the wall clock."""
-        return int(self.path.name.partition("-")[0]) / 1e9
+        number = self.path.name.partition("-")[0]
+        return int(number) / 1e9 if number.isdigit() else time.time()
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
     """A block in the spool."""
 
-    batch: Batch
+    folder: Folder
     name: str
     table: str
     records: int
@@ -76,7 +74,7 @@ class Entry:
     @property
     def path(self) -> Path:
         """Where it is now."""
-        return self.batch.path / self.name
+        return self.folder.path / self.name
 
 
 @dataclass(slots=True)
@@ -113,7 +111,8 @@ class Spool:
         _sync(self._batches.parent.parent)
         self._dead_bytes = sum(size for _, size in _blocks(self._dead))
         found = Recovered()
-        for path in sorted(self._batches.iterdir()):
+        for path in sorted(path for path in self._batches.iterdir() if path.is_dir()):
+            self._last = max(self._last, int(Folder(path, 0).written_at * 1e9))
             self._recover(path, found)
         self.take_returned()
         return found
@@ -123,15 +122,15 @@ class Spool:
     def write(self, blocks: Sequence[Outgoing], requests: Sequence[bytes]) -> list[Entry]:
         """Keep a batch until its blocks are inserted; give its entries. Not synced. Raises OSError."""
         made = self._new(_WRITING)
-        batch = Batch(made, len(blocks))
+        folder = Folder(made, len(blocks))
         entries = []
         try:
             for number, block in enumerate(blocks):
                 name = f"{number:02d}.{block.table}.block"
                 size = block_file.write(made / name, block)
-                entries.append(Entry(batch, name, block.table, block.records, size))
-            _write_requests(made / _REQUESTS, requests)
-            self._rename(batch, _OPEN)
+                entries.append(Entry(folder, name, block.table, block.records, size))
+            manifest.write(made / _REQUESTS, requests)
+            self._rename(folder, _OPEN)
         except OSError:
             shutil.rmtree(made, ignore_errors=True)
             raise
@@ -139,22 +138,26 @@ class Spool:
 
     def seal(self, entries: Sequence[Entry], why: str, *, even_if_full: bool) -> None:
         """Sync what is left of a batch, and let it wait for the store. Raises SpoolFull, OSError."""
-        batch, size = entries[0].batch, sum(entry.size for entry in entries)
-        with self._reserved(size, even_if_full=even_if_full):
-            for path in batch.path.iterdir():
-                _sync(path)
-            _sync(batch.path)
-            self._rename(batch, re.sub(r"\W", "_", why.lower()))
-            _sync(self._batches)
+        size = sum(entry.size for entry in entries)
+        with self.changed:
+            if not self.has_room(size, even_if_full=even_if_full):
+                raise SpoolFull
+            self._waiting_bytes += size
+        try:
+            self._sync_batch(entries[0].folder, why)
+        except OSError:
+            with self.changed:
+                self._waiting_bytes -= size
+            raise
         self._wait(entries)
 
     def drop(self, entries: Sequence[Entry]) -> None:
         """Forget a batch that nobody has been told of."""
-        batch = entries[0].batch
+        folder = entries[0].folder
         with suppress(OSError):
             # First the name: what is half removed must not be taken up again.
-            self._rename(batch, _WRITING)
-        shutil.rmtree(batch.path, ignore_errors=True)
+            self._rename(folder, _WRITING)
+        shutil.rmtree(folder.path, ignore_errors=True)
 
     def done(self, entry: Entry) -> None:
         """Remove a block that the store has. Raises OSError; it is forgotten all the same."""
@@ -166,7 +169,7 @@ class Spool:
     def bury(self, entry: Entry, reason: str) -> None:
         """Move a block that the store refuses to the dead letters, synced. Raises OSError."""
         _sync(entry.path)
-        target = self._dead / f"{entry.batch.path.stem}.{entry.name.removesuffix('.block')}.{reason}.block"
+        target = self._dead / f"{entry.folder.path.stem}.{entry.name.removesuffix('.block')}.{reason}.block"
         entry.path.rename(target)
         _sync(self._dead)
         with self.changed:
@@ -194,7 +197,7 @@ class Spool:
     def set_aside(self, entry: Entry) -> None:
         """Move a file that is corrupt out of the way. Raises OSError; it is forgotten all the same."""
         try:
-            entry.path.rename(self._corrupt / f"{entry.batch.path.stem}.{entry.name}")
+            entry.path.rename(self._corrupt / f"{entry.folder.path.stem}.{entry.name}")
         finally:
             self._forget(entry)
 
@@ -241,7 +244,7 @@ class Spool:
     def age_seconds(self, table: str) -> float:
         """Say how long the oldest block of a table has waited, 0 if none does."""
         oldest = self.oldest(table)
-        return max(0.0, time.time() - oldest.batch.written_at) if oldest else 0.0
+        return max(0.0, time.time() - oldest.folder.written_at) if oldest else 0.0
 
     @property
     def bytes(self) -> int:
@@ -255,7 +258,7 @@ class Spool:
             shutil.rmtree(path, ignore_errors=True)
             return
         corrupt = found.corrupt
-        batch = Batch(path, 0)
+        folder = Folder(path, 0)
         entries = []
         for file, size in _blocks(path):
             try:
@@ -264,18 +267,17 @@ class Spool:
                 found.corrupt += 1
                 file.rename(self._corrupt / f"{path.stem}.{file.name}")
             else:
-                entries.append(Entry(batch, file.name, described.table, described.records, size))
+                entries.append(Entry(folder, file.name, described.table, described.records, size))
         if found.corrupt == corrupt:
-            found.requests += _read_requests(path / _REQUESTS, any_boot=state != _OPEN)
-        batch.left = len(entries)
+            found.requests += manifest.read(path / _REQUESTS, is_synced=state != _OPEN)
+        folder.left = len(entries)
         if not entries:
             shutil.rmtree(path, ignore_errors=True)
             return
         found.blocks += len(entries)
         found.records += sum(entry.records for entry in entries)
         if state == _OPEN:
-            self.seal(entries, "restart", even_if_full=True)
-            return
+            self._sync_batch(folder, "restart")
         with self.changed:
             self._waiting_bytes += sum(entry.size for entry in entries)
         self._wait(entries)
@@ -294,23 +296,17 @@ class Spool:
                 self._waiting_bytes -= entry.size
                 entry.waits = False
             entry.is_gone = True
-            entry.batch.left -= 1
-            is_last = entry.batch.left == 0
+            entry.folder.left -= 1
+            is_last = entry.folder.left == 0
         if is_last:
-            shutil.rmtree(entry.batch.path, ignore_errors=True)
+            shutil.rmtree(entry.folder.path, ignore_errors=True)
 
-    @contextmanager
-    def _reserved(self, size: int, *, even_if_full: bool) -> Iterator[None]:
-        with self.changed:
-            if not self.has_room(size, even_if_full=even_if_full):
-                raise SpoolFull
-            self._waiting_bytes += size
-        try:
-            yield
-        except OSError:
-            with self.changed:
-                self._waiting_bytes -= size
-            raise
+    def _sync_batch(self, folder: Folder, why: str) -> None:
+        for path in folder.path.iterdir():
+            _sync(path)
+        _sync(folder.path)
+        self._rename(folder, re.sub(r"\W", "_", why))
+        _sync(self._batches)
 
     def _new(self, state: str) -> Path:
         with self.changed:
@@ -321,8 +317,8 @@ class Spool:
         return path
 
     @staticmethod
-    def _rename(batch: Batch, state: str) -> None:
-        batch.path = batch.path.rename(batch.path.with_suffix(f".{state}"))
+    def _rename(folder: Folder, state: str) -> None:
+        folder.path = folder.path.rename(folder.path.with_suffix(f".{state}"))
 
 
 def _blocks(folder: Path) -> list[tuple[Path, int]]:
@@ -332,33 +328,6 @@ def _blocks(folder: Path) -> list[tuple[Path, int]]:
             (Path(entry.path), entry.stat().st_size) for entry in entries if entry.name.endswith(".block")
         ]
     return sorted(found)
-
-
-def _write_requests(path: Path, requests: Sequence[bytes]) -> None:
-    text = orjson.dumps({"boot": _boot(), "requests": [request.hex() for request in requests]})
-    with block_file.create(path) as file:
-        file.write(text)
-
-
-def _read_requests(path: Path, *, any_boot: bool) -> list[bytes]:
-    """Read which requests a batch is made of; none when they may not be all there.
-
-    A batch that is not synced is whole only as long as the machine has not gone down.
-    """
-    try:
-        found = orjson.loads(path.read_bytes())
-    except (OSError, orjson.JSONDecodeError):
-        return []
-    if found["boot"] != _boot() and not any_boot:
-        return []
-    return [bytes.fromhex(request) for request in found["requests"]]
-
-
-def _boot() -> str:
-    try:
-        return _BOOT.read_text("ascii").strip()
-    except OSError:
-        return secrets.token_hex()  # unknown: like no other
 
 
 def _sync(path: Path) -> None:

@@ -93,6 +93,7 @@ async def serve(settings: Settings) -> None:
             try:
                 await _run(settings, pipeline, delivery, meters, door, tls)
             finally:
+                delivery.hurry()
                 replay.stop()
             if door:
                 door.close()
@@ -169,7 +170,6 @@ async def _run(
     await asyncio.gather(grpc.stop(grace), http.stop(grace))
     await pipeline.stop()
     hurrying.cancel()
-    delivery.hurry()
     for name in web.keys() - {"otlp_http"}:
         await web[name][0].stop(1)
 

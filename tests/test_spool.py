@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver import spool as module
+from receiver import manifest
 from receiver.block_file import Corrupt, Outgoing
 from receiver.spool import Entry, Recovered, Spool, SpoolFull
 
@@ -68,7 +68,7 @@ def test_what_is_sealed_waits_over_a_restart(tmp_path: Path) -> None:
     before, _ = spool_in(tmp_path)
     sealed(before, [FIRST, SECOND])
     (batch,) = (tmp_path / "spool/batches").iterdir()
-    assert batch.suffix == ".network_error"
+    assert batch.suffix == ".NETWORK_ERROR"
     after, found = spool_in(tmp_path)
     assert found == Recovered(blocks=2, records=8, corrupt=0, requests=REQUESTS)
     assert waiting(after) == [FIRST, SECOND]
@@ -115,7 +115,7 @@ def test_requests_of_an_unsynced_batch_are_not_trusted_after_the_machine_went_do
     before, _ = spool_in(tmp_path)
     before.write([FIRST], REQUESTS)
     sealed(before, [SECOND])
-    monkeypatch.setattr(module, "_boot", lambda: "another")
+    monkeypatch.setattr(manifest, "boot", lambda: "another")
     after, found = spool_in(tmp_path)
     assert found.requests == REQUESTS, "those of the sealed batch, which is all there"
     assert waiting(after) == [FIRST, SECOND]
@@ -137,7 +137,7 @@ def test_a_damaged_file_is_set_aside_and_blocks_no_other(tmp_path: Path, damage:
     assert found == Recovered(blocks=1, records=5, corrupt=1, requests=[])
     assert waiting(after) == [SECOND]
     assert [name for name in files(tmp_path) if "corrupt" in name] == [
-        f"spool/corrupt/{entry.batch.path.stem}.00.otel_logs.block"
+        f"spool/corrupt/{entry.folder.path.stem}.00.otel_logs.block"
     ]
 
 
@@ -197,7 +197,7 @@ def test_dead_letters_are_kept_with_their_reason_and_can_be_returned(tmp_path: P
     spool.bury(first, "TYPE_MISMATCH")
     spool.done(second)
     (letter,) = (tmp_path / "dead-letter").iterdir()
-    assert letter.name == f"{first.batch.path.stem}.00.otel_logs.TYPE_MISMATCH.block"
+    assert letter.name == f"{first.folder.path.stem}.00.otel_logs.TYPE_MISMATCH.block"
     assert spool.bytes == first.size
     spool, found = spool_in(tmp_path)
     assert (found.blocks, spool.bytes) == (0, first.size)
@@ -209,7 +209,7 @@ def test_dead_letters_are_kept_with_their_reason_and_can_be_returned(tmp_path: P
     assert entry is not None
     spool.bury(entry, "TYPE_MISMATCH")
     (letter,) = (tmp_path / "dead-letter").iterdir()
-    assert letter.name == f"{entry.batch.path.stem}.00.otel_logs.TYPE_MISMATCH.block"
+    assert letter.name == f"{entry.folder.path.stem}.00.otel_logs.TYPE_MISMATCH.block"
     assert spool.take_returned() == 0
 
 
@@ -235,7 +235,7 @@ def test_all_that_is_acknowledged_is_synced_before(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(os, "fsync", fsync)
     spool.seal(entries, "x", even_if_full=False)
-    name = entries[0].batch.path.stem
+    name = entries[0].folder.path.stem
     opened = f"spool/batches/{name}.open"
     assert sorted(synced[:3]) == [
         f"{opened}/00.otel_logs.block", f"{opened}/01.otel_traces.block", f"{opened}/requests",

@@ -59,7 +59,7 @@ def test_what_waits_is_shown_and_dead_letters_are_tried_again(
         "NO_SUCH_COLUMN_IN_TABLE",
         "UNKNOWN_TABLE",
         "corrupt",
-        "network_error",
+        "NETWORK_ERROR",
     ]
     assert shown[-1].split()[:4] == ["waiting", "otel_logs", "1", "3"]
     done = telemetry(data, "replay")
