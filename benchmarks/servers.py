@@ -68,6 +68,8 @@ def ours(directory: Path, sink: Server | None) -> Iterator[Server]:
         "TELEMETRY_HEALTH_PORT": str(health),
         "TELEMETRY_DATA_DIR": str(directory / "data"),
         "TELEMETRY_LOG_FORMAT": "json",
+        # The load sends the same requests again and again, which would not be stored twice.
+        "TELEMETRY_RESEND_SECONDS": "0",
     }
     if sink:
         environment |= {

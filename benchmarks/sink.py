@@ -162,6 +162,7 @@ class Connection(asyncio.BufferedProtocol):
             self.stats.body_bytes += request.size
         self.transport.write(
             b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nContent-Type: text/plain; charset=UTF-8\r\n"
+            b"X-ClickHouse-Query-Id: sink\r\n"
             b"X-ClickHouse-Summary: {}\r\n\r\n%b" % (len(body), body)
         )
 

@@ -3,6 +3,9 @@
 Each file of `schema/` is one statement, applied once and in order, and recorded in `schema_migrations` with a
 checksum. A released file is never edited: a checksum that differs stops the start. Retention is a setting:
 every table's TTL is altered to it whenever the two differ.
+
+Several receivers may migrate one server at a time: each statement does nothing where it was run before, so
+whoever comes second finds it done, and a record has a token that makes it one.
 """
 
 import hashlib
@@ -23,7 +26,8 @@ _RECORD = """CREATE TABLE IF NOT EXISTS schema_migrations
 )
 ENGINE = MergeTree
 ORDER BY number
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"""
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 1000"""
+_FAULTS_TOLD = 5
 _RETENTION = re.compile(r"toIntervalDay\(\d+\)")
 
 
@@ -83,6 +87,7 @@ def migrate(session: Session, retention_days: int, folder: Path = SCHEMA) -> lis
         session.command(migration.sql)
         session.command(
             "INSERT INTO schema_migrations (number, name, checksum)"
+            f" SETTINGS insert_deduplication_token = '{migration.number}-{migration.checksum}'"
             " SELECT {number:UInt32}, {name:String}, {checksum:String}",
             {"number": migration.number, "name": migration.name, "checksum": migration.checksum},
         )
@@ -108,6 +113,35 @@ def retain(session: Session, days: int) -> list[str]:
             session.command(f"ALTER TABLE {name} MODIFY TTL {wanted}")
             altered.append(name)
     return altered
+
+
+def columns(session: Session) -> Mapping[str, Mapping[str, str]]:
+    """Read the columns of every table and view: their types by name, by table."""
+    found: dict[str, dict[str, str]] = {}
+    rows = session.rows("SELECT table, name, type FROM system.columns WHERE database = currentDatabase()")
+    for table, name, kind in rows:
+        found.setdefault(table, {})[name] = kind
+    return found
+
+
+def check_columns(expected: Mapping[str, Mapping[str, str]], actual: Mapping[str, Mapping[str, str]]) -> None:
+    """Raise SchemaError when a column is missing or has another type; more columns than expected are fine.
+
+    So are no columns at all: then the user may not see them.
+    """
+    faults = [
+        f"{table}.{name} should be {kind} and is {actual.get(table, {}).get(name, 'not there')}"
+        for table, names in sorted(expected.items())
+        for name, kind in names.items()
+        if actual.get(table, {}).get(name) != kind
+    ]
+    if actual and faults:
+        more = f"; and {len(faults) - _FAULTS_TOLD} more" if len(faults) > _FAULTS_TOLD else ""
+        raise SchemaError(
+            "The database's tables are not those that are written: "
+            + "; ".join(faults[:_FAULTS_TOLD])
+            + f"{more}. Alter them, or set CLICKHOUSE_DATABASE to another name."
+        )
 
 
 def _check(known: Sequence[Migration], recorded: Mapping[int, tuple[str, str]]) -> None:

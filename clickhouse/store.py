@@ -1,40 +1,71 @@
-"""Where blocks of rows go: the tables of the embedded engine, or a ClickHouse server over HTTP.
+"""Where blocks of rows go: the tables of the embedded engine, or a ClickHouse server (`clickhouse.server`).
 
 A `Writer` takes a block in Native format and returns once it is committed: on disk and fsynced in the
 embedded engine, acknowledged by the server otherwise. Each block has a token that stays with it, so that
-a repeated insert of the same block adds no row. What fails raises `StoreError`.
+a repeated insert of the same block adds no row. What fails raises `StoreAway`, to be tried again, or
+`BlockRefused`, which will not pass as it is.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from typing import Final, Protocol
 
-import clickhouse_connect
-import lz4.frame
-from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse.engine import Engine, EngineError, memory_file
+from clickhouse.faults import CREDENTIALS, PERMANENT, TOO_MANY_PARTS
 
-from clickhouse.engine import Engine, EngineError, identifier
-
-_INSERT_SETTINGS: Mapping[str, int] = {
+INSERT_SETTINGS: Final[Mapping[str, int]] = {
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     "materialized_views_ignore_errors": 0,
-    # A late client's batch may span any number of days; the default refuses more than 100.
-    "max_partitions_per_insert_block": 0,
     # A column that the table lacks is an error, not a column to leave out.
     "input_format_skip_unknown_fields": 0,
 }
 
 
 class StoreError(Exception):
-    """An insert was not acknowledged. The text names the engine's error, never the data."""
+    """The store cannot be used as it is; the text has the remedy, and never data."""
+
+
+class StoreAway(StoreError):  # noqa: N818  what happened, as in Python's own StopIteration
+    """An insert was not acknowledged, and may be if it is tried again. It may have happened all the same.
+
+    `reason` is a few words for metrics and logs; `whole` says that other tables will fare no better.
+    """
+
+    def __init__(self, text: str, reason: str = "unknown", *, whole: bool = False) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.whole = whole
+
+
+class BlockRefused(StoreError):  # noqa: N818  what happened, as in Python's own StopIteration
+    """The table does not take this block and never will as both are. `reason` is ClickHouse's name for why."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class TooManyPartitions(StoreError):  # noqa: N818  what happened, as in Python's own StopIteration
+    """The block has rows of more than one day, or the table has too many parts: tell them apart by splitting."""
 
 
 class Writer(Protocol):
     """The one thing that ingest asks of a database."""
 
     def insert(self, table: str, block: bytes, token: str) -> None:
-        """Insert a Native block once, however often it is called with the same token."""
+        """Insert a Native block once, however often it is called with the same token.
+
+        Raises StoreAway or BlockRefused.
+        """
+
+    def close(self) -> None:
+        """Give back connections."""
+
+
+class PartWriter(Protocol):
+    """A writer that can be told to refuse what is not one part: a block with rows of several partitions."""
+
+    def insert(self, table: str, block: bytes, token: str, *, one_part: bool = False) -> None:
+        """Insert as `Writer` does. Raises TooManyPartitions too when `one_part`."""
 
     def close(self) -> None:
         """Give back connections."""
@@ -46,66 +77,78 @@ class EmbeddedWriter:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def insert(self, table: str, block: bytes, token: str) -> None:
+    def insert(self, table: str, block: bytes, token: str, *, one_part: bool = False) -> None:
         """Insert a Native block; committed and fsynced when this returns."""
         try:
-            self._engine.insert(table, block, {**_INSERT_SETTINGS, "insert_deduplication_token": token})
+            self._engine.insert(table, block, insert_settings(token, one_part=one_part))
         except EngineError as error:
-            raise StoreError(f"Inserting into {table} failed: {error}") from None
+            raise fault(table, error.code, error.name, one_part=one_part) from None
 
     def close(self) -> None:
         """Nothing to give back: the engine has an owner of its own."""
 
 
-class ServerSession:
-    """Writes to a ClickHouse server, and runs the migrations' statements there."""
+class DailyWriter:
+    """Inserts one day at a time, which is one partition: then a block is stored as a whole or not at all.
 
-    def __init__(self, url: str, user: str, password: str, database: str) -> None:
-        parts = urlsplit(url)
-        secure = parts.scheme == "https"
-        try:
-            self._client: Client = clickhouse_connect.get_client(
-                host=parts.hostname or "localhost",
-                port=parts.port or (8443 if secure else 8123),
-                username=user,
-                password=password,
-                secure=secure,
-                autogenerate_session_id=False,
-                connect_timeout=10,
-                send_receive_timeout=30,
-            )
-            self._client.command(f"CREATE DATABASE IF NOT EXISTS {identifier(database)}")
-        except ClickHouseError as error:
-            raise StoreError(
-                f"Connecting to ClickHouse at {parts.hostname}:{parts.port} as {user} failed"
-                f" ({type(error).__name__}): check CLICKHOUSE_URL, CLICKHOUSE_USER and CLICKHOUSE_PASSWORD."
-            ) from None
-        self._client.database = database
-        # On one machine compressing costs more than it saves.
-        self._compress = parts.hostname not in ("localhost", "127.0.0.1", "::1")
+    Nearly every block is of one day, and the store itself says when one is not.
+    """
+
+    def __init__(self, writer: PartWriter, engine: Engine) -> None:
+        self._writer = writer
+        self._engine = engine
 
     def insert(self, table: str, block: bytes, token: str) -> None:
-        """Insert a Native block; the server has committed it when this returns."""
-        settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
+        """Insert a block as it is, or its days one by one, each with a token made from the block's."""
         try:
-            self._client.raw_insert(
-                table,
-                insert_block=lz4.frame.compress(block) if self._compress else block,
-                settings=settings,
-                fmt="Native",
-                compression="lz4" if self._compress else None,
-            )
-        except (ClickHouseError, OSError) as error:
-            raise StoreError(f"Inserting into {table} failed: {type(error).__name__}") from None
-
-    def command(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
-        """Run a statement that returns nothing."""
-        self._client.command(sql, parameters=dict(params or {}))
-
-    def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
-        """Run a query and return its rows."""
-        return self._client.query(sql, parameters=dict(params or {})).result_rows
+            self._writer.insert(table, block, token, one_part=True)
+        except TooManyPartitions:
+            for day, rows in self._days(table, block):
+                self._writer.insert(table, rows, f"{token}-{day}")
 
     def close(self) -> None:
-        """Close the connection pool."""
-        self._client.close()
+        """Give back what the writer below has."""
+        self._writer.close()
+
+    def _days(self, table: str, block: bytes) -> list[tuple[str, bytes]]:
+        column = "Timestamp" if table in {"otel_traces", "otel_logs"} else "TimeUnix"
+        with memory_file([block]) as path:
+            days = self._engine.rows(
+                f"SELECT DISTINCT toString(toDate32({column}, 'UTC')) AS day FROM file({{path:String}}, Native)"  # noqa: S608
+                " ORDER BY day",
+                {"path": path},
+            )
+            of_day = (
+                f"SELECT * FROM file({{path:String}}, Native)"  # noqa: S608
+                f" WHERE toString(toDate32({column}, 'UTC')) = {{day:String}}"
+            )
+            return [(day, self._engine.query(of_day, {"path": path, "day": day})) for (day,) in days]
+
+
+def insert_settings(token: str, *, one_part: bool) -> Mapping[str, int | str]:
+    """Give an insert's settings."""
+    return {
+        **INSERT_SETTINGS,
+        "insert_deduplication_token": token,
+        # 0: any number; the default refuses a late client's batch of more than 100 days.
+        "max_partitions_per_insert_block": int(one_part),
+    }
+
+
+def fault(table: str, code: int, name: str, *, one_part: bool = False) -> StoreError:
+    """Tell what ClickHouse's error means for an insert. The name is its own or "", and not to be trusted."""
+    if one_part and code == TOO_MANY_PARTS:
+        return TooManyPartitions(f"Inserting into {table} failed: TOO_MANY_PARTS")
+    if code in PERMANENT:
+        return BlockRefused(
+            f"Inserting into {table} failed: {PERMANENT[code]} (code {code})", PERMANENT[code]
+        )
+    if code in CREDENTIALS:
+        return StoreAway(
+            f"Inserting into {table} failed: {CREDENTIALS[code]} (code {code}): check CLICKHOUSE_USER,"
+            " CLICKHOUSE_PASSWORD and the user's rights; nothing is lost meanwhile",
+            CREDENTIALS[code],
+            whole=True,
+        )
+    known = name if name.isascii() and name.replace("_", "").isalnum() else "UNKNOWN"
+    return StoreAway(f"Inserting into {table} failed: {known} (code {code})", known)

@@ -45,8 +45,13 @@ class Meters:
             "telemetry_received_records", "Records in well-formed requests.", ["signal"], registry=registry
         )
         self.accepted = Counter(
-            "telemetry_accepted_records", "Records acknowledged as stored.", ["signal"], registry=registry
-        )
+            "telemetry_accepted_records", "Records stored: committed, or safe in the spool.", ["signal"],
+            registry=registry,
+        )  # fmt: skip
+        self.resent = Counter(
+            "telemetry_resent_records", "Records of requests that were sent before, and not stored again.",
+            ["signal"], registry=registry,
+        )  # fmt: skip
         self.refused = Counter(
             "telemetry_refused_records",
             "Records not stored, by reason. A request that cannot be read counts as one.",
@@ -65,7 +70,53 @@ class Meters:
             "telemetry_inserted_rows", "Rows committed, by table.", ["table"], registry=registry
         )
         self.insert_errors = Counter(
-            "telemetry_insert_errors", "Inserts that failed, by table.", ["table"], registry=registry
+            "telemetry_insert_errors", "Inserts that failed and are tried again, by table and reason.",
+            ["table", "reason"], registry=registry,
+        )  # fmt: skip
+        self.spooled_blocks = Counter(
+            "telemetry_spooled_blocks", "Blocks kept on disk since the store did not take them.",
+            ["table", "reason"], registry=registry,
+        )  # fmt: skip
+        self.spooled_records = Counter(
+            "telemetry_spooled_records", "Records in those blocks.", ["table", "reason"], registry=registry
+        )
+        self.replayed_blocks = Counter(
+            "telemetry_replayed_blocks", "Blocks inserted from the spool.", ["table"], registry=registry
+        )
+        self.replayed_records = Counter(
+            "telemetry_replayed_records", "Records in those blocks.", ["table"], registry=registry
+        )
+        self.dead_blocks = Counter(
+            "telemetry_dead_letter_blocks", "Blocks that the store refused for good.", ["table", "reason"],
+            registry=registry,
+        )  # fmt: skip
+        self.dead_records = Counter(
+            "telemetry_dead_letter_records",
+            "Records in those blocks.",
+            ["table", "reason"],
+            registry=registry,
+        )
+        self.corrupt_files = Counter(
+            "telemetry_corrupt_spool_files", "Files in the spool that were set aside.", registry=registry
+        )
+        self.spool_errors = Counter(
+            "telemetry_spool_errors", "What the spool's disk did not do: write, sync, bury, remove, record.",
+            ["doing"], registry=registry,
+        )  # fmt: skip
+        self.spool_bytes = Gauge(
+            "telemetry_spool_bytes", "Bytes of blocks that wait and of dead letters.", registry=registry
+        )
+        self.waiting_blocks = Gauge(
+            "telemetry_waiting_blocks", "Blocks that wait in the spool.", ["table"], registry=registry
+        )
+        self.waiting_seconds = Gauge(
+            "telemetry_waiting_seconds",
+            "How long the oldest of them has waited.",
+            ["table"],
+            registry=registry,
+        )
+        self.store_up = Gauge(
+            "telemetry_store_up", "1 when the last insert worked for every table, else 0.", registry=registry
         )
         self.queued_bytes = Gauge(
             "telemetry_queued_bytes", "Bytes of requests accepted and not yet stored.", registry=registry

@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
@@ -13,7 +14,7 @@ from access.prompt import run as run_prompt
 from access.query import FORMATS, AskError, Reader, Source
 from access.questions import Question, QuestionError, find, questions, read
 from clickhouse.engine import Engine, EngineStartError
-from clickhouse.migrations import SchemaError, migrations
+from clickhouse.migrations import Migration, SchemaError, migrations
 from clickhouse.prices import PricesError
 from clickhouse.store import StoreError
 from demo.generate import EVENTS_A_SESSION, Plan
@@ -22,6 +23,7 @@ from telemetry import demo, log
 from telemetry.credentials import reader_password
 from telemetry.serve import StartError, data_directory, serve
 from telemetry.settings import Settings, SettingsError, load, reachable
+from telemetry.spool import listing, replay
 from telemetry.store import open_store
 from telemetry.tls import TlsError
 
@@ -84,20 +86,79 @@ def schema_command(*, apply: bool) -> None:
 
 
 def _migrate(settings: Settings) -> int:
+    applied: list[Migration] = []
     if settings.clickhouse_url:  # whose receiver may be running
-        return _open_and_close(settings, None)
+        engine = Engine()
+        try:
+            _open_and_close(settings, engine, applied)
+        finally:
+            engine.close()
+        return len(applied)
     with data_directory(settings) as directory:
         engine = Engine(directory / "clickhouse")
         try:
-            return _open_and_close(settings, engine)
+            _open_and_close(settings, engine, applied)
         finally:
             engine.close()
-
-
-def _open_and_close(settings: Settings, engine: Engine | None) -> int:
-    writer, applied = open_store(settings, engine)
-    writer.close()
     return len(applied)
+
+
+def _open_and_close(settings: Settings, engine: Engine, applied: list[Migration]) -> None:
+    store = open_store(settings, engine, applied.extend)
+    store.open()
+    store.writer.close()
+
+
+@main.command("spool")
+@_plain_errors
+def spool_command() -> None:
+    """Show what waits on disk for ClickHouse, and what it refused.
+
+    waiting: acknowledged, and inserted as soon as ClickHouse takes it. in work: being inserted now. dead letter:
+    refused for good, with ClickHouse's reason; mend that, then `telemetry replay`. set aside: damaged on the disk,
+    never inserted. The server may run or not.
+    """
+    lines = listing(load().data_dir)
+    if not lines:
+        click.echo("Nothing waits.")
+        return
+    click.echo(f"{'state':12}{'table':28}{'blocks':>8}{'records':>12}{'bytes':>15}{'oldest':>10}  reason")
+    now = time.time()
+    for line in lines:
+        click.echo(
+            f"{line.state:12}{line.table:28}{line.blocks:8,}{line.records:12,}{line.size:15,}"
+            f"{_ago(now - line.since):>10}  {line.reason}"
+        )
+
+
+@main.command("replay")
+@_plain_errors
+def replay_command() -> None:
+    """Try the dead letters again, after their cause is mended.
+
+    With the server running they are handed to it. Without it they are inserted here and now, and so is all that
+    waits in the spool. What was inserted before is not inserted twice.
+    """
+    settings = load()
+    log.configure(settings.log_format, settings.log_level)
+    outcome = replay(settings)
+    if outcome.handed_over:
+        click.echo(
+            f"Handed {outcome.handed_over} blocks to the running server; telemetry spool shows what waits."
+        )
+        return
+    click.echo(f"Inserted {outcome.inserted} blocks; {outcome.refused} refused again, {outcome.left} left.")
+    if outcome.trouble:
+        click.echo(f"telemetry: {outcome.trouble}", err=True)
+    if outcome.left or outcome.refused:
+        sys.exit(1)
+
+
+def _ago(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
 
 
 @main.command("query")

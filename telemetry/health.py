@@ -1,6 +1,7 @@
 """Health on a port of its own: `/live` (the process turns), `/ready` (telemetry is taken), `/` as ready.
 
-`/ready` also says where everything listens, for those who asked for any free port.
+`/ready` also says where everything listens, for those who asked for any free port, and what ClickHouse does not take:
+the server is ready without it, since what comes is kept in the spool.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,15 +14,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 
-def health(ready: Callable[[], bool], listening: Mapping[str, str]) -> Starlette:
-    """Build the health application."""
+def health(
+    ready: Callable[[], bool], listening: Mapping[str, str], troubles: Callable[[], Mapping[str, str]]
+) -> Starlette:
+    """Build the health application. `troubles` says why blocks wait, by table."""
 
     async def live(_: Request) -> Response:
         return JSONResponse({"status": "live"})
 
     async def is_ready(_: Request) -> Response:
         if ready():
-            return JSONResponse({"status": "ready", "listening": dict(listening)})
+            found = dict(troubles())
+            store = {"status": "away", "troubles": found} if found else {"status": "ok"}
+            return JSONResponse({"status": "ready", "listening": dict(listening), "store": store})
         return JSONResponse({"status": "not ready", "reason": "starting or stopping"}, 503)
 
     return Starlette(routes=[Route("/", is_ready), Route("/live", live), Route("/ready", is_ready)])

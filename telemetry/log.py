@@ -29,6 +29,9 @@ def configure(log_format: str, level: str) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_Forward()], force=True)
+    # They warn of every connection that fails; we tell it once, and when it is over.
+    for name in ("urllib3.connectionpool", "clickhouse_connect"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 class _Forward(logging.Handler):

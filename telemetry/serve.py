@@ -1,8 +1,9 @@
 """The server's whole life: build the parts, listen, wait for a signal, stop in order.
 
 The order of stopping: ready turns false; no new requests are taken; those under way finish, which drains the
-batches, inserts and acknowledges; the ports close; the engine closes. A second signal does not hurry it: the
-grace period bounds it.
+batches, inserts or spools, and acknowledges; replay stops; the ports close; the engine closes. When half of the grace
+period is over, nothing is waited for in the store any more: what is left goes to the spool. A second signal does not
+hurry it.
 """
 
 import asyncio
@@ -11,38 +12,54 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import structlog
 
+from clickhouse.columns import STRUCTURES
 from clickhouse.engine import Engine
 from clickhouse.http.app import ClickHouseHttp
 from clickhouse.http.app import Limits as QueryLimits
-from clickhouse.store import Writer
+from clickhouse.migrations import Migration
+from clickhouse.store import StoreAway
+from receiver.batch import Limits
+from receiver.delivery import Delivery
 from receiver.meters import Meters
 from receiver.otlp_grpc import OtlpGrpc
 from receiver.otlp_http import otlp_http
-from receiver.pipeline import WORKERS, Limits, Pipeline
+from receiver.pipeline import CONNECTIONS, Pipeline
+from receiver.replay import Replay
+from receiver.resends import Resends
 from receiver.rules import load_rules
 from receiver.sanitizer import Sanitizer
 from receiver.scrub import Scrub
 from receiver.senders import Senders
+from receiver.spool import Spool
 from receiver.transform import Transform
 from telemetry.credentials import FILE as CREDENTIALS
 from telemetry.credentials import users
 from telemetry.health import health, metrics
 from telemetry.settings import Settings
-from telemetry.store import open_store
+from telemetry.store import Store, open_store
 from telemetry.tls import Files, Tls
 from telemetry.web import WebServer
 
 log = structlog.get_logger()
 
+# How long a start waits for a ClickHouse server before it goes on without one.
+_OPEN_SECONDS = 10.0
+
 
 class StartError(Exception):
     """The server cannot start; the text has the remedy."""
+
+
+class InUseError(StartError):
+    """Another process holds the data directory; the text has the remedy."""
 
 
 async def serve(settings: Settings) -> None:
@@ -51,19 +68,37 @@ async def serve(settings: Settings) -> None:
     hash_key = settings.hash_key.get_secret_value()
     tls = _tls(settings)
     with data_directory(settings) as directory:
-        engine = Engine(None if settings.clickhouse_url else directory / "clickhouse", connections=WORKERS)
+        engine = Engine(
+            None if settings.clickhouse_url else directory / "clickhouse", connections=CONNECTIONS
+        )
         try:
-            writer, applied = open_store(settings, engine)
-            for migration in applied:
-                log.info("Schema migrated.", number=migration.number, name=migration.name)
+            store = open_store(settings, engine, _tell)
             scrub = Scrub(Sanitizer(rules, hash_key or None))
             transform = Transform(engine, rules, scrub, hash_key, settings.retention_days)
             meters = Meters()
+            _try_to_open(store)
             door = None if settings.clickhouse_url else _clickhouse_http(settings, engine, directory, meters)
-            await _run(settings, transform, writer, meters, door, tls)
+            resends, spool = _open_spool(settings, directory, meters)
+            delivery = Delivery(store.writer, spool, resends, meters, settings.clickhouse_insert_seconds)
+            replay = Replay(spool, delivery, meters, STRUCTURES)
+            _measure(meters, spool, delivery)
+            limits = Limits(
+                settings.batch_bytes,
+                settings.batch_records,
+                settings.batch_age_ms / 1000,
+                settings.queue_bytes,
+            )
+            pipeline = Pipeline(transform, delivery, resends, limits, meters)
+            replay.start()
+            try:
+                await _run(settings, pipeline, delivery, meters, door, tls)
+            finally:
+                delivery.hurry()
+                replay.stop()
             if door:
                 door.close()
-            writer.close()
+            resends.close()
+            store.writer.close()
         finally:
             engine.close()
     log.info("Stopped; everything acknowledged is stored.")
@@ -71,16 +106,12 @@ async def serve(settings: Settings) -> None:
 
 async def _run(
     settings: Settings,
-    transform: Transform,
-    writer: Writer,
+    pipeline: Pipeline,
+    delivery: Delivery,
     meters: Meters,
     door: ClickHouseHttp | None,
     tls: Tls | None,
 ) -> None:
-    limits = Limits(
-        settings.batch_bytes, settings.batch_records, settings.batch_age_ms / 1000, settings.queue_bytes
-    )
-    pipeline = Pipeline(transform, writer, limits, meters)
     senders = Senders(pipeline.accept, settings.tokens, meters, settings.rate_limit_bytes)
     listening: dict[str, str] = {}
     stopping = asyncio.Event()
@@ -97,7 +128,10 @@ async def _run(
     web: dict[str, tuple[WebServer, int]] = {
         "otlp_http": (WebServer(http_app, timeout, tls.context() if tls else None), settings.otlp_http_port),
         "metrics": (WebServer(metrics(meters.registry), timeout), settings.metrics_port),
-        "health": (WebServer(health(is_ready, listening), timeout), settings.health_port),
+        "health": (
+            WebServer(health(is_ready, listening, lambda: delivery.troubles), timeout),
+            settings.health_port,
+        ),
     }
     if door:
         web["clickhouse_http"] = WebServer(door, timeout), settings.clickhouse_http_port
@@ -132,10 +166,66 @@ async def _run(
     pipeline.hasten()
     http, _ = web["otlp_http"]
     grace = settings.shutdown_seconds
+    hurrying = loop.call_later(grace / 2, delivery.hurry)
     await asyncio.gather(grpc.stop(grace), http.stop(grace))
     await pipeline.stop()
+    hurrying.cancel()
     for name in web.keys() - {"otlp_http"}:
         await web[name][0].stop(1)
+
+
+def _tell(applied: Sequence[Migration]) -> None:
+    for migration in applied:
+        log.info("Schema migrated.", number=migration.number, name=migration.name)
+
+
+def _try_to_open(store: Store) -> None:
+    """Open the store, or go on without one that does not answer. Raises StoreUnfit when it can never be used."""
+    failures: list[Exception] = []
+
+    def open_it() -> None:
+        try:
+            store.open()
+        except Exception as error:  # noqa: BLE001  told to who waits
+            failures.append(error)
+
+    thread = threading.Thread(target=open_it, name="open", daemon=True)
+    thread.start()
+    thread.join(_OPEN_SECONDS)
+    if thread.is_alive():
+        failures.append(StoreAway(f"ClickHouse does not answer within {_OPEN_SECONDS:g} s."))
+    for failure in failures:
+        if not isinstance(failure, StoreAway):
+            raise failure
+        log.warning("Starting without ClickHouse: what comes waits in the spool.", error=str(failure))
+
+
+def _open_spool(settings: Settings, directory: Path, meters: Meters) -> tuple[Resends, Spool]:
+    spool = Spool(directory, settings.spool_bytes)
+    resends = Resends(settings.resend_seconds, directory / "spool" / "requests.log")
+    try:
+        found = spool.open()
+        resends.open(found.requests)
+    except OSError as error:
+        raise StartError(
+            f"The spool in the data directory cannot be used ({error.strerror}): make it writable, or set"
+            " TELEMETRY_DATA_DIR to another directory."
+        ) from None
+    meters.corrupt_files.inc(found.corrupt)
+    if found.blocks or found.corrupt:
+        log.info(
+            "Blocks wait in the spool.", blocks=found.blocks, records=found.records, corrupt=found.corrupt
+        )
+    return resends, spool
+
+
+def _measure(meters: Meters, spool: Spool, delivery: Delivery) -> None:
+    """Let the gauges read what they show when they are scraped."""
+    meters.spool_bytes.set_function(lambda: spool.bytes)
+    meters.store_up.set_function(lambda: not delivery.troubles)
+    for table in STRUCTURES:
+        meters.waiting_blocks.labels(table).set_function(partial(spool.count, table))
+        meters.waiting_seconds.labels(table).set_function(partial(spool.age_seconds, table))
 
 
 def _clickhouse_http(settings: Settings, engine: Engine, directory: Path, meters: Meters) -> ClickHouseHttp:
@@ -166,7 +256,7 @@ def data_directory(settings: Settings) -> Iterator[Path]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
-        raise StartError(
+        raise InUseError(
             "Another server uses the data directory: stop it, or set TELEMETRY_DATA_DIR to another one."
         ) from None
     try:

@@ -104,6 +104,25 @@ class Settings(BaseSettings):
         description="Bytes that a reader's query may return.",
         ge=1024,
     )
+    clickhouse_ca_file: Path | None = Field(
+        None,
+        alias="CLICKHOUSE_CA_FILE",
+        description="Certificates (PEM) to trust for https. Unset: those of the system.",
+    )
+    clickhouse_connect_seconds: float = Field(
+        5.0,
+        alias="CLICKHOUSE_CONNECT_SECONDS",
+        description="How long to wait for a connection to the ClickHouse server.",
+        gt=0,
+        le=600,
+    )
+    clickhouse_insert_seconds: float = Field(
+        60.0,
+        alias="CLICKHOUSE_INSERT_SECONDS",
+        description="How long an insert may take; past that its block goes to the spool and is tried again.",
+        gt=0,
+        le=3600,
+    )
     database: str = Field(
         "telemetry",
         alias="CLICKHOUSE_DATABASE",
@@ -201,6 +220,21 @@ class Settings(BaseSettings):
         ge=1024,
         le=64 << 30,
     )
+    spool_bytes: int = Field(
+        4 << 30,
+        alias="TELEMETRY_SPOOL_BYTES",
+        description="Bytes on disk that may wait for ClickHouse, dead letters included; past that clients are told to"
+        " try later.",
+        ge=1 << 20,
+    )
+    resend_seconds: float = Field(
+        900.0,
+        alias="TELEMETRY_RESEND_SECONDS",
+        description="How long a stored request is known, so that it is not stored again when its client resends it."
+        " 0: not at all.",
+        ge=0,
+        le=86_400,
+    )
     body_timeout_seconds: float = Field(
         30.0,
         alias="TELEMETRY_BODY_TIMEOUT_SECONDS",
@@ -212,7 +246,7 @@ class Settings(BaseSettings):
     shutdown_seconds: float = Field(
         20.0,
         alias="TELEMETRY_SHUTDOWN_SECONDS",
-        description="How long stopping may wait for requests under way.",
+        description="How long stopping may wait for requests under way; after half of it they go to the spool.",
         gt=0,
         le=3600,
     )

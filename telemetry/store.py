@@ -1,30 +1,57 @@
 """Where the rows go, opened and brought to the schema of this version: the embedded engine's tables, or a server's."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from clickhouse.columns import STRUCTURES
 from clickhouse.engine import Engine
-from clickhouse.migrations import Migration, Session, migrate
+from clickhouse.migrations import Migration, SchemaError, Session, check_columns, columns, migrate
 from clickhouse.prices import load_prices, read_prices
-from clickhouse.store import EmbeddedWriter, ServerSession, Writer
+from clickhouse.server import Address, ServerWriter, StoreUnfit
+from clickhouse.store import DailyWriter, EmbeddedWriter
 from telemetry.settings import Settings
 
 
-def open_store(settings: Settings, engine: Engine | None) -> tuple[Writer, Sequence[Migration]]:
-    """Open the tables; give the writer to them and the migrations that were applied.
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The writer to the tables; and how to make them ready at once, which otherwise the first insert does."""
 
-    `engine` owns the tables when CLICKHOUSE_URL is not set. Raises StoreError, SchemaError or PricesError.
+    writer: DailyWriter
+    open: Callable[[], None]
+    """Raises StoreAway when a server cannot be reached, StoreUnfit when it cannot be used."""
+
+
+def open_store(settings: Settings, engine: Engine, applied: Callable[[Sequence[Migration]], None]) -> Store:
+    """Open the tables of the embedded engine, or point at a server's; tell which migrations are applied, when they are.
+
+    In server mode the engine's own tables stay empty: they say what the server's should be like. Raises SchemaError or
+    PricesError.
     """
     prices = read_prices(settings.prices)
-    writer: Writer
-    session: Session
-    if settings.clickhouse_url is not None:
-        password = settings.clickhouse_password.get_secret_value()
-        server = ServerSession(settings.clickhouse_url, settings.clickhouse_user, password, settings.database)
-        writer, session = server, server
-    else:
-        assert engine is not None, "embedded tables need their engine"  # noqa: S101  a mistake in the program
-        engine.use(settings.database)
-        writer, session = EmbeddedWriter(engine), engine
-    applied = migrate(session, settings.retention_days)
-    load_prices(session, prices)
-    return writer, applied
+    engine.use(settings.database)
+    made = migrate(engine, settings.retention_days)
+    if settings.clickhouse_url is None:
+        applied(made)
+        load_prices(engine, prices)
+        return Store(DailyWriter(EmbeddedWriter(engine), engine), lambda: None)
+    expected = {table: kinds for table, kinds in columns(engine).items() if table in STRUCTURES}
+
+    def prepare(session: Session) -> None:
+        try:
+            applied(migrate(session, settings.retention_days))
+            check_columns(expected, columns(session))
+            load_prices(session, prices)
+        except SchemaError as error:
+            raise StoreUnfit(str(error)) from None
+
+    address = Address(
+        settings.clickhouse_url,
+        settings.clickhouse_user,
+        settings.clickhouse_password.get_secret_value(),
+        settings.database,
+        settings.clickhouse_ca_file,
+        settings.clickhouse_connect_seconds,
+        settings.clickhouse_insert_seconds,
+    )
+    server = ServerWriter(address, prepare)
+    return Store(DailyWriter(server, engine), server.open)

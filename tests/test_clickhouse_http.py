@@ -991,3 +991,16 @@ def resident_mib(server: Server) -> float:
     """Read the server's resident memory."""
     lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+def test_an_insert_that_fails_at_its_end_is_refused(writer: Door, table: str) -> None:
+    """A view that throws fails the insert; settings of the statement's own do not hide that."""
+    writer.text("CREATE TABLE fed (a UInt32) ENGINE = MergeTree ORDER BY a")
+    writer.text(f"CREATE MATERIALIZED VIEW throwing TO fed AS SELECT throwIf(a = 7) + a AS a FROM {table}")
+    try:
+        for sql in (f"INSERT INTO {table} (a) FORMAT CSV\n7\n",
+                    f"INSERT INTO telemetry.{table} (a) SETTINGS max_threads = 1 FORMAT CSV\n7\n"):  # fmt: skip
+            assert writer.refused(sql)[1] == 395
+    finally:
+        writer.text("DROP VIEW throwing")
+        writer.text("DROP TABLE fed")

@@ -5,20 +5,27 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from clickhouse.columns import STRUCTURES
 from clickhouse.engine import Engine
-from clickhouse.store import EmbeddedWriter, StoreError
+from clickhouse.store import DailyWriter, EmbeddedWriter, StoreAway
+from receiver.batch import Limits
+from receiver.delivery import Delivery
 from receiver.meters import Meters
-from receiver.pipeline import Accepted, Limits, Pipeline
+from receiver.pipeline import Accepted, Pipeline
+from receiver.replay import Replay
+from receiver.resends import Resends
 from receiver.rules import Level, load_rules
 from receiver.sanitizer import Sanitizer
 from receiver.scrub import Scrub
 from receiver.signals import Signal
+from receiver.spool import Spool
 from receiver.status import Failure, Reason, Rejected, TryLater
 from receiver.transform import Transform
 
@@ -45,7 +52,7 @@ class RecordingWriter:
     """The real writer; it remembers what was inserted, can be held before an insert, and can fail."""
 
     def __init__(self, engine: Engine) -> None:
-        self._writer = EmbeddedWriter(engine)
+        self._writer = DailyWriter(EmbeddedWriter(engine), engine)
         self.tables: list[str] = []
         self.tokens: list[str] = []
         self.failures = 0
@@ -59,7 +66,7 @@ class RecordingWriter:
             raise AssertionError("the event loop did not turn while an insert was under way")
         if self.failures:
             self.failures -= 1
-            raise StoreError(f"Inserting into {table} failed: NETWORK_ERROR (code 210)")
+            raise StoreAway(f"Inserting into {table} failed: NETWORK_ERROR (code 210)", "NETWORK_ERROR")
         self._writer.insert(table, block, token)
         self.tables.append(table)
         self.tokens.append(token)
@@ -71,10 +78,14 @@ class RecordingWriter:
 class Subject:
     """A pipeline under test and what surrounds it."""
 
-    def __init__(self, transform: Transform, writer: RecordingWriter, limits: Limits) -> None:
+    def __init__(self, transform: Transform, writer: RecordingWriter, limits: Limits, data: Path) -> None:
         self.writer = writer
         self.meters = Meters()
-        self.pipeline = Pipeline(transform, writer, limits, self.meters)
+        self.spool = Spool(data, HUGE)
+        self.spool.open()
+        resends = Resends(3600)
+        self.delivery = Delivery(writer, self.spool, resends, self.meters, PATIENCE)
+        self.pipeline = Pipeline(transform, self.delivery, resends, limits, self.meters)
 
     def send(self, body: bytes, signal: Signal = Signal.TRACES) -> asyncio.Task[Accepted]:
         return asyncio.create_task(self.pipeline.accept(signal, body))
@@ -86,6 +97,15 @@ class Subject:
 
     def count(self, name: str, **labels: str) -> float:
         return self.meters.registry.get_sample_value(f"telemetry_{name}", labels) or 0.0
+
+    @contextmanager
+    def replaying(self) -> Iterator[None]:
+        replay = Replay(self.spool, self.delivery, self.meters, STRUCTURES)
+        replay.start()
+        try:
+            yield
+        finally:
+            replay.stop()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -105,12 +125,12 @@ def writer(engine: Engine) -> RecordingWriter:
 
 
 @pytest.fixture
-def run(transform: Transform, writer: RecordingWriter) -> Iterator[Callable[..., None]]:
+def run(transform: Transform, writer: RecordingWriter, tmp_path: Path) -> Iterator[Callable[..., None]]:
     """Run a scenario against a started pipeline; afterwards nothing is queued and no tally is left open."""
 
     def scenario(limits: Limits, play: Callable[[Subject], Awaitable[None]]) -> None:
         async def main() -> None:
-            async with _running(Subject(transform, writer, limits)) as subject:
+            async with _running(Subject(transform, writer, limits, tmp_path)) as subject:
                 await play(subject)
             assert subject.count("queued_bytes") == 0
             assert transform._scrub._tallies == {}
@@ -262,12 +282,12 @@ def test_a_request_larger_than_a_batch_is_a_batch_of_its_own(
 
 
 def test_every_block_has_a_token_of_its_own(writer: RecordingWriter, run: Callable[..., None]) -> None:
-    """Two blocks are never taken for one, even when equal."""
+    """Two blocks are never taken for one."""
 
     async def play(subject: Subject) -> None:
-        body = metrics("gauge", "sum", "summary", "histogram", "exponential_histogram")
-        assert await subject.send(body, Signal.METRICS) == Accepted()
-        assert await subject.send(body, Signal.METRICS) == Accepted()
+        for _ in range(2):
+            body = metrics("gauge", "sum", "summary", "histogram", "exponential_histogram")
+            assert await subject.send(body, Signal.METRICS) == Accepted()
         tables = ["exp_histogram", "gauge", "histogram", "sum", "summary"]
         assert writer.tables == [f"otel_metrics_{table}" for table in tables] * 2
         assert len(set(writer.tokens)) == 10
@@ -374,44 +394,88 @@ def test_an_engine_error_that_is_not_the_requests_fault_refuses_none(
     run(Limits(HUGE, 2, 3600, HUGE), play)
 
 
-def test_a_store_that_fails_makes_clients_try_later(
+def test_a_store_that_fails_has_its_batch_kept_and_acknowledged(
     engine: Engine, writer: RecordingWriter, trace: bytes, run: Callable[..., None]
 ) -> None:
-    """The failure is counted, nothing is stored, and the same requests are stored once it is over."""
+    """The block waits on disk, under the token that it was tried with, until replay inserts it."""
 
     async def play(subject: Subject) -> None:
         writer.failures = 1
         bodies = [spans("a", trace=trace), spans("b", trace=trace)]
-        found = await subject.outcomes(*bodies)
-        assert [(type(failure), failure.reason) for failure in found if isinstance(failure, Failure)] == [
-            (TryLater, Reason.STORE_UNAVAILABLE)
-        ] * 2
-        assert subject.count("insert_errors_total", table="otel_traces") == 1
-        assert subject.count("refused_records_total", signal="traces", reason="store_unavailable") == 2
-        assert subject.count("accepted_records_total", signal="traces") == 0
+        assert await subject.outcomes(*bodies) == [Accepted()] * 2
+        assert subject.count("insert_errors_total", table="otel_traces", reason="NETWORK_ERROR") == 1
+        labels = {"table": "otel_traces", "reason": "NETWORK_ERROR"}
+        assert subject.count("spooled_blocks_total", **labels) == 1
+        assert subject.count("spooled_records_total", **labels) == 2
+        assert subject.count("accepted_records_total", signal="traces") == 2
         assert subject.count("inserted_rows_total", table="otel_traces") == 0
         assert stored(engine, trace) == []
-        assert await subject.outcomes(*bodies) == [Accepted()] * 2
+        with subject.replaying():
+            await subject.until(lambda: subject.count("replayed_records_total", table="otel_traces") == 2)
         assert stored(engine, trace) == ["a", "b"]
+        assert subject.count("inserted_rows_total", table="otel_traces") == 2
+        assert subject.spool.tables() == []
 
     run(Limits(HUGE, 2, 3600, HUGE), play)
 
 
-def test_a_real_insert_error_makes_clients_try_later(
-    engine: Engine, trace: bytes, run: Callable[..., None]
+def test_a_block_that_is_refused_for_good_is_a_dead_letter_and_acknowledged(
+    engine: Engine, trace: bytes, run: Callable[..., None], tmp_path: Path
 ) -> None:
-    """A table that is not there fails the insert in the engine."""
+    """A table that is not there takes no block, however often it is tried."""
 
     async def play(subject: Subject) -> None:
         engine.command("RENAME TABLE otel_traces TO otel_traces_away")
         try:
-            found = await subject.outcomes(spans("a", trace=trace))
+            assert await subject.outcomes(spans("a", trace=trace)) == [Accepted()]
         finally:
             engine.command("RENAME TABLE otel_traces_away TO otel_traces")
-        assert [failure.reason for failure in found if isinstance(failure, TryLater)] == [
-            Reason.STORE_UNAVAILABLE
-        ]
-        assert subject.count("insert_errors_total", table="otel_traces") == 1
+        labels = {"table": "otel_traces", "reason": "UNKNOWN_TABLE"}
+        assert subject.count("dead_letter_blocks_total", **labels) == 1
+        assert subject.count("dead_letter_records_total", **labels) == 1
+        (letter,) = (tmp_path / "dead-letter").iterdir()
+        assert letter.name.endswith(".00.otel_traces.UNKNOWN_TABLE.block")
+        assert letter.stat().st_mode & 0o777 == 0o600
+        letter.rename(tmp_path / "spool/returned" / letter.name)
+        with subject.replaying():
+            await subject.until(lambda: stored(engine, trace) == ["a"])
+
+    run(AT_ONCE, play)
+
+
+def test_a_request_that_is_resent_is_stored_once(
+    engine: Engine, writer: RecordingWriter, trace: bytes, run: Callable[..., None]
+) -> None:
+    """While the first one is under way, when its client has gone away, and afterwards; all hear success."""
+    body = spans("once", trace=trace)
+
+    async def play(subject: Subject) -> None:
+        writer.open.clear()
+        gone = subject.send(body)
+        await subject.until(writer.entered.is_set)
+        gone.cancel()
+        again = subject.send(body)
+        await subject.until(lambda: subject.count("resent_records_total", signal="traces") == 1)
+        writer.open.set()
+        assert await again == Accepted()
+        assert await subject.send(body) == Accepted()
+        assert stored(engine, trace) == ["once"]
+        assert subject.count("resent_records_total", signal="traces") == 2
+        assert subject.count("received_records_total", signal="traces") == 3
+        assert subject.count("accepted_records_total", signal="traces") == 1
+
+    run(AT_ONCE, play)
+
+
+def test_a_resent_request_of_untyped_metrics_is_answered_as_the_first(run: Callable[..., None]) -> None:
+    """Its partial success says the same."""
+    body = metrics("gauge", untyped=2)
+
+    async def play(subject: Subject) -> None:
+        first = await subject.send(body, Signal.METRICS)
+        assert first.rejected == 2
+        assert await subject.send(body, Signal.METRICS) == first
+        assert subject.count("inserted_rows_total", table="otel_metrics_gauge") == 1
 
     run(AT_ONCE, play)
 

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from clickhouse.engine import Engine
-from clickhouse.store import EmbeddedWriter, ServerSession, StoreError
+from clickhouse.server import Address, ServerWriter
+from clickhouse.store import BlockRefused, DailyWriter, EmbeddedWriter, StoreAway
 from tests.server import ROOT
 
 
@@ -32,14 +33,20 @@ def sink() -> Iterator[tuple[str, subprocess.Popen[str]]]:
         process.wait(30)
 
 
+def server_writer(url: str) -> ServerWriter:
+    return ServerWriter(Address(url, "writer", "hunter2", "telemetry"), lambda _: None)
+
+
 def test_a_server_that_cannot_be_reached_is_named_by_its_settings(closed_port: int) -> None:
     """The error says which settings to look at, and not the password."""
-    with pytest.raises(StoreError) as caught:
-        ServerSession(f"http://127.0.0.1:{closed_port}", "writer", "hunter2", "telemetry")
+    with pytest.raises(StoreAway) as caught:
+        server_writer(f"http://127.0.0.1:{closed_port}").open()
     text = str(caught.value)
     assert f"127.0.0.1:{closed_port} as writer" in text
-    assert "check CLICKHOUSE_URL, CLICKHOUSE_USER and CLICKHOUSE_PASSWORD." in text
+    assert "check CLICKHOUSE_URL" in text
     assert "hunter2" not in text
+    assert caught.value.reason == "CONNECTION_REFUSED"
+    assert caught.value.whole
     assert caught.value.__cause__ is None
 
 
@@ -47,11 +54,11 @@ def test_a_block_reaches_a_server(engine: Engine, sink: tuple[str, subprocess.Po
     """One insert is one request, with the block as it is on the same machine."""
     block = engine.query("SELECT number AS Value FROM numbers(10000)")
     url, _ = sink
-    session = ServerSession(url, "writer", "", "telemetry")
+    writer = server_writer(url)
     try:
-        session.insert("otel_metrics_gauge", block, "token")
+        writer.insert("otel_metrics_gauge", block, "token")
     finally:
-        session.close()
+        writer.close()
     stats = httpx.get(f"{url}/stats", timeout=10).json()
     assert stats["inserts"] == 1
     assert stats["bytes"] >= len(block)
@@ -62,19 +69,20 @@ def test_a_server_that_went_away_fails_the_insert(
 ) -> None:
     """The failure names the table and nothing of the block."""
     url, process = sink
-    session = ServerSession(url, "writer", "", "telemetry")
+    writer = server_writer(url)
+    writer.open()
     process.terminate()
     process.wait(30)
     try:
-        with pytest.raises(StoreError, match=r"Inserting into otel_logs failed: \w+$"):
-            session.insert("otel_logs", engine.query("SELECT 'hunter2' AS Body"), "token")
+        with pytest.raises(StoreAway, match=r"^Inserting into otel_logs failed: CONNECTION_REFUSED$"):
+            writer.insert("otel_logs", engine.query("SELECT 'hunter2' AS Body"), "token")
     finally:
-        session.close()
+        writer.close()
 
 
 def test_an_embedded_insert_that_fails_names_the_table_and_the_error(engine: Engine) -> None:
     """Never the data."""
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(BlockRefused) as caught:
         EmbeddedWriter(engine).insert("no_such_table", engine.query("SELECT 'hunter2' AS Body"), "token")
     assert str(caught.value) == "Inserting into no_such_table failed: UNKNOWN_TABLE (code 60)"
 
@@ -88,3 +96,54 @@ def test_an_embedded_block_may_span_many_days(engine: Engine) -> None:
     EmbeddedWriter(engine).insert("otel_metrics_gauge", block, "spanning")
     counted = engine.rows("SELECT count() FROM otel_metrics_gauge WHERE MetricName = 'spanning'")
     assert counted == [[110]]
+
+
+@pytest.fixture
+def throwing_view(engine: Engine) -> Iterator[None]:
+    """Make a view that fails for one metric, which an insert meets in its last step."""
+    engine.command("CREATE TABLE fed (x UInt8) ENGINE = MergeTree ORDER BY x")
+    engine.command(
+        "CREATE MATERIALIZED VIEW throwing TO fed AS"
+        " SELECT throwIf(MetricName = 'thrown') AS x FROM otel_metrics_gauge"
+    )
+    yield
+    engine.command("DROP VIEW throwing")
+    engine.command("DROP TABLE fed")
+
+
+@pytest.mark.usefixtures("throwing_view")
+def test_an_embedded_insert_that_fails_at_its_end_is_an_error(engine: Engine) -> None:
+    """The engine's own way to stream an insert would take it for success."""
+    block = engine.query("SELECT now64(9, 'UTC') AS TimeUnix, 'thrown' AS MetricName")
+    with pytest.raises(BlockRefused, match="FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"):
+        EmbeddedWriter(engine).insert("otel_metrics_gauge", block, "thrown")
+
+
+def test_a_block_of_several_days_is_inserted_day_by_day(engine: Engine) -> None:
+    """Each day is a part of its own, under a token of its own: a repeat adds nothing, also in what views feed."""
+    block = engine.query(
+        "SELECT toDateTime64('2026-10-01 22:00:00', 9, 'UTC') + toIntervalHour(number) AS Timestamp,"
+        " 'daily' AS ServiceName, '00000000000000000000000000000da1' AS TraceId FROM numbers(30)"
+    )
+    inner = EmbeddedWriter(engine)
+    writer = DailyWriter(inner, engine)
+    # One day is there already, as after a crash before the next one: the rest is added, and nothing twice.
+    first = engine.query(
+        "SELECT toDateTime64('2026-10-01 22:00:00', 9, 'UTC') + toIntervalHour(number) AS Timestamp,"
+        " 'daily' AS ServiceName, '00000000000000000000000000000da1' AS TraceId FROM numbers(2)"
+    )
+    inner.insert("otel_traces", first, "daily-2026-10-01")
+    for _ in range(2):
+        writer.insert("otel_traces", block, "daily")
+    assert engine.rows(
+        "SELECT toString(toDate(Timestamp, 'UTC')) AS day, count() FROM otel_traces WHERE ServiceName = 'daily'"
+        " GROUP BY day ORDER BY day"
+    ) == [["2026-10-01", 2], ["2026-10-02", 24], ["2026-10-03", 4]]
+    assert engine.rows(
+        "SELECT toString(Start, 'UTC'), toString(End, 'UTC') FROM otel_traces_trace_id_ts"
+        " WHERE TraceId = '00000000000000000000000000000da1' ORDER BY Start"
+    ) == [
+        ["2026-10-01 22:00:00", "2026-10-01 23:00:00"],
+        ["2026-10-02 00:00:00", "2026-10-02 23:00:00"],
+        ["2026-10-03 00:00:00", "2026-10-03 03:00:00"],
+    ]

@@ -32,7 +32,7 @@ from clickhouse.http.policy import READS, Reach, Role, check, used_database
 from clickhouse.http.request import Request, credentials, read
 from clickhouse.http.session import Session, Summary
 from clickhouse.http.sessions import Sessions
-from clickhouse.http.statement import Parser, Statement, with_output
+from clickhouse.http.statement import Parser, Statement, from_file, with_output
 
 log = structlog.get_logger()
 
@@ -248,7 +248,8 @@ class ClickHouseHttp:
     async def _insert(self, request: Request, session: Session) -> Summary:
         data = request.data
         assert data is not None  # noqa: S101  for the type checker
-        insert = await self._thread(lambda: session.insert(request.sql, request.input_format))
+        sql = partial(from_file, request.sql, request.input_format)
+        insert = await self._thread(lambda: session.insert(sql))
         try:
             async for piece in data:
                 await self._thread(partial(insert.append, piece))

@@ -7,9 +7,11 @@ A streamed statement writes its result, in any format and compressed if asked, t
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import chdb
@@ -97,10 +99,18 @@ class Session:
         finally:
             os.close(target)
 
-    def insert(self, sql: str, data_format: str) -> "Insert":
-        """Begin to insert data that comes in pieces. `sql` ends before its FORMAT. Raises QueryError."""
-        with _query_errors():
-            return Insert(self._connection.send_insert(sql, data_format))
+    def insert(self, sql: Callable[[str], str]) -> "Insert":
+        """Begin to insert data that comes in pieces; `sql` writes the statement that reads it from a file."""
+
+        def run(path: str) -> Summary:
+            result = self._run(sql(path), "Null", {})
+            return Summary(
+                written_rows=result.rows_written(),
+                written_bytes=result.bytes_written(),
+                elapsed=result.elapsed(),
+            )
+
+        return Insert(self._engine.path, run)
 
     def cancel(self) -> None:
         """Stop what runs here, from another thread; nothing if it has not begun or has ended."""
@@ -119,25 +129,34 @@ class Session:
 
 
 class Insert:
-    """Data on its way into a table."""
+    """Data on its way into a table.
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+    It is gathered in a file without a name, beside the tables. The engine could take it as it comes, but takes what
+    fails in that way's last step, such as a view or the commit, for success.
+    """
+
+    def __init__(self, folder: Path | None, run: Callable[[str], Summary]) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  finish or abandon closes it
+        self._run = run
 
     def append(self, data: bytes) -> None:
-        """Hand over the next bytes. Raises QueryError."""
-        with _query_errors():
-            self._stream.append(data)
+        """Take the next bytes. Raises QueryError."""
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise QueryError.of(
+                243, "NOT_ENOUGH_SPACE", f"The data cannot be gathered on the disk ({error.strerror})."
+            ) from None
 
     def finish(self) -> Summary:
         """Commit; the rows are stored when this returns. Raises QueryError."""
-        with _query_errors():
-            done = self._stream.finish()
-        return Summary(written_rows=done.rows_written, written_bytes=done.bytes_written, elapsed=done.elapsed)
+        with self._file:
+            self._file.flush()
+            return self._run(f"/proc/self/fd/{self._file.fileno()}")
 
     def abandon(self) -> None:
-        """Store nothing of what is not committed yet."""
-        self._stream.cancel()
+        """Store nothing."""
+        self._file.close()
 
 
 @contextmanager

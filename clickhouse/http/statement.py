@@ -274,3 +274,24 @@ def split_insert(text: bytes) -> tuple[str, str | None, int] | None:
             return None
         words.append(upper)
     return (text.decode("utf-8", "replace"), None, len(text)) if words else None
+
+
+def from_file(insert: str, data_format: str, path: str) -> str:
+    """Make an INSERT that ends before its FORMAT read its data from a file."""
+    depth = words = 0
+    before = b""
+    text = insert.encode()
+    at = len(text)
+    for token in _TOKEN.finditer(text):
+        word = token[0]
+        if word in {b"(", b")"}:
+            depth += 1 if word == b"(" else -1
+        elif not depth and (word[0:1].isalnum() or word[0:1] in b'_`"'):
+            words += 1
+            if words > 3 and word.upper() == b"SETTINGS" and before != b".":  # noqa: PLR2004  INSERT INTO x SETTINGS
+                at = token.start()
+                break
+        before = word
+    # On lines of their own: what stands before may end in a comment.
+    clause = f"\nFROM INFILE '{path}' COMPRESSION 'none'\n"
+    return f"{text[:at].decode()}{clause}{text[at:].decode()}\nFORMAT {data_format}"

@@ -1,0 +1,101 @@
+"""One block in one file: a line with a checksum, a line that describes the block, and its Native bytes.
+
+    telemetry block 1 <checksum of the next line>
+    {"table": …, "token": …, "records": …, "bytes": …, "checksum": <of the bytes>}
+    <the bytes>
+
+A file that was cut, or in which a bit has changed, is told from a whole one; the checksums are CityHash128, as
+ClickHouse's own. What a client sent stands in the bytes alone, made private before it came here.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+from clickhouse_cityhash.cityhash import CityHash128
+
+_MAGIC = b"telemetry block 1 "
+_MAX_LINE = 1024
+
+
+class Corrupt(Exception):  # noqa: N818  what happened, as in Python's own StopIteration
+    """The file is not what was written. The text says what is wrong with it, and nothing of its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A block on its way to a table: rows in Native format, and the token that makes repeats harmless."""
+
+    table: str
+    token: str
+    records: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a file says of its block."""
+
+    table: str
+    token: str
+    records: int
+    bytes: int
+    checksum: str
+
+
+def write(path: Path, block: Outgoing) -> int:
+    """Write a new file, for its owner alone; not synced. Give its size. Raises OSError."""
+    described = orjson.dumps(
+        {
+            "table": block.table,
+            "token": block.token,
+            "records": block.records,
+            "bytes": len(block.data),
+            "checksum": checksum(block.data),
+        }
+    )
+    head = b"%s%s\n%s\n" % (_MAGIC, checksum(described).encode(), described)
+    with create(path) as file:
+        file.write(head)
+        file.write(block.data)
+    return len(head) + len(block.data)
+
+
+def create(path: Path) -> BinaryIO:
+    """Open a new file for writing, for its owner alone. Raises OSError."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def describe(path: Path) -> Description:
+    """Read what a file says of itself, and look whether it is as long as it says. Raises Corrupt, OSError."""
+    with path.open("rb") as file:
+        return _describe(file)
+
+
+def read(path: Path) -> tuple[Description, bytes]:
+    """Read a file and check every byte. Raises Corrupt, OSError."""
+    with path.open("rb") as file:
+        described = _describe(file)
+        data = file.read()
+    if checksum(data) != described.checksum:
+        raise Corrupt("its content has changed")
+    return described, data
+
+
+def checksum(data: bytes) -> str:
+    """Give CityHash128 in hex."""
+    return f"{CityHash128(data):032x}"
+
+
+def _describe(file: BinaryIO) -> Description:
+    first, second = file.readline(_MAX_LINE), file.readline(_MAX_LINE)
+    if not first.startswith(_MAGIC) or not second.endswith(b"\n"):
+        raise Corrupt("it does not begin as a block does")
+    if first[len(_MAGIC) : -1].decode("ascii", "replace") != checksum(second[:-1]):
+        raise Corrupt("its description has changed")
+    described = Description(**orjson.loads(second))
+    if os.fstat(file.fileno()).st_size != len(first) + len(second) + described.bytes:
+        raise Corrupt("it is not as long as it says")
+    return described
