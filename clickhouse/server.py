@@ -21,8 +21,10 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httputil import check_env_proxy, get_pool_manager
 
+from clickhouse.clustered import ClusteredSession
 from clickhouse.engine import identifier
 from clickhouse.faults import CREDENTIALS, MISSING, PERMANENT
+from clickhouse.migrations import Session
 from clickhouse.store import StoreAway, StoreError, fault, insert_settings
 
 # Since then what views feed is deduplicated by the token of the insert, however the rows fall together.
@@ -47,6 +49,7 @@ class Address:
     password: str = field(repr=False)
     database: str
     ca_file: Path | None = None
+    cluster: str | None = None
     connect_seconds: float = 5.0
     insert_seconds: float = 60.0
 
@@ -81,7 +84,7 @@ class ServerSession:
 class ServerWriter:
     """Writes to a ClickHouse server. `prepare` makes its tables ready, before the first insert."""
 
-    def __init__(self, address: Address, prepare: Callable[[ServerSession], None]) -> None:
+    def __init__(self, address: Address, prepare: Callable[[Session], None]) -> None:
         self._address = address
         self._prepare = prepare
         self._client: Client | None = None
@@ -136,6 +139,8 @@ class ServerWriter:
                 # The status comes when all is done, and not before.
                 "wait_end_of_query": 1,
                 "send_progress_in_http_headers": 0,
+                # On a cluster: not before the shards have it.
+                **({"distributed_foreground_insert": 1} if self._address.cluster else {}),
             },
             fmt="Native",
             compression="lz4" if self._compress else None,
@@ -181,11 +186,14 @@ class ServerWriter:
                 pool_mgr=self._pool,
             )
             _check_version(client.server_version or "")
+            session: Session = ServerSession(client)
+            if address.cluster:
+                session = ClusteredSession(session, address.cluster)
             database = identifier(address.database)
             if client.command(f"EXISTS DATABASE {database}") != 1:
-                client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
+                session.command(f"CREATE DATABASE IF NOT EXISTS {database}")
             client.database = address.database
-            self._prepare(ServerSession(client))
+            self._prepare(session)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001  an edge: the driver meets whatever answers there

@@ -13,6 +13,7 @@ import uvloop
 from access.prompt import run as run_prompt
 from access.query import FORMATS, AskError, Reader, Source
 from access.questions import Question, QuestionError, find, questions, read
+from clickhouse.clustered import clustered
 from clickhouse.engine import Engine, EngineStartError
 from clickhouse.migrations import Migration, SchemaError, migrations
 from clickhouse.prices import PricesError
@@ -69,8 +70,11 @@ def serve_command() -> None:
 
 @main.command("schema")
 @click.option("--apply", is_flag=True, help="Apply what is missing and set the retention, then exit.")
+@click.option(
+    "--cluster", metavar="NAME", help="Print what makes the tables on this cluster of ClickHouse servers."
+)
 @_plain_errors
-def schema_command(*, apply: bool) -> None:
+def schema_command(*, apply: bool, cluster: str | None) -> None:
     """Print the schema's migrations, or apply them.
 
     Applying is what every start does by itself; by hand it is for a server whose receiver may not alter tables.
@@ -78,7 +82,8 @@ def schema_command(*, apply: bool) -> None:
     """
     if not apply:
         for migration in migrations():
-            click.echo(f"-- {migration.number:04d} {migration.name}\n{migration.sql.rstrip()};\n")
+            for sql in clustered(migration.sql, cluster) if cluster else [migration.sql]:
+                click.echo(f"-- {migration.number:04d} {migration.name}\n{sql.rstrip()};\n")
         return
     settings = load()
     applied = _migrate(settings)

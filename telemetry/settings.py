@@ -104,6 +104,13 @@ class Settings(BaseSettings):
         description="Bytes that a reader's query may return.",
         ge=1024,
     )
+    clickhouse_cluster: str | None = Field(
+        None,
+        alias="CLICKHOUSE_CLUSTER",
+        description="The name of that server's cluster, to make the tables replicated and spread over its shards."
+        " Unset: one server.",
+        pattern=r"^[\w{}.-]+$",
+    )
     clickhouse_ca_file: Path | None = Field(
         None,
         alias="CLICKHOUSE_CA_FILE",

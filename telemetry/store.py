@@ -50,6 +50,7 @@ def open_store(settings: Settings, engine: Engine, applied: Callable[[Sequence[M
         settings.clickhouse_password.get_secret_value(),
         settings.database,
         settings.clickhouse_ca_file,
+        settings.clickhouse_cluster,
         settings.clickhouse_connect_seconds,
         settings.clickhouse_insert_seconds,
     )

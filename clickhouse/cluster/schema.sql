@@ -1,0 +1,935 @@
+-- The schema for a cluster of ClickHouse servers, for `clickhouse-client --database telemetry --multiquery`. A receiver
+-- with CLICKHOUSE_CLUSTER runs the same statements by itself. {cluster}, {shard} and {replica} are macros of the nodes.
+-- Made by scripts/cluster_schema.py from clickhouse/schema.
+
+CREATE DATABASE IF NOT EXISTS telemetry ON CLUSTER '{cluster}';
+
+-- Spans, column for column as the OpenTelemetry Collector's ClickHouse exporter lays them out.
+CREATE TABLE IF NOT EXISTS otel_traces_local ON CLUSTER '{cluster}'
+(
+    Timestamp DateTime64(9) CODEC(Delta, ZSTD(1)),
+    TraceId String CODEC(ZSTD(1)),
+    SpanId String CODEC(ZSTD(1)),
+    ParentSpanId String CODEC(ZSTD(1)),
+    TraceState String CODEC(ZSTD(1)),
+    SpanName LowCardinality(String) CODEC(ZSTD(1)),
+    SpanKind LowCardinality(String) CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeName String CODEC(ZSTD(1)),
+    ScopeVersion String CODEC(ZSTD(1)),
+    SpanAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    Duration UInt64 CODEC(ZSTD(1)),
+    StatusCode LowCardinality(String) CODEC(ZSTD(1)),
+    StatusMessage String CODEC(ZSTD(1)),
+    Events Nested(Timestamp DateTime64(9), Name LowCardinality(String), Attributes Map(LowCardinality(String), String)) CODEC(ZSTD(1)),
+    Links Nested(TraceId String, SpanId String, TraceState String, Attributes Map(LowCardinality(String), String)) CODEC(ZSTD(1)),
+    INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_duration Duration TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{database}/{table}/{shard}', '{replica}')
+PARTITION BY toDate(least(Timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC')
+ORDER BY (ServiceName, SpanName, toDateTime(Timestamp))
+TTL toDate(least(Timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC') + toIntervalDay(90)
+SETTINGS
+    ttl_only_drop_parts = 1,
+    replicated_deduplication_window = 10000,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    min_compressed_bytes_to_fsync_after_merge = 1,
+    max_compress_block_size = 131072,
+    merge_max_block_size = 2048;
+
+CREATE TABLE IF NOT EXISTS otel_traces ON CLUSTER '{cluster}' AS otel_traces_local
+ENGINE = Distributed('{cluster}', currentDatabase(), 'otel_traces_local', cityHash64(TraceId));
+
+-- When each trace began and ended, so that a look-up by trace id reads two days and not all of them.
+CREATE TABLE IF NOT EXISTS otel_traces_trace_id_ts_local ON CLUSTER '{cluster}'
+(
+    TraceId String CODEC(ZSTD(1)),
+    Start DateTime CODEC(Delta, ZSTD(1)),
+    End DateTime CODEC(Delta, ZSTD(1)),
+    INDEX idx_trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{database}/{table}/{shard}', '{replica}')
+PARTITION BY toDate(Start, 'UTC')
+ORDER BY (TraceId, Start)
+TTL toDate(Start, 'UTC') + toIntervalDay(90)
+SETTINGS
+    ttl_only_drop_parts = 1,
+    replicated_deduplication_window = 10000,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    min_compressed_bytes_to_fsync_after_merge = 1,
+    max_compress_block_size = 131072,
+    merge_max_block_size = 2048;
+
+CREATE TABLE IF NOT EXISTS otel_traces_trace_id_ts ON CLUSTER '{cluster}' AS otel_traces_trace_id_ts_local
+ENGINE = Distributed('{cluster}', currentDatabase(), 'otel_traces_trace_id_ts_local');
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS otel_traces_trace_id_ts_mv ON CLUSTER '{cluster}' TO otel_traces_trace_id_ts_local AS
+SELECT
+    TraceId,
+    toDateTime(least(min(Timestamp), toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC') AS Start,
+    toDateTime(least(max(Timestamp), toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC') AS End
+FROM otel_traces_local
+WHERE TraceId != ''
+GROUP BY TraceId;
+
+-- Log records; Claude Code's events are these.
+CREATE TABLE IF NOT EXISTS otel_logs_local ON CLUSTER '{cluster}'
+(
+    Timestamp DateTime64(9) CODEC(Delta, ZSTD(1)),
+    TraceId String CODEC(ZSTD(1)),
+    SpanId String CODEC(ZSTD(1)),
+    TraceFlags UInt8 CODEC(ZSTD(1)),
+    SeverityText LowCardinality(String) CODEC(ZSTD(1)),
+    SeverityNumber UInt8 CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    Body String CODEC(ZSTD(1)),
+    ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeName String CODEC(ZSTD(1)),
+    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    LogAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    EventName String CODEC(ZSTD(1)),
+    INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{database}/{table}/{shard}', '{replica}')
+PARTITION BY toDate(least(Timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC')
+ORDER BY (toStartOfFiveMinutes(Timestamp), ServiceName, Timestamp)
+TTL toDate(least(Timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC') + toIntervalDay(90)
+SETTINGS
+    ttl_only_drop_parts = 1,
+    replicated_deduplication_window = 10000,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    min_compressed_bytes_to_fsync_after_merge = 1,
+    max_compress_block_size = 131072,
+    merge_max_block_size = 2048;
+
+CREATE TABLE IF NOT EXISTS otel_logs ON CLUSTER '{cluster}' AS otel_logs_local
+ENGINE = Distributed('{cluster}', currentDatabase(), 'otel_logs_local', cityHash64(LogAttributes['session.id'], TraceId));
+
+CREATE TABLE IF NOT EXISTS otel_metrics_gauge_local ON CLUSTER '{cluster}'
+(
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ResourceSchemaUrl String CODEC(ZSTD(1)),
+    ScopeName String CODEC(ZSTD(1)),
+    ScopeVersion String CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeDroppedAttrCount UInt32 CODEC(ZSTD(1)),
+    ScopeSchemaUrl String CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricDescription String CODEC(ZSTD(1)),
+    MetricUnit String CODEC(ZSTD(1)),
+    Attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    StartTimeUnix DateTime64(9) CODEC(Delta, ZSTD(1)),
+    TimeUnix DateTime64(9) CODEC(Delta, ZSTD(1)),
+    Value Float64 CODEC(ZSTD(1)),
+    Flags UInt32 CODEC(ZSTD(1)),
+    Exemplars Nested(FilteredAttributes Map(LowCardinality(String), String), TimeUnix DateTime64(9), Value Float64, SpanId String, TraceId String) CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{database}/{table}/{shard}', '{replica}')
+PARTITION BY toDate(least(TimeUnix, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC')
+ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
+TTL toDate(least(TimeUnix, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC') + toIntervalDay(90)
+SETTINGS
+    ttl_only_drop_parts = 1,
+    replicated_deduplication_window = 10000,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    min_compressed_bytes_to_fsync_after_merge = 1,
+    max_compress_block_size = 131072,
+    merge_max_block_size = 2048;
+
+CREATE TABLE IF NOT EXISTS otel_metrics_gauge ON CLUSTER '{cluster}' AS otel_metrics_gauge_local
+ENGINE = Distributed('{cluster}', currentDatabase(), 'otel_metrics_gauge_local', cityHash64(MetricName, Attributes['session.id']));
+
+CREATE TABLE IF NOT EXISTS otel_metrics_sum_local ON CLUSTER '{cluster}'
+(
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ResourceSchemaUrl String CODEC(ZSTD(1)),
+    ScopeName String CODEC(ZSTD(1)),
+    ScopeVersion String CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeDroppedAttrCount UInt32 CODEC(ZSTD(1)),
+    ScopeSchemaUrl String CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricDescription String CODEC(ZSTD(1)),
+    MetricUnit String CODEC(ZSTD(1)),
+    Attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    StartTimeUnix DateTime64(9) CODEC(Delta, ZSTD(1)),
+    TimeUnix DateTime64(9) CODEC(Delta, ZSTD(1)),
+    Value Float64 CODEC(ZSTD(1)),
+    Flags UInt32 CODEC(ZSTD(1)),
+    Exemplars Nested(FilteredAttributes Map(LowCardinality(String), String), TimeUnix DateTime64(9), Value Float64, SpanId String, TraceId String) CODEC(ZSTD(1)),
+    AggregationTemporality Int32 CODEC(ZSTD(1)),
+    IsMonotonic Bool CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{database}/{table}/{shard}', '{replica}')
+PARTITION BY toDate(least(TimeUnix, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC')
+ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
+TTL toDate(least(TimeUnix, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC') + toIntervalDay(90)
+SETTINGS
+    ttl_only_drop_parts = 1,
+    replicated_deduplication_window = 10000,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    min_compressed_bytes_to_fsync_after_merge = 1,
+    max_compress_block_size = 131072,
+    merge_max_block_size = 2048;
+
+CREATE TABLE IF NOT EXISTS otel_metrics_sum ON CLUSTER '{cluster}' AS otel_metrics_sum_local
+ENGINE = Distributed('{cluster}', currentDatabase(), 'otel_metrics_sum_local', cityHash64(MetricName, Attributes['session.id']));
+
+CREATE TABLE IF NOT EXISTS otel_metrics_summary_local ON CLUSTER '{cluster}'
+(
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ResourceSchemaUrl String CODEC(ZSTD(1)),
+    ScopeName String CODEC(ZSTD(1)),
+    ScopeVersion String CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeDroppedAttrCount UInt32 CODEC(ZSTD(1)),
+    ScopeSchemaUrl String CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricDescription String CODEC(ZSTD(1)),
+    MetricUnit String CODEC(ZSTD(1)),
+    Attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    StartTimeUnix DateTime64(9) CODEC(Delta, ZSTD(1)),
+    TimeUnix DateTime64(9) CODEC(Delta, ZSTD(1)),
+    Count UInt64 CODEC(ZSTD(1)),
+    Sum Float64 CODEC(ZSTD(1)),
+    ValueAtQuantiles Nested(Quantile Float64, Value Float64) CODEC(ZSTD(1)),
+    Flags UInt32 CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{database}/{table}/{shard}', '{replica}')
+PARTITION BY toDate(least(TimeUnix, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC')
+ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
+TTL toDate(least(TimeUnix, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC') + toIntervalDay(90)
+SETTINGS
+    ttl_only_drop_parts = 1,
+    replicated_deduplication_window = 10000,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    min_compressed_bytes_to_fsync_after_merge = 1,
+    max_compress_block_size = 131072,
+    merge_max_block_size = 2048;
+
+CREATE TABLE IF NOT EXISTS otel_metrics_summary ON CLUSTER '{cluster}' AS otel_metrics_summary_local
+ENGINE = Distributed('{cluster}', currentDatabase(), 'otel_metrics_summary_local', cityHash64(MetricName, Attributes['session.id']));
+
+CREATE TABLE IF NOT EXISTS otel_metrics_histogram_local ON CLUSTER '{cluster}'
+(
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ResourceSchemaUrl String CODEC(ZSTD(1)),
+    ScopeName String CODEC(ZSTD(1)),
+    ScopeVersion String CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeDroppedAttrCount UInt32 CODEC(ZSTD(1)),
+    ScopeSchemaUrl String CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricDescription String CODEC(ZSTD(1)),
+    MetricUnit String CODEC(ZSTD(1)),
+    Attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    StartTimeUnix DateTime64(9) CODEC(Delta, ZSTD(1)),
+    TimeUnix DateTime64(9) CODEC(Delta, ZSTD(1)),
+    Count UInt64 CODEC(ZSTD(1)),
+    Sum Float64 CODEC(ZSTD(1)),
+    BucketCounts Array(UInt64) CODEC(ZSTD(1)),
+    ExplicitBounds Array(Float64) CODEC(ZSTD(1)),
+    Exemplars Nested(FilteredAttributes Map(LowCardinality(String), String), TimeUnix DateTime64(9), Value Float64, SpanId String, TraceId String) CODEC(ZSTD(1)),
+    Flags UInt32 CODEC(ZSTD(1)),
+    Min Float64 CODEC(ZSTD(1)),
+    Max Float64 CODEC(ZSTD(1)),
+    AggregationTemporality Int32 CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{database}/{table}/{shard}', '{replica}')
+PARTITION BY toDate(least(TimeUnix, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC')
+ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
+TTL toDate(least(TimeUnix, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC') + toIntervalDay(90)
+SETTINGS
+    ttl_only_drop_parts = 1,
+    replicated_deduplication_window = 10000,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    min_compressed_bytes_to_fsync_after_merge = 1,
+    max_compress_block_size = 131072,
+    merge_max_block_size = 2048;
+
+CREATE TABLE IF NOT EXISTS otel_metrics_histogram ON CLUSTER '{cluster}' AS otel_metrics_histogram_local
+ENGINE = Distributed('{cluster}', currentDatabase(), 'otel_metrics_histogram_local', cityHash64(MetricName, Attributes['session.id']));
+
+CREATE TABLE IF NOT EXISTS otel_metrics_exp_histogram_local ON CLUSTER '{cluster}'
+(
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ResourceSchemaUrl String CODEC(ZSTD(1)),
+    ScopeName String CODEC(ZSTD(1)),
+    ScopeVersion String CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeDroppedAttrCount UInt32 CODEC(ZSTD(1)),
+    ScopeSchemaUrl String CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricDescription String CODEC(ZSTD(1)),
+    MetricUnit String CODEC(ZSTD(1)),
+    Attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    StartTimeUnix DateTime64(9) CODEC(Delta, ZSTD(1)),
+    TimeUnix DateTime64(9) CODEC(Delta, ZSTD(1)),
+    Count UInt64 CODEC(ZSTD(1)),
+    Sum Float64 CODEC(ZSTD(1)),
+    Scale Int32 CODEC(ZSTD(1)),
+    ZeroCount UInt64 CODEC(ZSTD(1)),
+    PositiveOffset Int32 CODEC(ZSTD(1)),
+    PositiveBucketCounts Array(UInt64) CODEC(ZSTD(1)),
+    NegativeOffset Int32 CODEC(ZSTD(1)),
+    NegativeBucketCounts Array(UInt64) CODEC(ZSTD(1)),
+    Exemplars Nested(FilteredAttributes Map(LowCardinality(String), String), TimeUnix DateTime64(9), Value Float64, SpanId String, TraceId String) CODEC(ZSTD(1)),
+    Flags UInt32 CODEC(ZSTD(1)),
+    Min Float64 CODEC(ZSTD(1)),
+    Max Float64 CODEC(ZSTD(1)),
+    AggregationTemporality Int32 CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{database}/{table}/{shard}', '{replica}')
+PARTITION BY toDate(least(TimeUnix, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC')
+ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)
+TTL toDate(least(TimeUnix, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC') + toIntervalDay(90)
+SETTINGS
+    ttl_only_drop_parts = 1,
+    replicated_deduplication_window = 10000,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    min_compressed_bytes_to_fsync_after_merge = 1,
+    max_compress_block_size = 131072,
+    merge_max_block_size = 2048;
+
+CREATE TABLE IF NOT EXISTS otel_metrics_exp_histogram ON CLUSTER '{cluster}' AS otel_metrics_exp_histogram_local
+ENGINE = Distributed('{cluster}', currentDatabase(), 'otel_metrics_exp_histogram_local', cityHash64(MetricName, Attributes['session.id']));
+
+-- One row per Claude Code event, typed, as the questions of queries/ read it. Filled by telemetry_events_mv.
+-- A number that was not sent, or cannot be true, is NULL; `quality` says which, `attributes` keeps what was sent.
+CREATE TABLE IF NOT EXISTS telemetry_events_local ON CLUSTER '{cluster}'
+(
+    timestamp DateTime64(9) CODEC(GCD, Delta, ZSTD(1)),
+    event_type LowCardinality(String) CODEC(ZSTD(1)),
+    session_id String CODEC(ZSTD(1)),
+    user_id LowCardinality(String) CODEC(ZSTD(1)),
+    organization_id LowCardinality(String) CODEC(ZSTD(1)),
+    prompt_id String CODEC(ZSTD(1)),
+    sequence Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    service_name LowCardinality(String) CODEC(ZSTD(1)),
+    service_version LowCardinality(String) CODEC(ZSTD(1)),
+    terminal_type LowCardinality(String) CODEC(ZSTD(1)),
+    team LowCardinality(String) CODEC(ZSTD(1)),
+    department LowCardinality(String) CODEC(ZSTD(1)),
+    cost_center LowCardinality(String) CODEC(ZSTD(1)),
+    project LowCardinality(String) CODEC(ZSTD(1)),
+    model LowCardinality(String) CODEC(ZSTD(1)),
+    speed LowCardinality(String) CODEC(ZSTD(1)),
+    query_source LowCardinality(String) CODEC(ZSTD(1)),
+    agent_name LowCardinality(String) CODEC(ZSTD(1)),
+    skill_name LowCardinality(String) CODEC(ZSTD(1)),
+    plugin_name LowCardinality(String) CODEC(ZSTD(1)),
+    mcp_server_name LowCardinality(String) CODEC(ZSTD(1)),
+    mcp_tool_name LowCardinality(String) CODEC(ZSTD(1)),
+    workflow_step LowCardinality(String) CODEC(ZSTD(1)),
+    tool_name LowCardinality(String) CODEC(ZSTD(1)),
+    tool_use_id String CODEC(ZSTD(1)),
+    command LowCardinality(String) COMMENT 'the program that a shell tool ran' CODEC(ZSTD(1)),
+    input_id UInt64 COMMENT 'equal for equal tool input, 0 when it was not sent' CODEC(ZSTD(1)),
+    result_bytes Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    success Nullable(Bool) CODEC(ZSTD(1)),
+    decision LowCardinality(String) CODEC(ZSTD(1)),
+    decision_source LowCardinality(String) CODEC(ZSTD(1)),
+    duration_ms Nullable(Float64) CODEC(ZSTD(1)),
+    ttft_ms Nullable(Float64) CODEC(ZSTD(1)),
+    input_tokens Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    output_tokens Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    cache_read_tokens Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    cache_creation_tokens Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    cache_creation_5m_tokens Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    cache_creation_1h_tokens Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    cost_usd Nullable(Float64) CODEC(ZSTD(1)),
+    cost_nanos Nullable(UInt64) COMMENT 'cost in billionths of a dollar, whose sums are exact' CODEC(T64, ZSTD(1)),
+    request_id String CODEC(ZSTD(1)),
+    attempt Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    status_code Nullable(UInt16) CODEC(ZSTD(1)),
+    api_error_code LowCardinality(String) CODEC(ZSTD(1)),
+    api_error_message String CODEC(ZSTD(1)),
+    error_type LowCardinality(String) CODEC(ZSTD(1)),
+    error_message String COMMENT 'of all but API errors' CODEC(ZSTD(1)),
+    failure LowCardinality(String) COMMENT 'the category of a failure, empty for all else' CODEC(ZSTD(1)),
+    prompt_length Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    quality Array(LowCardinality(String)) COMMENT 'what is wrong with the values that were sent' CODEC(ZSTD(1)),
+    attributes Map(LowCardinality(String), String) COMMENT 'the attributes without a column' CODEC(ZSTD(1)),
+    INDEX idx_session_id session_id TYPE bloom_filter(0.01) GRANULARITY 1
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{database}/{table}/{shard}', '{replica}')
+PARTITION BY toDate(least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC')
+ORDER BY (event_type, toStartOfHour(timestamp), session_id, timestamp)
+TTL toDate(least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC') + toIntervalDay(90)
+SETTINGS
+    ttl_only_drop_parts = 1,
+    replicated_deduplication_window = 10000,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    min_compressed_bytes_to_fsync_after_merge = 1,
+    max_compress_block_size = 131072,
+    merge_max_block_size = 2048;
+
+CREATE TABLE IF NOT EXISTS telemetry_events ON CLUSTER '{cluster}' AS telemetry_events_local
+ENGINE = Distributed('{cluster}', currentDatabase(), 'telemetry_events_local');
+
+-- Claude Code's log records as typed events. A record is one when its scope is Anthropic's, when its event name or
+-- body begins with claude_code., or when one of Claude Code's services sent it under an event name.
+CREATE MATERIALIZED VIEW IF NOT EXISTS telemetry_events_mv ON CLUSTER '{cluster}' TO telemetry_events_local AS
+WITH
+    -- What has a column of its own is left out of `attributes`. Numbers come with the largest that can be true.
+    [
+        'duration_ms', 'total_duration_ms', 'total_retry_duration_ms', 'ttft_ms', 'cost_usd', 'cost_usd_micros',
+        'input_tokens', 'output_tokens', 'cache_read_tokens', 'cache_creation_tokens', 'cache_creation_5m_tokens',
+        'cache_creation_1h_tokens', 'tool_result_size_bytes', 'prompt_length', 'user_prompt_length', 'attempt',
+        'total_attempts', 'status_code', 'event.sequence'
+    ] AS number_keys,
+    [
+        1e10, 1e10, 1e10, 1e10, 1e5, 1e11,
+        1e9, 1e9, 1e9, 1e9, 1e9,
+        1e9, 1e12, 1e9, 1e9, 1e6,
+        1e6, 999, 1e15
+    ] AS limits,
+    ['duration_ms', 'total_duration_ms', 'total_retry_duration_ms', 'ttft_ms', 'cost_usd'] AS fractions,
+    [
+        'event.name', 'event.timestamp', 'session.id', 'organization.id', 'prompt.id', 'terminal.type', 'app.version',
+        'team.id', 'team', 'department', 'cost_center', 'project', 'model', 'speed', 'query_source', 'agent.name',
+        'skill.name', 'plugin.name', 'mcp_server.name', 'mcp_tool.name', 'workflow.step', 'tool_name', 'tool_use_id',
+        'decision', 'decision_type', 'decision_source', 'request_id', 'error_type', 'error'
+    ] AS text_keys,
+    records AS (
+        SELECT
+            Timestamp,
+            ServiceName,
+            ResourceAttributes AS r,
+            LogAttributes,
+            -- To look up a key that is no LowCardinality takes half the time.
+            CAST(LogAttributes, 'Map(String, String)') AS a,
+            multiIf(
+                a['event.name'] != '', a['event.name'],
+                EventName != '', EventName,
+                startsWith(Body, 'claude_code.'), Body,
+                'unnamed') AS name,
+            if(startsWith(name, 'claude_code.'), substring(name, 13), name) AS type,
+            multiIf(
+                a['user.email'] != '', 'user.email',
+                a['enduser.id'] != '', 'enduser.id',
+                a['user.id'] != '', 'user.id',
+                'user.account_uuid') AS user_key,
+            transform(lower(a['success']), ['true', '1', '1.0', 'false', '0', '0.0'], [1, 1, 1, 0, 0, 0], NULL) AS success_sent,
+            -- A connection that failed has the status code `undefined`.
+            mapFilter((key, value) -> key IN number_keys AND value != 'undefined', a) AS sent,
+            arrayMap(
+                (key, value, number) -> multiIf(
+                    value = '', 'empty',
+                    number IS NULL OR isNaN(number), 'unreadable',
+                    number < 0, 'negative',
+                    number > transform(key, number_keys, limits, 0.), 'excessive',
+                    number != floor(number) AND key NOT IN fractions, 'fractional',
+                    ''),
+                mapKeys(sent), mapValues(sent), arrayMap(value -> toFloat64OrNull(value), mapValues(sent))) AS faults,
+            mapFromArrays(
+                mapKeys(sent),
+                arrayMap((value, fault) -> if(fault = '', toFloat64OrNull(value), NULL), mapValues(sent), faults)) AS n,
+            arrayFilter((key, fault) -> fault != '', mapKeys(sent), faults) AS wrong
+        FROM otel_logs_local
+        WHERE startsWith(ScopeName, 'com.anthropic.') OR startsWith(EventName, 'claude_code.') OR startsWith(Body, 'claude_code.')
+            OR (ServiceName IN ('claude-code', 'claude-code-desktop', 'cowork') AND mapContains(LogAttributes, 'event.name'))
+    )
+SELECT
+    Timestamp AS timestamp,
+    type AS event_type,
+    a['session.id'] AS session_id,
+    a[user_key] AS user_id,
+    a['organization.id'] AS organization_id,
+    a['prompt.id'] AS prompt_id,
+    toUInt64(n['event.sequence']) AS sequence,
+    ServiceName AS service_name,
+    if(r['service.version'] != '', r['service.version'], a['app.version']) AS service_version,
+    a['terminal.type'] AS terminal_type,
+    multiIf(
+        r['team.id'] != '', r['team.id'], r['team'] != '', r['team'],
+        a['team.id'] != '', a['team.id'], a['team']) AS team,
+    if(r['department'] != '', r['department'], a['department']) AS department,
+    if(r['cost_center'] != '', r['cost_center'], a['cost_center']) AS cost_center,
+    multiIf(
+        r['project'] != '', r['project'], r['project.name'] != '', r['project.name'],
+        a['project'] != '', a['project'], a['vcs.repository.name']) AS project,
+    a['model'] AS model,
+    a['speed'] AS speed,
+    a['query_source'] AS query_source,
+    multiIf(
+        a['agent.name'] != '', a['agent.name'], a['agent_type'] != '', a['agent_type'],
+        a['tool_parameters.subagent_type'] != '', a['tool_parameters.subagent_type'],
+        a['tool_input.subagent_type']) AS agent_name,
+    multiIf(
+        a['skill.name'] != '', a['skill.name'], a['skill_name'] != '', a['skill_name'],
+        a['tool_parameters.skill_name']) AS skill_name,
+    a['plugin.name'] AS plugin_name,
+    -- mcp__server__tool is how the client names a tool of an MCP server.
+    multiIf(
+        a['mcp_server.name'] != '', a['mcp_server.name'], a['server_name'] != '', a['server_name'],
+        a['tool_parameters.mcp_server_name'] != '', a['tool_parameters.mcp_server_name'],
+        startsWith(a['tool_name'], 'mcp__'), splitByString('__', a['tool_name'])[2],
+        '') AS mcp_server_name,
+    multiIf(
+        a['mcp_tool.name'] != '', a['mcp_tool.name'],
+        a['tool_parameters.mcp_tool_name'] != '', a['tool_parameters.mcp_tool_name'],
+        startsWith(a['tool_name'], 'mcp__'), splitByString('__', a['tool_name'])[3],
+        '') AS mcp_tool_name,
+    multiIf(
+        r['workflow.step'] != '', r['workflow.step'], a['workflow.step'] != '', a['workflow.step'],
+        a['query_source'] != '', a['query_source'], a['span.type']) AS workflow_step,
+    a['tool_name'] AS tool_name,
+    a['tool_use_id'] AS tool_use_id,
+    multiIf(
+        a['tool_parameters.bash_command'] != '', a['tool_parameters.bash_command'],
+        a['tool_parameters.full_command'] != '', a['tool_parameters.full_command'],
+        a['tool_input.command']) AS command,
+    if(a['tool_input'] = '', 0, cityHash64(a['tool_input'])) AS input_id,
+    toUInt64(n['tool_result_size_bytes']) AS result_bytes,
+    CAST(success_sent, 'Nullable(Bool)') AS success,
+    if(a['decision'] != '', a['decision'], a['decision_type']) AS decision,
+    if(type = 'tool_decision', a['source'], a['decision_source']) AS decision_source,
+    coalesce(n['duration_ms'], n['total_duration_ms'], n['total_retry_duration_ms']) AS duration_ms,
+    n['ttft_ms'] AS ttft_ms,
+    toUInt64(n['input_tokens']) AS input_tokens,
+    toUInt64(n['output_tokens']) AS output_tokens,
+    toUInt64(n['cache_read_tokens']) AS cache_read_tokens,
+    toUInt64(n['cache_creation_tokens']) AS cache_creation_tokens,
+    toUInt64(n['cache_creation_5m_tokens']) AS cache_creation_5m_tokens,
+    toUInt64(n['cache_creation_1h_tokens']) AS cache_creation_1h_tokens,
+    coalesce(n['cost_usd'], n['cost_usd_micros'] / 1e6) AS cost_usd,
+    toUInt64(coalesce(round(n['cost_usd'] * 1e9), n['cost_usd_micros'] * 1000)) AS cost_nanos,
+    a['request_id'] AS request_id,
+    toUInt64(coalesce(n['attempt'], n['total_attempts'])) AS attempt,
+    toUInt16(n['status_code']) AS status_code,
+    multiIf(
+        type NOT IN ('api_error', 'api_retries_exhausted'), '',
+        n['status_code'] IS NOT NULL, toString(status_code),
+        error_type != '', error_type,
+        'connection') AS api_error_code,
+    if(type IN ('api_error', 'api_retries_exhausted'), a['error'], '') AS api_error_message,
+    multiIf(
+        a['error_type'] != '', a['error_type'], a['error_name'] != '', a['error_name'],
+        a['error_category'] != '', a['error_category'], a['error_code']) AS error_type,
+    if(type IN ('api_error', 'api_retries_exhausted'), '', a['error']) AS error_message,
+    -- What api_retries_exhausted reports is the api_error beside it: one failure, counted once.
+    multiIf(
+        type = 'tool_result' AND success_sent = 0, trimRight(concat('tool ', a['tool_name'], ' ', error_type)),
+        type = 'api_error', concat('api ', api_error_code),
+        type = 'api_refusal' AND lower(a['server_fallback_hop']) != 'true', 'api refusal',
+        type = 'internal_error', trimRight(concat('internal ', error_type)),
+        type = 'mcp_server_connection' AND a['status'] = 'failed', 'mcp connection',
+        type = 'hook_execution_complete' AND a['num_non_blocking_error'] NOT IN ('', '0'), concat('hook ', a['hook_event']),
+        success_sent = 0 AND type != 'tool_result', type,
+        '') AS failure,
+    toUInt64(coalesce(n['prompt_length'], n['user_prompt_length'])) AS prompt_length,
+    arrayFilter(flag -> flag != '', arrayConcat(
+        arrayMap((key, fault) -> if(fault = '', '', concat(fault, '_', replaceAll(key, '.', '_'))), mapKeys(sent), faults),
+        [
+            if(a['success'] != '' AND success_sent IS NULL, 'unreadable_success', ''),
+            if(a['session.id'] = '', 'no_session_id', ''),
+            if(type = 'api_request' AND a['model'] = '', 'no_model', ''),
+            if(type = 'api_request' AND cost_nanos IS NULL, 'no_cost', ''),
+            if(type = 'tool_result' AND a['tool_name'] = '', 'no_tool_name', ''),
+            if(Timestamp < toDateTime64('2020-01-01 00:00:00', 9, 'UTC'), 'time_too_early', ''),
+            if(Timestamp > now64(9, 'UTC') + toIntervalDay(1), 'time_too_late', '')
+        ])) AS quality,
+    mapFilter(
+        (key, value) -> key NOT IN text_keys AND key != user_key
+            AND NOT (key = 'source' AND type = 'tool_decision') AND NOT (key = 'success' AND success_sent IS NOT NULL)
+            AND (key NOT IN number_keys OR has(wrong, key)),
+        LogAttributes) AS attributes
+FROM records;
+
+-- Events, failures, tokens and cost by the hour, for every combination of what people group by.
+CREATE TABLE IF NOT EXISTS telemetry_hourly_local ON CLUSTER '{cluster}'
+(
+    hour DateTime('UTC') CODEC(Delta, ZSTD(1)),
+    event_type LowCardinality(String) CODEC(ZSTD(1)),
+    user_id LowCardinality(String) CODEC(ZSTD(1)),
+    team LowCardinality(String) CODEC(ZSTD(1)),
+    department LowCardinality(String) CODEC(ZSTD(1)),
+    cost_center LowCardinality(String) CODEC(ZSTD(1)),
+    project LowCardinality(String) CODEC(ZSTD(1)),
+    service_name LowCardinality(String) CODEC(ZSTD(1)),
+    model LowCardinality(String) CODEC(ZSTD(1)),
+    speed LowCardinality(String) CODEC(ZSTD(1)),
+    query_source LowCardinality(String) CODEC(ZSTD(1)),
+    workflow_step LowCardinality(String) CODEC(ZSTD(1)),
+    agent_name LowCardinality(String) CODEC(ZSTD(1)),
+    skill_name LowCardinality(String) CODEC(ZSTD(1)),
+    mcp_server_name LowCardinality(String) CODEC(ZSTD(1)),
+    mcp_tool_name LowCardinality(String) CODEC(ZSTD(1)),
+    tool_name LowCardinality(String) CODEC(ZSTD(1)),
+    decision LowCardinality(String) CODEC(ZSTD(1)),
+    decision_source LowCardinality(String) CODEC(ZSTD(1)),
+    failure LowCardinality(String) CODEC(ZSTD(1)),
+    events SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    failures SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    input_tokens SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    output_tokens SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    cache_read_tokens SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    cache_creation_tokens SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    cost_nanos SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    duration_ms SimpleAggregateFunction(sum, Float64) CODEC(ZSTD(1)),
+    last_seen SimpleAggregateFunction(max, DateTime64(3, 'UTC')) CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{database}/{table}/{shard}', '{replica}')
+PARTITION BY toDate(hour, 'UTC')
+ORDER BY (
+    event_type, hour, model, tool_name, failure, user_id, team, department, cost_center, project, service_name, speed,
+    query_source, workflow_step, agent_name, skill_name, mcp_server_name, mcp_tool_name, decision, decision_source)
+TTL toDate(hour, 'UTC') + toIntervalDay(90)
+SETTINGS
+    ttl_only_drop_parts = 1,
+    replicated_deduplication_window = 10000,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    min_compressed_bytes_to_fsync_after_merge = 1;
+
+CREATE TABLE IF NOT EXISTS telemetry_hourly ON CLUSTER '{cluster}' AS telemetry_hourly_local
+ENGINE = Distributed('{cluster}', currentDatabase(), 'telemetry_hourly_local');
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS telemetry_hourly_mv ON CLUSTER '{cluster}' TO telemetry_hourly_local AS
+SELECT
+    toStartOfHour(toDateTime(least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC')) AS hour,
+    event_type, user_id, team, department, cost_center, project, service_name, model, speed, query_source, workflow_step, agent_name,
+    skill_name,
+    mcp_server_name, mcp_tool_name, tool_name, decision, decision_source, failure,
+    count() AS events,
+    countIf(failure != '') AS failures,
+    sum(ifNull(input_tokens, 0)) AS input_tokens,
+    sum(ifNull(output_tokens, 0)) AS output_tokens,
+    sum(ifNull(cache_read_tokens, 0)) AS cache_read_tokens,
+    sum(ifNull(cache_creation_tokens, 0)) AS cache_creation_tokens,
+    sum(ifNull(cost_nanos, 0)) AS cost_nanos,
+    sum(ifNull(duration_ms, 0)) AS duration_ms,
+    max(toDateTime64(least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 3, 'UTC')) AS last_seen
+FROM telemetry_events_local
+GROUP BY ALL;
+
+-- The same by the day, for long periods.
+CREATE TABLE IF NOT EXISTS telemetry_daily_local ON CLUSTER '{cluster}'
+(
+    day Date CODEC(Delta, ZSTD(1)),
+    event_type LowCardinality(String) CODEC(ZSTD(1)),
+    user_id LowCardinality(String) CODEC(ZSTD(1)),
+    team LowCardinality(String) CODEC(ZSTD(1)),
+    department LowCardinality(String) CODEC(ZSTD(1)),
+    cost_center LowCardinality(String) CODEC(ZSTD(1)),
+    project LowCardinality(String) CODEC(ZSTD(1)),
+    service_name LowCardinality(String) CODEC(ZSTD(1)),
+    model LowCardinality(String) CODEC(ZSTD(1)),
+    speed LowCardinality(String) CODEC(ZSTD(1)),
+    query_source LowCardinality(String) CODEC(ZSTD(1)),
+    workflow_step LowCardinality(String) CODEC(ZSTD(1)),
+    agent_name LowCardinality(String) CODEC(ZSTD(1)),
+    skill_name LowCardinality(String) CODEC(ZSTD(1)),
+    mcp_server_name LowCardinality(String) CODEC(ZSTD(1)),
+    mcp_tool_name LowCardinality(String) CODEC(ZSTD(1)),
+    tool_name LowCardinality(String) CODEC(ZSTD(1)),
+    decision LowCardinality(String) CODEC(ZSTD(1)),
+    decision_source LowCardinality(String) CODEC(ZSTD(1)),
+    failure LowCardinality(String) CODEC(ZSTD(1)),
+    events SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    failures SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    input_tokens SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    output_tokens SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    cache_read_tokens SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    cache_creation_tokens SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    cost_nanos SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    duration_ms SimpleAggregateFunction(sum, Float64) CODEC(ZSTD(1)),
+    last_seen SimpleAggregateFunction(max, DateTime64(3, 'UTC')) CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{database}/{table}/{shard}', '{replica}')
+PARTITION BY toDate(day)
+ORDER BY (
+    event_type, day, model, tool_name, failure, user_id, team, department, cost_center, project, service_name, speed,
+    query_source, workflow_step, agent_name, skill_name, mcp_server_name, mcp_tool_name, decision, decision_source)
+TTL toDate(day) + toIntervalDay(90)
+SETTINGS
+    ttl_only_drop_parts = 1,
+    replicated_deduplication_window = 10000,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    min_compressed_bytes_to_fsync_after_merge = 1;
+
+CREATE TABLE IF NOT EXISTS telemetry_daily ON CLUSTER '{cluster}' AS telemetry_daily_local
+ENGINE = Distributed('{cluster}', currentDatabase(), 'telemetry_daily_local');
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS telemetry_daily_mv ON CLUSTER '{cluster}' TO telemetry_daily_local AS
+SELECT
+    toDate(hour, 'UTC') AS day,
+    event_type, user_id, team, department, cost_center, project, service_name, model, speed, query_source, workflow_step, agent_name,
+    skill_name,
+    mcp_server_name, mcp_tool_name, tool_name, decision, decision_source, failure,
+    sum(events) AS events,
+    sum(failures) AS failures,
+    sum(input_tokens) AS input_tokens,
+    sum(output_tokens) AS output_tokens,
+    sum(cache_read_tokens) AS cache_read_tokens,
+    sum(cache_creation_tokens) AS cache_creation_tokens,
+    sum(cost_nanos) AS cost_nanos,
+    sum(duration_ms) AS duration_ms,
+    max(last_seen) AS last_seen
+FROM telemetry_hourly_local
+GROUP BY ALL;
+
+-- What happened in each session, a row a day. Add the days up by session_id; the totals of a period are those of
+-- telemetry_events.
+CREATE TABLE IF NOT EXISTS telemetry_sessions_local ON CLUSTER '{cluster}'
+(
+    day Date CODEC(Delta, ZSTD(1)),
+    session_id String CODEC(ZSTD(1)),
+    started SimpleAggregateFunction(min, DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
+    ended SimpleAggregateFunction(max, DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
+    user_id SimpleAggregateFunction(max, LowCardinality(String)) CODEC(ZSTD(1)),
+    team SimpleAggregateFunction(max, LowCardinality(String)) CODEC(ZSTD(1)),
+    department SimpleAggregateFunction(max, LowCardinality(String)) CODEC(ZSTD(1)),
+    project SimpleAggregateFunction(max, LowCardinality(String)) CODEC(ZSTD(1)),
+    service_name SimpleAggregateFunction(max, LowCardinality(String)) CODEC(ZSTD(1)),
+    service_version SimpleAggregateFunction(max, LowCardinality(String)) CODEC(ZSTD(1)),
+    terminal_type SimpleAggregateFunction(max, LowCardinality(String)) CODEC(ZSTD(1)),
+    models SimpleAggregateFunction(groupUniqArrayArray, Array(String)) CODEC(ZSTD(1)),
+    events SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    prompts SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    requests SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    tool_calls SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    tools_failed SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    tools_rejected SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    api_errors SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    retries_exhausted SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    failures SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    compactions SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    input_tokens SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    output_tokens SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    cache_read_tokens SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    cache_creation_tokens SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    cost_nanos SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    last_failure SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT '1970 when there was none' CODEC(ZSTD(1)),
+    last_success SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'of a model request or a tool' CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{database}/{table}/{shard}', '{replica}')
+PARTITION BY toDate(day)
+ORDER BY session_id
+TTL toDate(day) + toIntervalDay(90)
+SETTINGS
+    ttl_only_drop_parts = 1,
+    replicated_deduplication_window = 10000,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    min_compressed_bytes_to_fsync_after_merge = 1;
+
+CREATE TABLE IF NOT EXISTS telemetry_sessions ON CLUSTER '{cluster}' AS telemetry_sessions_local
+ENGINE = Distributed('{cluster}', currentDatabase(), 'telemetry_sessions_local');
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS telemetry_sessions_mv ON CLUSTER '{cluster}' TO telemetry_sessions_local AS
+WITH toDateTime64(least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 3, 'UTC') AS time
+SELECT
+    toDate(time, 'UTC') AS day,
+    session_id,
+    min(time) AS started,
+    max(time) AS ended,
+    max(user_id) AS user_id,
+    max(team) AS team,
+    max(department) AS department,
+    max(project) AS project,
+    max(service_name) AS service_name,
+    max(service_version) AS service_version,
+    max(terminal_type) AS terminal_type,
+    groupUniqArrayIf(model, event_type = 'api_request') AS models,
+    count() AS events,
+    countIf(event_type = 'user_prompt') AS prompts,
+    countIf(event_type = 'api_request') AS requests,
+    countIf(event_type = 'tool_result') AS tool_calls,
+    countIf(event_type = 'tool_result' AND success = false) AS tools_failed,
+    countIf(event_type = 'tool_decision' AND decision = 'reject') AS tools_rejected,
+    countIf(event_type = 'api_error') AS api_errors,
+    countIf(event_type = 'api_retries_exhausted') AS retries_exhausted,
+    countIf(failure != '') AS failures,
+    countIf(event_type = 'compaction') AS compactions,
+    sumIf(ifNull(input_tokens, 0), event_type = 'api_request') AS input_tokens,
+    sumIf(ifNull(output_tokens, 0), event_type = 'api_request') AS output_tokens,
+    sumIf(ifNull(cache_read_tokens, 0), event_type = 'api_request') AS cache_read_tokens,
+    sumIf(ifNull(cache_creation_tokens, 0), event_type = 'api_request') AS cache_creation_tokens,
+    sumIf(ifNull(cost_nanos, 0), event_type = 'api_request') AS cost_nanos,
+    maxIf(time, failure != '') AS last_failure,
+    maxIf(time, event_type = 'api_request' OR (event_type = 'tool_result' AND success)) AS last_success
+FROM telemetry_events_local
+WHERE session_id != ''
+GROUP BY day, session_id;
+
+-- What only Claude Code's spans know: the time to the first token, and how long people were waited for. Narrow, since
+-- a span's map of attributes is twenty times as much to read; docs/analysis.md has the measurement.
+CREATE TABLE IF NOT EXISTS telemetry_spans_local ON CLUSTER '{cluster}'
+(
+    timestamp DateTime64(9) CODEC(Delta, ZSTD(1)),
+    span_type LowCardinality(String) CODEC(ZSTD(1)),
+    trace_id String CODEC(ZSTD(1)),
+    span_id String CODEC(ZSTD(1)),
+    parent_span_id String CODEC(ZSTD(1)),
+    session_id String CODEC(ZSTD(1)),
+    user_id LowCardinality(String) CODEC(ZSTD(1)),
+    team LowCardinality(String) CODEC(ZSTD(1)),
+    service_name LowCardinality(String) CODEC(ZSTD(1)),
+    model LowCardinality(String) CODEC(ZSTD(1)),
+    tool_name LowCardinality(String) CODEC(ZSTD(1)),
+    tool_use_id String CODEC(ZSTD(1)),
+    request_id String CODEC(ZSTD(1)),
+    success Nullable(Bool) CODEC(ZSTD(1)),
+    decision LowCardinality(String) CODEC(ZSTD(1)),
+    decision_source LowCardinality(String) CODEC(ZSTD(1)),
+    duration_ms Nullable(Float64) CODEC(ZSTD(1)),
+    ttft_ms Nullable(Float64) CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{database}/{table}/{shard}', '{replica}')
+PARTITION BY toDate(least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC')
+ORDER BY (span_type, toStartOfHour(timestamp), session_id, timestamp)
+TTL toDate(least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC') + toIntervalDay(90)
+SETTINGS
+    ttl_only_drop_parts = 1,
+    replicated_deduplication_window = 10000,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    min_compressed_bytes_to_fsync_after_merge = 1;
+
+CREATE TABLE IF NOT EXISTS telemetry_spans ON CLUSTER '{cluster}' AS telemetry_spans_local
+ENGINE = Distributed('{cluster}', currentDatabase(), 'telemetry_spans_local');
+
+-- A duration is the span's own, which is always a number; the time to the first token is an attribute.
+CREATE MATERIALIZED VIEW IF NOT EXISTS telemetry_spans_mv ON CLUSTER '{cluster}' TO telemetry_spans_local AS
+WITH
+    CAST(SpanAttributes, 'Map(String, String)') AS a,
+    ResourceAttributes AS r,
+    toFloat64OrNull(a['ttft_ms']) AS ttft
+SELECT
+    Timestamp AS timestamp,
+    substring(SpanName, 13) AS span_type,
+    TraceId AS trace_id,
+    SpanId AS span_id,
+    ParentSpanId AS parent_span_id,
+    a['session.id'] AS session_id,
+    multiIf(
+        a['user.email'] != '', a['user.email'], a['enduser.id'] != '', a['enduser.id'],
+        a['user.id'] != '', a['user.id'], a['user.account_uuid']) AS user_id,
+    multiIf(
+        r['team.id'] != '', r['team.id'], r['team'] != '', r['team'],
+        a['team.id'] != '', a['team.id'], a['team']) AS team,
+    ServiceName AS service_name,
+    a['model'] AS model,
+    a['tool_name'] AS tool_name,
+    a['tool_use_id'] AS tool_use_id,
+    a['request_id'] AS request_id,
+    CAST(transform(lower(a['success']), ['true', '1', 'false', '0'], [1, 1, 0, 0], NULL), 'Nullable(Bool)') AS success,
+    a['decision'] AS decision,
+    a['source'] AS decision_source,
+    if(Duration > 1e16, NULL, Duration / 1e6) AS duration_ms,
+    if(ttft BETWEEN 0 AND 1e10, ttft, NULL) AS ttft_ms
+FROM otel_traces_local
+WHERE SpanName IN ('claude_code.interaction', 'claude_code.llm_request', 'claude_code.tool', 'claude_code.tool.blocked_on_user');
+
+-- What models cost, in US dollars for a million tokens. Filled at each start from prices.yaml, or from TELEMETRY_PRICES.
+CREATE TABLE IF NOT EXISTS model_prices ON CLUSTER '{cluster}'
+(
+    pattern String COMMENT 'a LIKE pattern for the model, without provider, date and context',
+    speed LowCardinality(String) COMMENT 'empty: the usual one',
+    prompt_over UInt64 COMMENT 'for prompts of more tokens than this',
+    valid_from Date,
+    input Float64,
+    output Float64,
+    cache_write_5m Float64,
+    cache_write_1h Float64,
+    cache_read Float64
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{database}/{table}', '{shard}-{replica}')
+ORDER BY (pattern, speed, prompt_over, valid_from)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- By how much each of Claude Code's counters grew, whichever temporality the client was set to: a delta is taken as it is; a
+-- cumulative value less the one before it in its series. A series is told apart by its attributes and its start time, so
+-- a resume or a parallel process is one of its own; a value below the one before is a counter that began again.
+-- Ask for a period: telemetry_metric_increments(from = …, to = …). Cumulative points of the day before are looked at too.
+CREATE VIEW IF NOT EXISTS telemetry_metric_increments ON CLUSTER '{cluster}' AS
+WITH
+    points AS (
+        SELECT
+            TimeUnix,
+            MetricName,
+            ServiceName,
+            ResourceAttributes AS r,
+            Attributes AS a,
+            StartTimeUnix,
+            Value,
+            AggregationTemporality = 2 AS is_cumulative
+        FROM otel_metrics_sum
+        WHERE MetricName LIKE 'claude\\_code.%'
+            AND TimeUnix >= {from:DateTime('UTC')} - toIntervalDay(1) AND TimeUnix < {to:DateTime('UTC')}
+            AND Value >= 0 AND isFinite(Value)
+    ),
+    increments AS (
+        SELECT * EXCEPT is_cumulative, Value AS increment FROM points WHERE NOT is_cumulative
+        UNION ALL
+        SELECT
+            * EXCEPT is_cumulative,
+            Value - if(
+                Value < lagInFrame(Value, 1, 0.) OVER series AS previous, 0., previous) AS increment
+        FROM points
+        WHERE is_cumulative
+        WINDOW series AS (
+            PARTITION BY MetricName, ServiceName, StartTimeUnix, cityHash64(toString(r), toString(a))
+            ORDER BY TimeUnix
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+    )
+SELECT
+    TimeUnix AS time,
+    substring(MetricName, 13) AS metric,
+    a['type'] AS type,
+    a['session.id'] AS session_id,
+    multiIf(
+        a['user.email'] != '', a['user.email'], a['enduser.id'] != '', a['enduser.id'],
+        a['user.id'] != '', a['user.id'], a['user.account_uuid']) AS user_id,
+    multiIf(
+        r['team.id'] != '', r['team.id'], r['team'] != '', r['team'],
+        a['team.id'] != '', a['team.id'], a['team']) AS team,
+    if(r['department'] != '', r['department'], a['department']) AS department,
+    multiIf(
+        r['project'] != '', r['project'], r['project.name'] != '', r['project.name'],
+        a['project'] != '', a['project'], a['vcs.repository.name']) AS project,
+    a['model'] AS model,
+    a['query_source'] AS query_source,
+    a['tool_name'] AS tool_name,
+    a['decision'] AS decision,
+    a['source'] AS decision_source,
+    a['language'] AS language,
+    a['start_type'] AS start_type,
+    increment
+FROM increments
+WHERE TimeUnix >= {from:DateTime('UTC')};
