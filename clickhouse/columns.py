@@ -27,18 +27,7 @@ def _oneof(**members: tuple[int, str]) -> dict[str, str]:
 
 
 _NAME = "LowCardinality(String)"
-_ANY_VALUE = _tuple(
-    **_oneof(
-        string_value=(1, "String"),
-        bool_value=(2, "Bool"),
-        int_value=(3, "Int64"),
-        double_value=(4, "Float64"),
-        array_value=(5, "String"),
-        kvlist_value=(6, "String"),
-        bytes_value=(7, "String"),
-    )
-)
-_ATTRIBUTES = _array(key="String", value=_ANY_VALUE)
+_ATTRIBUTES = "Array(String)"
 _RESOURCE = _tuple(attributes=_ATTRIBUTES)
 _SCOPE = _tuple(name=_NAME, version=_NAME, attributes=_ATTRIBUTES, dropped_attributes_count="UInt32")
 _EXEMPLARS = _array(
@@ -79,7 +68,7 @@ _LOG_RECORDS = _array(
     time_unix_nano="UInt64",
     severity_number="Int32",
     severity_text=_NAME,
-    body=_ANY_VALUE,
+    body="Array(String)",
     attributes=_ATTRIBUTES,
     flags="UInt32",
     trace_id="String",

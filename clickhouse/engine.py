@@ -7,6 +7,7 @@ The engine's error texts can quote the data that failed. They stop here: an `Eng
 number and its name, nothing else.
 """
 
+import atexit
 import contextlib
 import os
 import queue
@@ -18,6 +19,8 @@ from typing import Any, Literal
 
 import chdb
 import orjson
+
+from clickhouse.stream import Stream
 
 Value = str | int | bool | Sequence[str] | Sequence[int]
 
@@ -52,8 +55,11 @@ class Engine:
                 " data directory."
             ) from None
         self._free: queue.LifoQueue[Any] = queue.LifoQueue()
+        self._streams: list[Stream] = []
         for connection in self._all:
             self._free.put(connection)
+        # A stream that is open at the end of the process would be waited for.
+        atexit.register(self._close_streams)
 
     def connect(self) -> Any:
         """Open one more connection, with settings and temporary tables of its own; who asks closes it."""
@@ -78,6 +84,18 @@ class Engine:
         bound = {name: encode(value) for name, value in (params or {}).items()}
         with self._connection() as connection, _engine_errors(connection):
             return connection.query(sql, output_format, params=bound).bytes()  # type: ignore[no-any-return]
+
+    def stream(self, sql: str, params: Mapping[str, Value], sample: bytes) -> Stream:
+        """Open a statement that makes a block of each message (see `Stream`); closed with the engine at the latest."""
+        bound = {name: encode(value) for name, value in params.items()}
+        made = Stream(self.connect(), sql, bound, sample, self._understood)
+        self._streams.append(made)
+        return made
+
+    def drop(self, stream: Stream) -> None:
+        """Close a stream before the engine is."""
+        self._streams.remove(stream)
+        stream.close()
 
     def command(self, sql: str, params: Mapping[str, Value] | None = None) -> None:
         """Run a statement that returns nothing."""
@@ -108,9 +126,19 @@ class Engine:
 
     def close(self) -> None:
         """Close every connection; the data directory may then be opened by another process."""
+        self._close_streams()
+        atexit.unregister(self._close_streams)
         for _ in self._all:
             self._free.get().close()
         self._all.clear()
+
+    def _close_streams(self) -> None:
+        while self._streams:
+            self._streams.pop().close()
+
+    def _understood(self, error: Exception) -> EngineError:
+        with self._connection() as connection:
+            return _understood(error, connection)
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
@@ -176,9 +204,11 @@ def _engine_errors(connection: Any) -> Iterator[None]:
     try:
         yield
     except (chdb.ChdbError, RuntimeError) as error:
-        found = re.search(r"Code: (\d+)", str(error))
-        code = int(found[1]) if found else 0
-    else:
-        return
+        raise _understood(error, connection) from None
+
+
+def _understood(error: Exception, connection: Any) -> EngineError:
+    found = re.search(r"Code: (\d+)", str(error))
+    code = int(found[1]) if found else 0
     name = connection.query(f"SELECT errorCodeToName({code})", "TSVRaw").bytes().decode().strip()
-    raise EngineError(code, name or "UNKNOWN") from None
+    return EngineError(code, name or "UNKNOWN")

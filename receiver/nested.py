@@ -9,44 +9,30 @@ bytes as base64, numbers as JavaScript prints them.
 
 import base64
 import math
-import struct
 from collections.abc import MutableMapping
 from decimal import Decimal
 from typing import Any
 
 import orjson
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValueList
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
 from receiver.sanitizer import Sanitizer
+
+
+def key_of(attribute: KeyValue, sanitizer: Sanitizer, counts: MutableMapping[str, int]) -> str:
+    """Give an attribute's key, redacted unless a rule names it."""
+    return _Private(sanitizer, counts).key(attribute.key)
 
 
 def text_of(value: AnyValue, key: str, sanitizer: Sanitizer, counts: MutableMapping[str, int]) -> str:
     """Give the private text of a value that stands under `key`; a log record's body has an empty one."""
     rules = sanitizer.rules
+    if key in rules.drop_keys:
+        return ""
     if key in rules.hash_keys:
         return sanitizer.hashed(_text(_value(value, key, None)))
     private = None if key in rules.safe_keys else _Private(sanitizer, counts)
     return _text(_value(value, key, private))
-
-
-def decode(columns: str) -> AnyValue:  # noqa: PLR0911  a line for each kind
-    """Put a value together again from the engine's columns: kind, int, and the hex of each other member."""
-    kind, integer, double, boolean, raw, array, pairs = columns.split(" ")
-    match kind:
-        case "int_value":
-            return AnyValue(int_value=int(integer))
-        case "double_value":
-            return AnyValue(double_value=struct.unpack("<d", bytes.fromhex(double))[0])
-        case "bool_value":
-            return AnyValue(bool_value=boolean == "01")
-        case "bytes_value":
-            return AnyValue(bytes_value=bytes.fromhex(raw))
-        case "array_value":
-            return AnyValue(array_value=ArrayValue.FromString(bytes.fromhex(array)))
-        case "kvlist_value":
-            return AnyValue(kvlist_value=KeyValueList.FromString(bytes.fromhex(pairs)))
-        case _:
-            return AnyValue()
 
 
 class _Private:

@@ -32,7 +32,7 @@ from receiver.meters import Meters
 from receiver.resends import Resends
 from receiver.signals import Signal, Survey, canonical, survey
 from receiver.status import Failure, Reason, Rejected, TryLater
-from receiver.transform import Block, Refused, Transform
+from receiver.transform import Block, Refused, Surveyed, Transform
 
 log = structlog.get_logger()
 
@@ -210,8 +210,12 @@ class Pipeline:
             blocks = []
             with self._transforms, self._meters.stage.labels("transform").time():
                 for table in sorted({table for waiting in taken for table in waiting.survey.tables}):
-                    bodies = [waiting.body for waiting in taken if table in waiting.survey.tables]
-                    blocks.append(self._transform.run(table, bodies))
+                    requests = [
+                        Surveyed(waiting.body, waiting.survey.tables[table])
+                        for waiting in taken
+                        if table in waiting.survey.tables
+                    ]
+                    blocks.append(self._transform.run(table, requests))
         except Refused as refused:
             if len(taken) > 1:
                 middle = len(taken) // 2

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from functools import wraps
 
 import orjson
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from clickhouse.engine import register
-from receiver.nested import decode, text_of
+from receiver.nested import key_of, text_of
 from receiver.sanitizer import Sanitizer
 
 # What stands for a value that could not be looked at; to keep it would be to trust it.
@@ -41,12 +42,11 @@ class Scrub:
         self._tallies: dict[int, Tally] = {}
         text = "String"
         register("otlp_redact", self._safely(self._redact), ["UInt64", text], "String")
-        register(
-            "otlp_redact_attribute", self._safely(self._redact_attribute), ["UInt64", text, text], "String"
-        )
         register("otlp_excerpt", self._safely(self._excerpt), ["UInt64", text, text], "String")
+        register("otlp_key", self._safely(self._key), ["UInt64", text], "String")
+        register("otlp_value", self._safely(self._value), ["UInt64", text], "String")
+        register("otlp_body_value", self._safely(self._body), ["UInt64", text], "String")
         register("otlp_extract", self._safely(self._extract), ["UInt64", text], "String")
-        register("otlp_other", self._safely(self._other), ["UInt64", text, text], "String")
         register("otlp_tally", self._count, ["UInt64", text, text], "UInt64")
 
     def begin(self) -> int:
@@ -55,9 +55,14 @@ class Scrub:
         self._tallies[statement] = Tally()
         return statement
 
-    def end(self, statement: int) -> Tally:
-        """Close a statement's tally and return it."""
-        return self._tallies.pop(statement)
+    def take(self, statement: int) -> Tally:
+        """Return a statement's tally, and begin another in its place."""
+        tally, self._tallies[statement] = self._tallies[statement], Tally()
+        return tally
+
+    def end(self, statement: int) -> None:
+        """Close a statement's tally."""
+        del self._tallies[statement]
 
     def _safely(self, function: Callable[..., str]) -> Callable[..., str]:
         @wraps(function)  # the engine counts the parameters
@@ -73,20 +78,24 @@ class Scrub:
     def _redact(self, tally: Tally, text: str) -> str:
         return self._sanitizer.redact(text, tally.redactions)
 
-    def _redact_attribute(self, tally: Tally, key: str, text: str) -> str:
-        return self._sanitizer.redact_attribute(key, text, tally.redactions)
-
     def _excerpt(self, tally: Tally, key: str, text: str) -> str:
         return self._sanitizer.excerpt(self._sanitizer.redact_attribute(key, text, tally.redactions))
 
-    def _extract(self, tally: Tally, pairs: str) -> str:
-        labels: dict[str, str] = {}
-        for key, text in orjson.loads(pairs):
-            labels |= self._sanitizer.labels(key, text, tally.redactions)
-        return orjson.dumps(labels).decode()
+    def _key(self, tally: Tally, encoded: str) -> str:
+        return key_of(KeyValue.FromString(bytes.fromhex(encoded)), self._sanitizer, tally.redactions)
 
-    def _other(self, tally: Tally, key: str, encoded: str) -> str:
-        return text_of(decode(encoded), key, self._sanitizer, tally.redactions)
+    def _value(self, tally: Tally, encoded: str) -> str:
+        attribute = KeyValue.FromString(bytes.fromhex(encoded))
+        return text_of(attribute.value, attribute.key, self._sanitizer, tally.redactions)
+
+    def _body(self, tally: Tally, encoded: str) -> str:
+        return text_of(AnyValue.FromString(bytes.fromhex(encoded)), "", self._sanitizer, tally.redactions)
+
+    def _extract(self, tally: Tally, encoded: str) -> str:
+        labels: dict[str, str] = {}
+        for attribute in map(KeyValue.FromString, map(bytes.fromhex, encoded.split(" "))):
+            labels |= self._sanitizer.labels(attribute.key, attribute.value.string_value, tally.redactions)
+        return orjson.dumps(labels).decode()
 
     def _count(self, statement: int, kind: str, _: str) -> int:
         # The last argument keeps the engine from calling us once, while it plans, for a constant.

@@ -7,9 +7,8 @@ before it is private. Python loops over requests, never over spans or attributes
 A request that the engine refuses fails the whole statement with `Refused`; who called finds it by bisection.
 """
 
-import os
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 
 from clickhouse.columns import STRUCTURES
 from clickhouse.engine import Engine, EngineError, Value
-from clickhouse.varint import varint
+from clickhouse.stream import Stream, StreamEndedError
 from receiver.rules import Rules, RulesError
 from receiver.scrub import Scrub, Tally
 from receiver.signals import KINDS, METRIC_TABLES, Signal
@@ -32,17 +31,20 @@ _MEMORY_BYTES = 1 << 30
 _SETTINGS = {
     "input_format_protobuf_oneof_presence": "1",
     "allow_suspicious_low_cardinality_types": "1",
+    "enable_named_columns_in_function_tuple": "1",
     # Two statements run at a time: more threads each would only fight.
     "max_threads": "1",
     "max_memory_usage": str(_MEMORY_BYTES),
-    # A large batch passes through in parts, so that what it needs on the way does not grow with it.
-    "input_format_max_block_size_bytes": str(4 << 20),
     # Patterns such as an email's have bounded repeats, which Hyperscan deems slow; they are measured.
     "reject_expensive_hyperscan_regexps": "0",
     # Planning is half the cost of a small batch, and these steps change nothing here.
     "query_plan_merge_expressions": "0",
     "compile_expressions": "0",
 }
+# A large batch passes through in parts: what it needs on the way stays small, and in the processor's cache.
+_GROUP_BYTES = 4 << 20
+# After so long a statement is planned anew, which costs next to nothing then: it knows the day that it began on.
+_LIFE_SECONDS = 600
 # What the engine says of requests that it cannot read. Any other error is ours, and no reason to refuse one.
 _UNREADABLE = {
     "ATTEMPT_TO_READ_AFTER_EOF",
@@ -86,6 +88,14 @@ class Refused(Exception):  # noqa: N818  what happened, as in Python's own StopI
 
 
 @dataclass(frozen=True, slots=True)
+class Surveyed:
+    """A serialized request, and how many rows it makes in the table."""
+
+    body: bytes
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """Rows for one table, in ClickHouse's Native format, and what was done to them."""
 
@@ -107,34 +117,95 @@ class Transform:
         self._kinds = {table: {"kind": kind} for kind, table in METRIC_TABLES.items()}
         _try_patterns(engine, rules)
         _create_functions(engine, rules, retention_days)
-        # The first statement of a table compiles what the later ones reuse, which takes a second or so.
+        self._idle: dict[str, list[_Open]] = {table: [] for table in STRUCTURES}
         for table in STRUCTURES:
-            self.run(table, [_SAMPLES[table].SerializeToString()])
+            self._idle[table].append(self._open(table))
 
-    def run(self, table: str, requests: Sequence[bytes]) -> Block:
+    def run(self, table: str, requests: Sequence[Surveyed]) -> Block:
         """Turn serialized Export requests of the table's signal into a block.
 
         Raises Refused when the engine cannot read them, EngineError when it is not their fault.
         """
-        statement = self._scrub.begin()
+        opened = self._take(table)
+        blocks = []
         try:
-            with _memory_file(requests) as path:
-                data = self._engine.query(
-                    self._statements[table],
-                    {
-                        "batch": path,
-                        "structure": STRUCTURES[table],
-                        "hash_key": self._hash_key,
-                        "statement": statement,
-                        **self._kinds.get(table, {}),
-                    },
-                )
-        except EngineError as error:
-            self._scrub.end(statement)
-            if error.name in _UNREADABLE or error.name in _TOO_LARGE:
-                raise Refused(too_large=error.name in _TOO_LARGE) from None
+            for group in _groups(requests):
+                block = opened.stream.pass_through([request.body for request in group])
+                if _rows(block) != sum(request.rows for request in group):
+                    raise StreamEndedError  # noqa: TRY301  as if it had ended: the request is to be read again
+                blocks.append(block)
+        except (EngineError, StreamEndedError) as error:
+            self._engine.drop(opened.stream)
+            self._scrub.end(opened.statement)
+            name = error.name if isinstance(error, EngineError) else "INCORRECT_DATA"
+            if name in _UNREADABLE or name in _TOO_LARGE:
+                raise Refused(too_large=name in _TOO_LARGE) from None
             raise
-        return Block(table, data, self._scrub.end(statement))
+        tally = self._scrub.take(opened.statement)
+        self._idle[table].append(opened)
+        return Block(table, b"".join(blocks), tally)
+
+    def _take(self, table: str) -> "_Open":
+        """Take a stream that nobody uses, or open one."""
+        try:
+            opened = self._idle[table].pop()
+        except IndexError:
+            return self._open(table)
+        if time.monotonic() - opened.stream.opened < _LIFE_SECONDS:
+            return opened
+        self._engine.drop(opened.stream)
+        self._scrub.end(opened.statement)
+        return self._open(table)
+
+    def _open(self, table: str) -> "_Open":
+        statement = self._scrub.begin()
+        params: dict[str, Value] = {
+            "structure": STRUCTURES[table],
+            "hash_key": self._hash_key,
+            "statement": statement,
+            **self._kinds.get(table, {}),
+        }
+        stream = self._engine.stream(
+            self._statements[table], params, _SAMPLES[table].SerializeToString()
+        )
+        self._scrub.take(statement)
+        return _Open(stream, statement)
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A stream, and the number of its statement, under which is tallied what it does."""
+
+    stream: Stream
+    statement: int
+
+
+def _groups(requests: Sequence[Surveyed]) -> Iterator[list[Surveyed]]:
+    """Give requests that are one message together: encoded messages joined are one with the lists joined.
+
+    Source: https://protobuf.dev/programming-guides/encoding/#last-one-wins
+    """
+    group: list[Surveyed] = []
+    size = 0
+    for request in requests:
+        if group and size + len(request.body) > _GROUP_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(request)
+        size += len(request.body)
+    if group:
+        yield group
+
+
+def _rows(block: bytes) -> int:
+    """Read the number of rows that a block in Native format begins with, after that of columns."""
+    number = shift = 0
+    for byte in block[1:11]:
+        number |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:  # noqa: PLR2004  the last byte of a varint
+            break
+    return number
 
 
 def _try_patterns(engine: Engine, rules: Rules) -> None:
@@ -192,17 +263,3 @@ def _settings(table: str) -> str:
     message = _MESSAGES.get(table, "MetricsData")
     settings = {"format_schema": f"'{PROTO}:{message}'", **_SETTINGS}
     return "SETTINGS " + ", ".join(f"{name} = {value}" for name, value in settings.items())
-
-
-@contextmanager
-def _memory_file(requests: Sequence[bytes]) -> Iterator[str]:
-    """Write the requests, each behind its length, to a file that exists in memory only; give its path."""
-    descriptor = os.memfd_create("otlp")
-    try:
-        with open(descriptor, "wb", closefd=False) as file:
-            for request in requests:
-                file.write(varint(len(request)))
-                file.write(request)
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)

@@ -1,12 +1,11 @@
-"""Nested values as private JSON, and their way through the engine's columns."""
+"""Nested values as private JSON."""
 
-import struct
 from collections import Counter
 
 import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
-from receiver.nested import decode, javascript, text_of
+from receiver.nested import javascript, text_of
 from receiver.rules import Level, load_rules
 from receiver.sanitizer import Sanitizer
 from tests.reference import javascript_number
@@ -133,37 +132,3 @@ def test_a_key_that_holds_an_address_is_redacted(sanitizer: Sanitizer) -> None:
     """A client may put content into keys too."""
     value = AnyValue(kvlist_value=_pairs([("jane.doe@example.com", AnyValue(int_value=1))]))
     assert "jane" not in text_of(value, "any", sanitizer, Counter())
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        AnyValue(),
-        AnyValue(int_value=0),
-        AnyValue(int_value=-(2**63)),
-        AnyValue(double_value=0.0),
-        AnyValue(double_value=1e-310),
-        AnyValue(double_value=float("inf")),
-        AnyValue(bool_value=False),
-        AnyValue(bool_value=True),
-        AnyValue(bytes_value=b""),
-        AnyValue(bytes_value=b" \0\xff"),
-        array(),
-        array(text("a b"), array(AnyValue(int_value=1)), AnyValue()),
-        pairs(),
-        pairs(k=text(""), l=pairs(m=AnyValue(bool_value=True))),
-    ],
-)
-def test_a_value_survives_the_engine_s_columns(value: AnyValue) -> None:
-    """Kind, number and hex columns, as the SQL writes them, give the value back."""
-    kind = value.WhichOneof("value") or "no"
-    columns = (
-        kind,
-        str(value.int_value),
-        struct.pack("<d", value.double_value).hex().upper(),
-        "01" if value.bool_value else "00",
-        value.bytes_value.hex().upper(),
-        value.array_value.SerializeToString().hex().upper() if kind == "array_value" else "",
-        value.kvlist_value.SerializeToString().hex().upper() if kind == "kvlist_value" else "",
-    )
-    assert decode(" ".join(columns)) == value

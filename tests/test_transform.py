@@ -14,7 +14,7 @@ from receiver.rules import Level, load_rules
 from receiver.sanitizer import Sanitizer
 from receiver.scrub import Scrub
 from receiver.signals import Signal, survey
-from receiver.transform import Transform
+from receiver.transform import Surveyed, Transform
 from tests import reference, strategies
 
 _SETTINGS = settings(
@@ -58,7 +58,8 @@ class Subject:
         """All rows of a signal's tables, as the statements make them."""
         found: dict[str, list[dict[str, Any]]] = {table: [] for table in reference.TABLES[signal]}
         for table in found:
-            holding = [body for body in requests if table in survey(Signal(signal), body).tables]
+            surveys = [(body, survey(Signal(signal), body)) for body in requests]
+            holding = [Surveyed(body, of.tables[table]) for body, of in surveys if table in of.tables]
             if holding:
                 found[table] = self._read(self._transform.run(table, holding).data)
         return found

@@ -18,13 +18,7 @@ WITH
         FROM (SELECT ResourceAttributes, resource_schema_url, arrayJoin(scope_logs) AS scope FROM resources)
     ),
     records AS (SELECT * EXCEPT log_records, arrayJoin(log_records) AS record FROM scopes),
-    plain AS (
-        SELECT
-            *,
-            otlp_is_plain((record).attributes) AS is_plain,
-            otlp_plain_attributes((record).attributes, {hash_key:String}) AS plain_attributes
-        FROM records
-    )
+    read AS (SELECT *, otlp_entries((record).attributes) AS entries FROM records)
 SELECT
     otlp_timely(
         otlp_time(if((record).time_unix_nano = 0, (record).observed_time_unix_nano, (record).time_unix_nano)),
@@ -42,9 +36,6 @@ SELECT
     otlp_clean(scope_name, {statement:UInt64}) AS ScopeName,
     otlp_clean(scope_version, {statement:UInt64}) AS ScopeVersion,
     ScopeAttributes,
-    otlp_labelled(
-        (record).attributes,
-        if(is_plain, plain_attributes, otlp_attributes((record).attributes, {hash_key:String}, {statement:UInt64})),
-        {statement:UInt64}) AS LogAttributes,
+    otlp_labelled(entries, otlp_private(entries, {hash_key:String}, {statement:UInt64}), {statement:UInt64}) AS LogAttributes,
     otlp_clean((record).event_name, {statement:UInt64}) AS EventName
-FROM plain
+FROM read

@@ -14,24 +14,7 @@ WITH
             arrayJoin((scope).spans) AS span
         FROM scopes
     ),
-    plain AS (
-        SELECT
-            *,
-            otlp_is_plain((span).attributes) AS is_plain,
-            otlp_plain_attributes((span).attributes, {hash_key:String}) AS plain_attributes
-        FROM records
-    ),
-    -- The attributes of spans that are not plain, of events and of links, all in one array: planning is what a
-    -- small batch costs, and this plans the long way once.
-    prepared AS (
-        SELECT
-            *,
-            arrayMap(
-                attributes -> otlp_attributes(attributes, {hash_key:String}, {statement:UInt64}),
-                arrayConcat(
-                    if(is_plain, [], [(span).attributes]), (span).events.attributes, (span).links.attributes)) AS maps
-        FROM plain
-    )
+    read AS (SELECT *, otlp_entries((span).attributes) AS entries FROM records)
 SELECT
     otlp_timely(otlp_time((span).start_time_unix_nano), {statement:UInt64}) AS Timestamp,
     otlp_id((span).trace_id) AS TraceId,
@@ -44,7 +27,7 @@ SELECT
     ResourceAttributes,
     otlp_clean(scope_name, {statement:UInt64}) AS ScopeName,
     otlp_clean(scope_version, {statement:UInt64}) AS ScopeVersion,
-    otlp_labelled((span).attributes, if(is_plain, plain_attributes, maps[1]), {statement:UInt64}) AS SpanAttributes,
+    otlp_labelled(entries, otlp_private(entries, {hash_key:String}, {statement:UInt64}), {statement:UInt64}) AS SpanAttributes,
     if((span).end_time_unix_nano >= (span).start_time_unix_nano,
         toUInt64((span).end_time_unix_nano - (span).start_time_unix_nano),
         assumeNotNull(otlp_tally({statement:UInt64}, 'span_ends_before_start', toString((span).end_time_unix_nano)))) AS Duration,
@@ -52,9 +35,9 @@ SELECT
     otlp_status_message((span).status.message, {hash_key:String}, {statement:UInt64}) AS StatusMessage,
     arrayMap(t -> otlp_time(t), (span).events.time_unix_nano) AS `Events.Timestamp`,
     arrayMap(n -> otlp_clean(n, {statement:UInt64}), (span).events.name) AS `Events.Name`,
-    arraySlice(maps, 2 - is_plain, length((span).events)) AS `Events.Attributes`,
+    arrayMap(a -> otlp_attributes(a, {hash_key:String}, {statement:UInt64}), (span).events.attributes) AS `Events.Attributes`,
     arrayMap(i -> otlp_id(i), (span).links.trace_id) AS `Links.TraceId`,
     arrayMap(i -> otlp_id(i), (span).links.span_id) AS `Links.SpanId`,
     arrayMap(s -> otlp_clean(s, {statement:UInt64}), (span).links.trace_state) AS `Links.TraceState`,
-    arraySlice(maps, 2 - is_plain + length((span).events)) AS `Links.Attributes`
-FROM prepared
+    arrayMap(a -> otlp_attributes(a, {hash_key:String}, {statement:UInt64}), (span).links.attributes) AS `Links.Attributes`
+FROM read

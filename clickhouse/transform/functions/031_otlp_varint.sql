@@ -1,0 +1,12 @@
+-- The number in a varint of up to eight bytes, read as little-endian: seven bits a byte, put together in three steps.
+-- Source: https://protobuf.dev/programming-guides/encoding/#varints
+CREATE OR REPLACE FUNCTION otlp_varint AS (bytes) ->
+    bitOr(
+        bitAnd(
+            bitOr(
+                bitAnd(
+                    bitOr(bitAnd(bytes, 0x007F007F007F007F), bitShiftRight(bitAnd(bytes, 0x7F007F007F007F00), 1)) AS pairs_of_bytes,
+                    0x00003FFF00003FFF),
+                bitShiftRight(bitAnd(pairs_of_bytes, 0x3FFF00003FFF0000), 2)) AS halves,
+            0x000000000FFFFFFF),
+        bitShiftRight(bitAnd(halves, 0x0FFFFFFF00000000), 4))
