@@ -87,20 +87,19 @@ _PHONE_LEFT: Final = re.compile(rb"(?:^|[^\\])[nrt]\Z|[a-mo-qsu-z0-9_.+/@$%)-]\Z
 
 def _ipv4(data: bytes, start: int, end: int) -> bool:
     """Tell an address of a machine from loopback, netmasks, networks and versions of four parts."""
-    try:
-        address = ipaddress.IPv4Address(data[start:end].decode())
-    except ValueError:
-        return False
-    if address.is_loopback or data[start:end].endswith(b".0.0.0") or data[start:end].startswith(b"255."):
+    text = data[start:end]
+    if not _IPV4.fullmatch(text) or text.endswith(b".0.0.0") or text.startswith((b"127.", b"255.")):
         return False
     before, after = _before(data, start), data[end : end + 2]
-    if _PRODUCT.search(before):  # Chrome/120.1.2.3, but db/10.1.2.3:5432
+    if _PRODUCT.match(before, len(before) - 2):  # Chrome/120.1.2.3, but db/10.1.2.3:5432
         return bool(_PORT.match(after))
-    if _FILE.search(before) and not address.is_private:  # libx-1.2.3.4, but router-10.1.2.3
+    # libx-1.2.3.4, but router-10.1.2.3
+    if _FILE.match(before, len(before) - 2) and not ipaddress.IPv4Address(text.decode()).is_private:
         return False
     return not (_VERSION_LEFT.search(before) or _VERSION_RIGHT.match(after))
 
 
+_IPV4: Final = re.compile(rb"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}")
 _PRODUCT: Final = re.compile(rb"[a-z]/\Z")
 _PORT: Final = re.compile(rb":[0-9]")
 _FILE: Final = re.compile(rb"[a-z0-9][-_]\Z")
@@ -136,14 +135,19 @@ def _email(data: bytes, start: int, end: int) -> bool:
     """Tell a person's address from a robot's, a git remote, a package version and a systemd unit."""
     address = data[max(0, start - 64) : end].lower()
     local, _, domain = address.replace(b"%40", b"@").replace(b"\\u0040", b"@").rpartition(b"@")
-    return not (_ROBOT.search(local) or _NO_DOMAIN.search(domain))
+    if local.endswith(_ROBOTS) and _ROBOT.search(local):
+        return False
+    return not (domain.endswith(_NO_DOMAINS) or _VERSION.match(domain))
 
 
 _ROBOT: Final = re.compile(rb"(?:^|[^a-z0-9._%+-])(?:git|hg|svn|no-?reply|do-?not-?reply|mailer-daemon)\Z")
-_NO_DOMAIN: Final = re.compile(
-    rb"^v?[0-9]+\.[0-9]|^[0-9]x\.[a-z]+\Z"
-    rb"|\.(?:service|socket|timer|mount|slice|scope|target|png|jpe?g|gif|svg|webp)\Z"
+# What a robot's name ends with: most names are told from it without an expression.
+_ROBOTS: Final = (b"git", b"hg", b"svn", b"reply", b"daemon")
+_NO_DOMAINS: Final = tuple(
+    f".{name}".encode()
+    for name in "service socket timer mount slice scope target png jpg jpeg gif svg webp".split()
 )
+_VERSION: Final = re.compile(rb"v?[0-9]+\.[0-9]|[0-9]x\.[a-z]+\Z")
 
 
 def _home(data: bytes, start: int, end: int) -> bool:
@@ -153,8 +157,9 @@ def _home(data: bytes, start: int, end: int) -> bool:
         return False
     if data[start - 1 : start] == b"~":
         return data[end : end + 1] == b"/" and not name.isdigit() and not _GLUED.search(_before(data, start))
-    path = _LAST_WORD.search(data[max(0, start - 200) : start])
-    return path is None or not _WEB_PAGE.search(path[0])
+    before = data[max(0, start - 200) : start]
+    last_word = before[before.translate(_ENDS_OF_WORDS).rfind(b" ") + 1 :]
+    return not _WEB_PAGE.search(last_word)
 
 
 _EVERYBODY: Final = frozenset(
@@ -162,7 +167,7 @@ _EVERYBODY: Final = frozenset(
     b"ec2-user linuxbrew codespace gitpod jovyan".split()
 )
 _GLUED: Final = re.compile(rb"[a-z0-9_./)\]]~\Z")
-_LAST_WORD: Final = re.compile(rb"""[^\s"'`<>(),;=\[\]]*\Z""")
+_ENDS_OF_WORDS: Final = bytes.maketrans(b"\t\n\r\f\v\"'`<>(),;=[]", b" " * 17)
 _WEB_PAGE: Final = re.compile(rb"(?i)https?://|^(?:[a-z0-9-]+\.)+[a-z]{2,}(?::[0-9]+)?/")
 
 
