@@ -1,7 +1,9 @@
 """The transform statements, held to the reference decoder row by row."""
 
 import json
+import math
 import os
+import struct
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from clickhouse.engine import Engine
+from clickhouse.varint import varint
 from receiver.rules import Level, load_rules
 from receiver.sanitizer import Sanitizer
 from receiver.scrub import Scrub
@@ -162,3 +165,75 @@ def test_other_levels_and_a_hash_key_hold_too(engine: Engine, level: Level, hash
         check(subject, "traces", requests)
 
     hold()
+
+
+def _field(tag: int, content: bytes, *, overlong: bool = False) -> bytes:
+    size = varint(len(content))
+    return bytes([tag]) + (bytes([size[0] | 128, 0]) if overlong else size) + content
+
+
+def _attribute(key: str, value: bytes) -> bytes:
+    return _field(0x0A, key.encode()) + _field(0x12, value)
+
+
+_TEXT_SIZES = (0, 1, 5, 119, 120, 121, 122, 123, 124, 125, 126, 127, 128, 129, 130, 131, 132, 135, 255, 256, 257,
+               1000, 16376, 16377, 16378, 16379, 16380, 16381, 16382, 16383, 16384, 16385, 16390, 20000)  # fmt: skip
+_NUMBERS = sorted({(1 << bits) + more for bits in range(0, 63, 7) for more in (-1, 0, 1)} | {-1, 2**63 - 1, -(2**63)})
+_KEYS = ("note", "session.id", "prompt", "error", "tool_input", "k" * 127, "k" * 128, "k" * 300, "")
+_ODD = {
+    "value first": _field(0x12, _field(0x0A, b"bob@example.com")) + _field(0x0A, b"note"),
+    "value first, to extract": _field(0x12, _field(0x0A, b'{"command": "git push"}')) + _field(0x0A, b"tool_input"),
+    "key twice": _field(0x0A, b"session.id") + _field(0x0A, b"prompt") + _field(0x12, _field(0x0A, b"text")),
+    "value twice": _attribute("a", _field(0x0A, b"one")) + _field(0x12, _field(0x0A, b"two")),
+    "value in parts": _attribute("b", b"\x18\x01") + _field(0x12, _field(0x0A, b"two")),
+    "two kinds": _attribute("c", b"\x18\x01" + _field(0x0A, b"text")),
+    "an int twice": _attribute("d", b"\x18\x01\x18\x02"),
+    "a text twice": _attribute("e", _field(0x0A, b"one") + _field(0x0A, b"two")),
+    "an int of more bytes than it needs": _attribute("f", b"\x18\x81\x80\x00"),
+    "a bool that is two": _attribute("g", b"\x10\x02"),
+    "a bool of two bytes": _attribute("h", b"\x10\x81\x00"),
+    "a double twice": _attribute("i", b"\x21" + bytes(8) + b"\x21" + bytes(7) + b"\x40"),
+    "long lengths": _field(0x0A, b"j") + _field(0x12, _field(0x0A, b"text", overlong=True), overlong=True),
+    "a long key length": _field(0x0A, b"l", overlong=True) + _field(0x12, _field(0x0A, b"text")),
+    "an unknown field in the value": _attribute("m", _field(0x0A, b"text") + _field(0x7A, b"more")),
+    "an unknown field beside it": _attribute("n", _field(0x0A, b"text")) + _field(0x7A, b"more"),
+    "no value": _field(0x0A, b"o"),
+    "an empty value": _attribute("p", b""),
+    "an explicit false": _attribute("q", b"\x10\x00"),
+    "an explicit zero": _attribute("r", b"\x18\x00"),
+    "nothing": b"",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", _KEYS)
+def test_every_size_of_text_and_number_is_read(strict: Subject, key: str) -> None:
+    """Where a length takes one byte more, a value is found whether SQL finishes it or Python does."""
+    values = [_field(0x0A, b"x" * size) for size in _TEXT_SIZES]
+    values += [b"\x18" + varint(number % 2**64) for number in _NUMBERS]
+    values += [b"\x10\x01", b"\x10\x00", b"\x21" + struct.pack("<d", 2.5), b"\x21" + struct.pack("<d", math.nan)]
+    check(strict, "traces", [_request(*(_attribute(key, value) for value in values))])
+
+
+def test_values_are_read_however_they_are_written(strict: Subject) -> None:
+    """Of fields that protobuf lets come twice the last one counts, in any order, with lengths of any length."""
+    check(strict, "traces", [_request(*_ODD.values())])
+
+
+def test_a_body_in_pieces_is_one(strict: Subject) -> None:
+    """A message that is sent twice is merged: lists are joined, of other members the last one counts."""
+    bodies = [
+        [b"\x18\x01", _field(0x0A, b"text")],
+        [_field(0x2A, _field(0x0A, _field(0x0A, text))) for text in (b"one", b"two")],
+        [_field(0x0A, b"x" * 200)],
+        [_field(0x0A, b"a@example.com")],
+        [_field(0x3A, b"bytes")],
+        [b""],
+        [],
+    ]
+    records = b"".join(_field(0x12, b"".join(_field(0x2A, piece) for piece in body)) for body in bodies)
+    check(strict, "logs", [_field(0x0A, _field(0x12, records))])
+
+
+def _request(*attributes: bytes) -> bytes:
+    """Make a request of a span for each attribute."""
+    return _field(0x0A, _field(0x12, b"".join(_field(0x12, _field(0x4A, one)) for one in attributes)))

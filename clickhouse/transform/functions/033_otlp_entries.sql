@@ -1,7 +1,7 @@
 -- What can be said of attributes by looking at their bytes: `KeyValue` messages, whose first field is the key and
 -- whose second is the value. `text` is the value if it is a string; `found` says that a pattern matches `key=text`, so
 -- that a key can give its value away (`db.password`), and is asked of keys alone that no rule names.
--- A key of 128 bytes and more, or one that does not come first, is none that a rule names: its kind is 9.
+-- A key of 128 bytes and more, or one that does not come first, cannot be read like this: the kind is 9 then.
 CREATE OR REPLACE FUNCTION otlp_entries AS (attributes) -> arrayMap(
     attribute -> tuple(
         attribute AS pair,

@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION otlp_private AS (entries, hash_key, statement) -> otl
     private -> (private).1,
     arrayMap(
         entry -> tuple(
-            if(((entry).found OR (entry).kind = 9) AND (bitAnd(reinterpretAsUInt16((entry).pair), 0x80FF) != 0x0A OR otlp_suspicious((entry).key)),
+            if((entry).kind = 9 OR ((entry).found AND otlp_suspicious((entry).key)),
                 assumeNotNull(otlp_key(statement, hex(concat((entry).pair, '')))),
                 (entry).key),
             multiIf(
@@ -19,8 +19,8 @@ CREATE OR REPLACE FUNCTION otlp_private AS (entries, hash_key, statement) -> otl
                     AND isFinite(reinterpretAsFloat64(right((entry).pair, 8)) AS double),
                     otlp_double(double),
                 (entry).kind = 0, '',
-                (entry).treatment NOT IN (2, 5) AND (entry).head = 0x1100212, 'true',
-                (entry).treatment NOT IN (2, 5) AND (entry).head = 0x0100212, 'false',
+                (entry).kind = 2 AND (entry).treatment NOT IN (2, 5) AND (entry).head = 0x1100212, 'true',
+                (entry).kind = 2 AND (entry).treatment NOT IN (2, 5) AND (entry).head = 0x0100212, 'false',
                 assumeNotNull(otlp_value(statement, hex(concat((entry).pair, '')))))),
         entries)),
     'Map(String, String)'))

@@ -1,11 +1,11 @@
 -- A private map with the labels that receiver/scrub.py reads from JSON values before these are hashed
 -- (`tool_parameters.mcp_server_name`). An attribute that the client sent under the same name wins.
 CREATE OR REPLACE FUNCTION otlp_labelled AS (entries, map, statement) -> if(
-    has((entries).treatment, 5),
+    has((entries).treatment, 5) OR has((entries).kind, 9),
     mapSort(mapUpdate(
         JSONExtract(
             assumeNotNull(otlp_extract(statement,
-                arrayStringConcat(arrayMap(entry -> hex((entry).pair), arrayFilter(entry -> (entry).treatment = 5, entries)), ' '))),
+                arrayStringConcat(arrayMap(entry -> hex((entry).pair), arrayFilter(entry -> (entry).treatment = 5 OR (entry).kind = 9, entries)), ' '))),
             'Map(String, String)'),
         map)),
     map)
