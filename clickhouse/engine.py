@@ -94,7 +94,8 @@ class Engine:
 
     def drop(self, stream: Stream) -> None:
         """Close a stream before the engine is."""
-        self._streams.remove(stream)
+        with contextlib.suppress(ValueError):  # closed with the engine
+            self._streams.remove(stream)
         stream.close()
 
     def command(self, sql: str, params: Mapping[str, Value] | None = None) -> None:

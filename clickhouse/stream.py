@@ -55,11 +55,14 @@ class Stream:
         try:
             fcntl.fcntl(self._sink, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
             bound = {**params, "batch": f"/proc/self/fd/{source}"}
-            self._result = connection.send_query(sql + _SETTINGS, "Native", params=bound)
+            try:
+                self._result = connection.send_query(sql + _SETTINGS, "Native", params=bound)
+            except (chdb.ChdbError, RuntimeError) as error:
+                raise failed(error) from None
             self.pass_through([sample])
-        except (chdb.ChdbError, RuntimeError) as error:
+        except BaseException:
             self.close()
-            raise failed(error) from None
+            raise
         finally:
             # The engine has opened the pipe by its path. With no reader but the engine, a write to a statement
             # that has failed fails too, instead of waiting for ever.

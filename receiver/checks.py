@@ -143,9 +143,9 @@ def _email(data: bytes, start: int, end: int) -> bool:
 _ROBOT: Final = re.compile(rb"(?:^|[^a-z0-9._%+-])(?:git|hg|svn|no-?reply|do-?not-?reply|mailer-daemon)\Z")
 # What a robot's name ends with: most names are told from it without an expression.
 _ROBOTS: Final = (b"git", b"hg", b"svn", b"reply", b"daemon")
-_NO_DOMAINS: Final = tuple(
-    f".{name}".encode()
-    for name in "service socket timer mount slice scope target png jpg jpeg gif svg webp".split()
+_NO_DOMAINS: Final = (
+    *(b".service", b".socket", b".timer", b".mount", b".slice", b".scope", b".target"),
+    *(b".png", b".jpg", b".jpeg", b".gif", b".svg", b".webp"),
 )
 _VERSION: Final = re.compile(rb"v?[0-9]+\.[0-9]|[0-9]x\.[a-z]+\Z")
 

@@ -127,19 +127,14 @@ class Transform:
         Raises Refused when the engine cannot read them, EngineError when it is not their fault.
         """
         opened = self._take(table)
-        blocks = []
         try:
-            for group in _groups(requests):
-                block = opened.stream.pass_through([request.body for request in group])
-                if _rows(block) != sum(request.rows for request in group):
-                    raise StreamEndedError  # noqa: TRY301  as if it had ended: the request is to be read again
-                blocks.append(block)
-        except (EngineError, StreamEndedError) as error:
+            blocks = [_block(opened.stream, group) for group in _groups(requests)]
+        except Exception as error:
+            # What it would give next is not known to belong to the next message.
             self._engine.drop(opened.stream)
             self._scrub.end(opened.statement)
-            name = error.name if isinstance(error, EngineError) else "INCORRECT_DATA"
-            if name in _UNREADABLE or name in _TOO_LARGE:
-                raise Refused(too_large=name in _TOO_LARGE) from None
+            if _is_refusal(error):
+                raise Refused(too_large=isinstance(error, EngineError) and error.name in _TOO_LARGE) from None
             raise
         tally = self._scrub.take(opened.statement)
         self._idle[table].append(opened)
@@ -165,9 +160,11 @@ class Transform:
             "statement": statement,
             **self._kinds.get(table, {}),
         }
-        stream = self._engine.stream(
-            self._statements[table], params, _SAMPLES[table].SerializeToString()
-        )
+        try:
+            stream = self._engine.stream(self._statements[table], params, _SAMPLES[table].SerializeToString())
+        except EngineError:
+            self._scrub.end(statement)
+            raise
         self._scrub.take(statement)
         return _Open(stream, statement)
 
@@ -195,6 +192,21 @@ def _groups(requests: Sequence[Surveyed]) -> Iterator[list[Surveyed]]:
         size += len(request.body)
     if group:
         yield group
+
+
+def _block(stream: Stream, group: Sequence[Surveyed]) -> bytes:
+    block = stream.pass_through([request.body for request in group])
+    if _rows(block) != sum(request.rows for request in group):
+        # Where the engine and the survey differ, as in a oneof that is sent twice, only an encoding that says
+        # everything once is certain: the request is refused, and written anew by who called.
+        raise StreamEndedError
+    return block
+
+
+def _is_refusal(error: Exception) -> bool:
+    if isinstance(error, EngineError):
+        return error.name in _UNREADABLE or error.name in _TOO_LARGE
+    return isinstance(error, StreamEndedError)
 
 
 def _rows(block: bytes) -> int:

@@ -178,7 +178,9 @@ def _attribute(key: str, value: bytes) -> bytes:
 
 _TEXT_SIZES = (0, 1, 5, 119, 120, 121, 122, 123, 124, 125, 126, 127, 128, 129, 130, 131, 132, 135, 255, 256, 257,
                1000, 16376, 16377, 16378, 16379, 16380, 16381, 16382, 16383, 16384, 16385, 16390, 20000)  # fmt: skip
-_NUMBERS = sorted({(1 << bits) + more for bits in range(0, 63, 7) for more in (-1, 0, 1)} | {-1, 2**63 - 1, -(2**63)})
+_NUMBERS = sorted(
+    {(1 << bits) + more for bits in range(0, 63, 7) for more in (-1, 0, 1)} | {-1, 2**63 - 1, -(2**63)}
+)
 _KEYS = ("note", "session.id", "prompt", "error", "tool_input", "k" * 127, "k" * 128, "k" * 300, "")
 _ODD = {
     "value first": _field(0x12, _field(0x0A, b"bob@example.com")) + _field(0x0A, b"note"),
@@ -210,7 +212,12 @@ def test_every_size_of_text_and_number_is_read(strict: Subject, key: str) -> Non
     """Where a length takes one byte more, a value is found whether SQL finishes it or Python does."""
     values = [_field(0x0A, b"x" * size) for size in _TEXT_SIZES]
     values += [b"\x18" + varint(number % 2**64) for number in _NUMBERS]
-    values += [b"\x10\x01", b"\x10\x00", b"\x21" + struct.pack("<d", 2.5), b"\x21" + struct.pack("<d", math.nan)]
+    values += [
+        b"\x10\x01",
+        b"\x10\x00",
+        b"\x21" + struct.pack("<d", 2.5),
+        b"\x21" + struct.pack("<d", math.nan),
+    ]
     check(strict, "traces", [_request(*(_attribute(key, value) for value in values))])
 
 
