@@ -1,10 +1,10 @@
 """Raw requests in, one private Native block out: the SQL of `clickhouse/transform`, run by the engine.
 
-The requests of a batch are written to an anonymous memory file as a length-delimited stream, and one
-statement for the target table decodes, flattens, hashes and redacts them in C++. Nothing touches a disk
-before it is private. Python loops over requests, never over spans or attributes.
+The requests of a batch go through a pipe to the statement for the target table, which decodes, flattens,
+hashes and redacts them in C++. It was planned when it was opened, and reads on (`clickhouse.stream`). Nothing
+touches a disk before it is private. Python loops over requests, never over spans or attributes.
 
-A request that the engine refuses fails the whole statement with `Refused`; who called finds it by bisection.
+A request that the engine refuses fails its whole batch with `Refused`; who called finds it by bisection.
 """
 
 import time
@@ -37,7 +37,7 @@ _SETTINGS = {
     "max_memory_usage": str(_MEMORY_BYTES),
     # Patterns such as an email's have bounded repeats, which Hyperscan deems slow; they are measured.
     "reject_expensive_hyperscan_regexps": "0",
-    # Planning is half the cost of a small batch, and these steps change nothing here.
+    # These steps make the opening of a statement longer, and change nothing here.
     "query_plan_merge_expressions": "0",
     "compile_expressions": "0",
 }
