@@ -18,6 +18,7 @@ from receiver.rules import Level, load_rules
 from receiver.sanitizer import Sanitizer
 from receiver.scrub import Scrub
 from receiver.transform import Transform
+from tests.requests import surveyed
 
 SCOPE = "com.anthropic.claude_code.events"
 SERVICE = {"service.name": "claude-code", "service.version": "2.1.197"}
@@ -83,7 +84,7 @@ class Tables:
     def store(self, table: str, *requests: bytes) -> None:
         """Store requests, all as one block."""
         self.tokens += 1
-        block = self.transform.run(table, requests).data
+        block = self.transform.run(table, surveyed(table, requests)).data
         EmbeddedWriter(self.engine).insert(table, block, f"block {self.tokens}")
 
     def rows(self, sql: str, **params: str) -> list[list[Any]]:

@@ -15,6 +15,7 @@ from receiver.rules import Level, load_rules
 from receiver.sanitizer import Sanitizer
 from receiver.scrub import Scrub
 from receiver.transform import Transform
+from tests.requests import surveyed
 from tests.server import ROOT, captures
 
 STATEMENTS = [
@@ -98,7 +99,7 @@ def test_views_feed_local_tables_under_one_token(node: OneNode) -> None:
         session.command(migration.sql)
     rules = load_rules(None, Level.strict)
     transform = Transform(node.engine, rules, Scrub(Sanitizer(rules, None)), "", 3650)
-    block = transform.run("otel_logs", [captures("logs")[0]]).data
+    block = transform.run("otel_logs", surveyed("otel_logs", captures("logs")[:1])).data
     for _ in range(2):
         node.engine.insert("otel_logs_local", block, insert_settings("token", one_part=True))
     ((records, events, hourly, sessions),) = session.rows(

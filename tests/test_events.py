@@ -11,6 +11,7 @@ import pytest
 from clickhouse.engine import Engine
 from clickhouse.store import EmbeddedWriter
 from tests.events import SERVICE, Record, Tables, event, logs, tables
+from tests.requests import surveyed
 
 NOW = round(time.time()) - 3600.0
 EMPTY: dict[str, Any] = {
@@ -383,7 +384,17 @@ def test_a_block_stored_twice_adds_nothing_anywhere(store: Tables) -> None:
     """A retry after a lost answer: not in the events, nor in anything fed from them."""
     block = store.transform.run(
         "otel_logs",
-        [logs([event(NOW + at, "api_request", model="m", cost_usd=1, input_tokens=5) for at in range(20)])],
+        surveyed(
+            "otel_logs",
+            [
+                logs(
+                    [
+                        event(NOW + at, "api_request", model="m", cost_usd=1, input_tokens=5)
+                        for at in range(20)
+                    ]
+                )
+            ],
+        ),
     ).data
     counted = (
         "SELECT (SELECT count() FROM otel_logs), (SELECT count() FROM telemetry_events),"

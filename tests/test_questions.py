@@ -13,6 +13,7 @@ from receiver.rules import Level, load_rules
 from receiver.sanitizer import Sanitizer
 from receiver.scrub import Scrub
 from receiver.transform import Transform
+from tests.requests import surveyed
 from tests.server import captures
 
 NAMES = [question.name for question in questions()]
@@ -35,7 +36,9 @@ def captured(engine: Engine) -> Engine:
     transform = Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", 3650)
     writer = EmbeddedWriter(engine)
     for number, body in enumerate(captures("logs")):
-        writer.insert("otel_logs", transform.run("otel_logs", [body]).data, f"captured {number}")
+        writer.insert(
+            "otel_logs", transform.run("otel_logs", surveyed("otel_logs", [body])).data, f"captured {number}"
+        )
     return engine
 
 

@@ -16,9 +16,9 @@ from clickhouse.varint import varint
 from receiver.rules import Level, load_rules
 from receiver.sanitizer import Sanitizer
 from receiver.scrub import Scrub
-from receiver.signals import Signal, survey
-from receiver.transform import Surveyed, Transform
+from receiver.transform import Transform
 from tests import reference, strategies
+from tests.requests import surveyed
 
 _SETTINGS = settings(
     max_examples=40,
@@ -61,8 +61,7 @@ class Subject:
         """All rows of a signal's tables, as the statements make them."""
         found: dict[str, list[dict[str, Any]]] = {table: [] for table in reference.TABLES[signal]}
         for table in found:
-            surveys = [(body, survey(Signal(signal), body)) for body in requests]
-            holding = [Surveyed(body, of.tables[table]) for body, of in surveys if table in of.tables]
+            holding = surveyed(table, requests)
             if holding:
                 found[table] = self._read(self._transform.run(table, holding).data)
         return found
