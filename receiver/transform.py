@@ -37,6 +37,8 @@ _SETTINGS = {
     "max_memory_usage": str(_MEMORY_BYTES),
     # A large batch passes through in parts, so that what it needs on the way does not grow with it.
     "input_format_max_block_size_bytes": str(4 << 20),
+    # Mapped, the batch would count as resident memory a second time.
+    "storage_file_read_method": "'pread'",
     # Patterns such as an email's have bounded repeats, which Hyperscan deems slow; they are measured.
     "reject_expensive_hyperscan_regexps": "0",
     # Planning is half the cost of a small batch, and these steps change nothing here.
