@@ -43,6 +43,7 @@ from receiver.transform import Transform
 from telemetry.credentials import FILE as CREDENTIALS
 from telemetry.credentials import users
 from telemetry.health import health, metrics
+from telemetry.memory import give_back_large_buffers, page_out
 from telemetry.settings import Settings
 from telemetry.store import Store, open_store
 from telemetry.tls import Files, Tls
@@ -64,6 +65,7 @@ class InUseError(StartError):
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, then drain and return."""
+    give_back_large_buffers()
     rules = load_rules(settings.sanitize_config, settings.sanitize_level)
     hash_key = settings.hash_key.get_secret_value()
     tls = _tls(settings)
@@ -153,6 +155,7 @@ async def _run(
             f"Listening for {missing} failed: its port is taken or not allowed."
             f" Stop the other program, or set TELEMETRY_{missing.upper()}_PORT to another port (0: any free one)."
         ) from None
+    page_out("_chdb.abi3.so")
     # What lives now lives on: let the collector look at what comes and goes.
     gc.freeze()
     # Requests that wait are young objects that live on; no cycles come with them.

@@ -39,7 +39,11 @@ SETTINGS
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
     max_compress_block_size = 131072,
-    merge_max_block_size = 2048;
+    index_granularity = 1024,
+    min_bytes_for_wide_part = 1073741824,
+    merge_selector_base = 8,
+    max_parts_to_merge_at_once = 8,
+    merge_max_block_size = 1024;
 
 CREATE TABLE IF NOT EXISTS otel_traces ON CLUSTER '{cluster}' AS otel_traces_local
 ENGINE = Distributed('{cluster}', currentDatabase(), 'otel_traces_local', cityHash64(TraceId));
@@ -64,6 +68,9 @@ SETTINGS
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
     max_compress_block_size = 131072,
+    min_bytes_for_wide_part = 1073741824,
+    merge_selector_base = 8,
+    max_parts_to_merge_at_once = 8,
     merge_max_block_size = 2048;
 
 CREATE TABLE IF NOT EXISTS otel_traces_trace_id_ts ON CLUSTER '{cluster}' AS otel_traces_trace_id_ts_local
@@ -111,7 +118,11 @@ SETTINGS
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
     max_compress_block_size = 131072,
-    merge_max_block_size = 2048;
+    index_granularity = 1024,
+    min_bytes_for_wide_part = 1073741824,
+    merge_selector_base = 8,
+    max_parts_to_merge_at_once = 8,
+    merge_max_block_size = 1024;
 
 CREATE TABLE IF NOT EXISTS otel_logs ON CLUSTER '{cluster}' AS otel_logs_local
 ENGINE = Distributed('{cluster}', currentDatabase(), 'otel_logs_local', cityHash64(LogAttributes['session.id'], TraceId));
@@ -148,6 +159,9 @@ SETTINGS
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
     max_compress_block_size = 131072,
+    min_bytes_for_wide_part = 1073741824,
+    merge_selector_base = 8,
+    max_parts_to_merge_at_once = 8,
     merge_max_block_size = 2048;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_gauge ON CLUSTER '{cluster}' AS otel_metrics_gauge_local
@@ -187,6 +201,9 @@ SETTINGS
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
     max_compress_block_size = 131072,
+    min_bytes_for_wide_part = 1073741824,
+    merge_selector_base = 8,
+    max_parts_to_merge_at_once = 8,
     merge_max_block_size = 2048;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_sum ON CLUSTER '{cluster}' AS otel_metrics_sum_local
@@ -225,6 +242,9 @@ SETTINGS
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
     max_compress_block_size = 131072,
+    min_bytes_for_wide_part = 1073741824,
+    merge_selector_base = 8,
+    max_parts_to_merge_at_once = 8,
     merge_max_block_size = 2048;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_summary ON CLUSTER '{cluster}' AS otel_metrics_summary_local
@@ -268,6 +288,9 @@ SETTINGS
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
     max_compress_block_size = 131072,
+    min_bytes_for_wide_part = 1073741824,
+    merge_selector_base = 8,
+    max_parts_to_merge_at_once = 8,
     merge_max_block_size = 2048;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_histogram ON CLUSTER '{cluster}' AS otel_metrics_histogram_local
@@ -315,6 +338,9 @@ SETTINGS
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
     max_compress_block_size = 131072,
+    min_bytes_for_wide_part = 1073741824,
+    merge_selector_base = 8,
+    max_parts_to_merge_at_once = 8,
     merge_max_block_size = 2048;
 
 CREATE TABLE IF NOT EXISTS otel_metrics_exp_histogram ON CLUSTER '{cluster}' AS otel_metrics_exp_histogram_local
@@ -390,6 +416,9 @@ SETTINGS
     fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
+    min_bytes_for_wide_part = 1073741824,
+    merge_selector_base = 8,
+    max_parts_to_merge_at_once = 8,
     max_compress_block_size = 131072,
     merge_max_block_size = 2048;
 
@@ -845,7 +874,10 @@ SETTINGS
     fsync_after_insert = 1,
     fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1,
-    min_compressed_bytes_to_fsync_after_merge = 1;
+    min_compressed_bytes_to_fsync_after_merge = 1,
+    min_bytes_for_wide_part = 1073741824,
+    merge_selector_base = 8,
+    max_parts_to_merge_at_once = 8;
 
 CREATE TABLE IF NOT EXISTS telemetry_spans ON CLUSTER '{cluster}' AS telemetry_spans_local
 ENGINE = Distributed('{cluster}', currentDatabase(), 'telemetry_spans_local');

@@ -36,4 +36,7 @@ SETTINGS
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
     max_compress_block_size = 131072,
+    min_bytes_for_wide_part = 1073741824,
+    merge_selector_base = 8,
+    max_parts_to_merge_at_once = 8,
     merge_max_block_size = 2048

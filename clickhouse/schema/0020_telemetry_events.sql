@@ -68,5 +68,8 @@ SETTINGS
     fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
+    min_bytes_for_wide_part = 1073741824,
+    merge_selector_base = 8,
+    max_parts_to_merge_at_once = 8,
     max_compress_block_size = 131072,
     merge_max_block_size = 2048

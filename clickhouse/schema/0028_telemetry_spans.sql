@@ -31,4 +31,7 @@ SETTINGS
     fsync_after_insert = 1,
     fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1,
-    min_compressed_bytes_to_fsync_after_merge = 1
+    min_compressed_bytes_to_fsync_after_merge = 1,
+    min_bytes_for_wide_part = 1073741824,
+    merge_selector_base = 8,
+    max_parts_to_merge_at_once = 8
