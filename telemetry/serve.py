@@ -44,7 +44,7 @@ from telemetry.credentials import FILE as CREDENTIALS
 from telemetry.credentials import users
 from telemetry.health import health, metrics
 from telemetry.settings import Settings
-from telemetry.store import Store, open_store
+from telemetry.store import Store, open_engine, open_store
 from telemetry.tls import Files, Tls
 from telemetry.web import WebServer
 
@@ -68,9 +68,7 @@ async def serve(settings: Settings) -> None:
     hash_key = settings.hash_key.get_secret_value()
     tls = _tls(settings)
     with data_directory(settings) as directory:
-        engine = Engine(
-            None if settings.clickhouse_url else directory / "clickhouse", connections=CONNECTIONS
-        )
+        engine = open_engine(settings, directory, CONNECTIONS)
         try:
             store = open_store(settings, engine, _tell)
             scrub = Scrub(Sanitizer(rules, hash_key or None))
