@@ -78,7 +78,7 @@ async def serve(settings: Settings) -> None:
             door = None if settings.clickhouse_url else _clickhouse_http(settings, engine, directory, meters)
             resends, spool = _open_spool(settings, directory, meters)
             delivery = Delivery(store.writer, spool, resends, meters, settings.clickhouse_insert_seconds)
-            replay = Replay(spool, delivery, meters, STRUCTURES)
+            replay = Replay(spool, delivery, meters, {*STRUCTURES, *spool.tables()})
             _measure(meters, spool, delivery)
             limits = Limits(
                 settings.batch_bytes,
