@@ -205,6 +205,8 @@ class Delivery:
         return None
 
     def _within_time(self, block: Outgoing, seconds: float) -> None:
+        if self._hurried:
+            raise StoreAway("The server is stopping.", _STOPPING)
         outcome: list[StoreError | None] = []
 
         def insert() -> None:

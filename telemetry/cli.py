@@ -25,7 +25,7 @@ from telemetry.credentials import reader_password
 from telemetry.serve import StartError, data_directory, serve
 from telemetry.settings import Settings, SettingsError, load, reachable
 from telemetry.spool import listing, replay
-from telemetry.store import open_store
+from telemetry.store import open_engine, open_store
 from telemetry.tls import TlsError
 
 _PLAIN = (
@@ -100,7 +100,7 @@ def _migrate(settings: Settings) -> int:
             engine.close()
         return len(applied)
     with data_directory(settings) as directory:
-        engine = Engine(directory / "clickhouse")
+        engine = open_engine(settings, directory)
         try:
             _open_and_close(settings, engine, applied)
         finally:

@@ -45,7 +45,7 @@ from telemetry.credentials import users
 from telemetry.health import health, metrics
 from telemetry.memory import give_back_large_buffers, page_out
 from telemetry.settings import Settings
-from telemetry.store import Store, open_store
+from telemetry.store import Store, open_engine, open_store
 from telemetry.tls import Files, Tls
 from telemetry.web import WebServer
 
@@ -70,9 +70,7 @@ async def serve(settings: Settings) -> None:
     hash_key = settings.hash_key.get_secret_value()
     tls = _tls(settings)
     with data_directory(settings) as directory:
-        engine = Engine(
-            None if settings.clickhouse_url else directory / "clickhouse", connections=CONNECTIONS
-        )
+        engine = open_engine(settings, directory, CONNECTIONS)
         try:
             store = open_store(settings, engine, _tell)
             scrub = Scrub(Sanitizer(rules, hash_key or None))
@@ -82,7 +80,7 @@ async def serve(settings: Settings) -> None:
             door = None if settings.clickhouse_url else _clickhouse_http(settings, engine, directory, meters)
             resends, spool = _open_spool(settings, directory, meters)
             delivery = Delivery(store.writer, spool, resends, meters, settings.clickhouse_insert_seconds)
-            replay = Replay(spool, delivery, meters, STRUCTURES)
+            replay = Replay(spool, delivery, meters, {*STRUCTURES, *spool.tables()})
             _measure(meters, spool, delivery)
             limits = Limits(
                 settings.batch_bytes,

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from clickhouse.engine import Engine
 from clickhouse.store import StoreAway
 from receiver.block_file import Corrupt, describe
 from receiver.delivery import Delivery
@@ -15,7 +14,7 @@ from receiver.resends import Resends
 from receiver.spool import BATCHES, CORRUPT, DEAD_LETTERS, RETURNED, Spool
 from telemetry.serve import InUseError, data_directory
 from telemetry.settings import Settings
-from telemetry.store import open_store
+from telemetry.store import open_engine, open_store
 
 
 @dataclass(slots=True)
@@ -75,7 +74,7 @@ def replay(settings: Settings) -> Outcome:
 
 
 def _replay_here(settings: Settings, directory: Path) -> Outcome:
-    engine = Engine(None if settings.clickhouse_url else directory / "clickhouse")
+    engine = open_engine(settings, directory)
     try:
         store = open_store(settings, engine, lambda _: None)
         store.open()

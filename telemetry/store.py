@@ -2,14 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
 
 from clickhouse.columns import STRUCTURES
 from clickhouse.engine import Engine
+from clickhouse.mend import forget_unused_tokens
 from clickhouse.migrations import Migration, SchemaError, Session, check_columns, columns, migrate
 from clickhouse.prices import load_prices, read_prices
 from clickhouse.server import Address, ServerWriter, StoreUnfit
 from clickhouse.store import DailyWriter, EmbeddedWriter
 from telemetry.settings import Settings
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,19 @@ class Store:
     writer: DailyWriter
     open: Callable[[], None]
     """Raises StoreAway when a server cannot be reached, StoreUnfit when it cannot be used."""
+
+
+def open_engine(settings: Settings, directory: Path, connections: int = 2) -> Engine:
+    """Open the engine: over the tables in a data directory that the caller holds, or to transform alone.
+
+    Raises EngineStartError, OSError.
+    """
+    if settings.clickhouse_url is not None:
+        return Engine(None, connections)
+    data = directory / "clickhouse"
+    if forgotten := forget_unused_tokens(data):
+        log.info("Inserts that a kill cut off are made again.", tokens=forgotten)
+    return Engine(data, connections)
 
 
 def open_store(settings: Settings, engine: Engine, applied: Callable[[Sequence[Migration]], None]) -> Store:
