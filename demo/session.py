@@ -12,6 +12,8 @@ from demo.tools import BASH, READ, call, draw, sentence
 from demo.world import Model
 
 _KEEP_GOING: Final = 0.82
+_TRIES_AGAIN: Final = 0.5
+"""How often somebody goes on after a prompt that was not answered."""
 _LIMIT_SHARE: Final = 0.8
 _MODES: Final = (
     ("default", "acceptEdits", "shift_tab", 10),
@@ -33,8 +35,10 @@ def play(
             if number:
                 process.wait(process.lognormal_ms(70_000, 1.2))
                 process.counters.add("active_time.total", random.randint(2_000, 20_000), type="user")
-            _prompt(process, number + 1)
+            goes_on = _prompt(process, number + 1)
             process.export()
+            if not goes_on:
+                break
             _between(process)
     except TimeUpError:
         pass
@@ -93,7 +97,8 @@ def _connect(process: Process, server: str) -> None:
     process.event("mcp_server_connection", values)
 
 
-def _prompt(process: Process, number: int) -> None:
+def _prompt(process: Process, number: int) -> bool:
+    """Work on one prompt; tell whether another one follows, however many were meant."""
     random, person = process.random, process.person
     process.trace_id = random.randbytes(16)
     process.interaction_id = root = process.span_id()
@@ -138,6 +143,7 @@ def _prompt(process: Process, number: int) -> None:
     whole: dict[str, Value] = {"user_prompt": text, "user_prompt_length": len(text)}
     whole |= {"interaction.sequence": number, "interaction.duration_ms": duration}
     process.span("interaction", root, b"", start, whole)
+    return bool(answered) or process.chance(_TRIES_AGAIN)
 
 
 def _work(process: Process, root: bytes) -> tuple[Asker, int]:

@@ -13,6 +13,11 @@ import uvloop
 from access.prompt import run as run_prompt
 from access.query import FORMATS, AskError, Reader, Source
 from access.questions import Question, QuestionError, find, questions, read
+from access.report.contents import write
+from access.report.figures import Scope, gather
+from access.report.markdown import markdown
+from access.report.page import page
+from access.report.period import LENGTHS, period
 from clickhouse.clustered import clustered
 from clickhouse.engine import Engine, EngineStartError
 from clickhouse.migrations import Migration, SchemaError, migrations
@@ -217,6 +222,62 @@ def query_command(
         _write(reader.ask(sql, values, output_format), output)
     finally:
         reader.close()
+
+
+@main.command("report")
+@click.option(
+    "--period",
+    "length",
+    type=click.Choice(list(LENGTHS)),
+    default="weekly",
+    show_default=True,
+    help="The last day, seven days or thirty days.",
+)
+@click.option("--since", metavar="TIME", help='Or from this time on, such as 2026-11-01 or "10 days ago".')
+@click.option("--until", metavar="TIME", help="Up to this time. Default: now.")
+@click.option("--team", default="", help="One team only.")
+@click.option("--user", default="", help="One user only, as the question `users` names them.")
+@click.option(
+    "-f",
+    "--format",
+    "output_format",
+    type=click.Choice(["markdown", "html"]),
+    help="Default: html for a file that ends so, else markdown.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write to this file, not to the terminal."
+)
+@click.option(
+    "--url",
+    help="The ClickHouse to ask, such as http://localhost:8123. Default: this server's, or CLICKHOUSE_URL.",
+)
+@_plain_errors
+def report_command(
+    *,
+    length: str,
+    since: str | None,
+    until: str | None,
+    team: str,
+    user: str,
+    output_format: str | None,
+    output: Path | None,
+    url: str | None,
+) -> None:
+    """Report what happened, what it cost, what failed, and what to fix first.
+
+    As Markdown, or as one HTML page with charts that needs no network. Asks as the user who only reads.
+    """
+    asked = period(length, since, until)
+    is_page = output_format == "html" or (
+        output_format is None and output is not None and output.suffix == ".html"
+    )
+    reader = Reader(_source(load(), url))
+    try:
+        document = write(gather(reader, asked, Scope(team, user)))
+    finally:
+        reader.close()
+    with click.open_file(str(output or "-"), "w", encoding="utf-8") as target:
+        target.write(page(document) if is_page else markdown(document))
 
 
 @main.command("demo")

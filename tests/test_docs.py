@@ -147,7 +147,7 @@ def test_the_readmes_first_look_works(start: Callable[..., Server], tmp_path: Pa
     assert shell(port + read, tmp_path).strip() == shown.strip()
     assert shell(by_curl.replace("http://localhost:8123", door), tmp_path) == "1\n"
     for question in questions:
-        assert ".venv/bin/telemetry query" in question
+        assert ".venv/bin/telemetry " in question
         shell(port + question, tmp_path)
 
 

@@ -1,0 +1,375 @@
+"""Figures into a document: which of them stand where, in which words, and with which charts."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from access.report import charts
+from access.report.document import Chart, Column, Document, Measure, Samples, Section, Table
+from access.report.figures import Figures, Row, Scope
+from access.report.findings import findings
+from access.report.numbers import Kind, many, shown
+
+_MOST_ROWS: Final = 12
+_MEASURES: Final = (
+    # name shown, the summary's name, its kind, whether more is bad (-1), good (1) or neither
+    ("Cost", "usd", Kind.USD, -1),
+    ("Cost per prompt", "usd per prompt", Kind.USD, -1),
+    ("People", "users", Kind.COUNT, 0),
+    ("Sessions", "sessions", Kind.COUNT, 0),
+    ("Prompts", "prompts", Kind.COUNT, 0),
+    ("Model requests", "model requests", Kind.COUNT, 0),
+    ("Tool calls", "tool calls", Kind.COUNT, 0),
+    ("Failures", "failures", Kind.COUNT, -1),
+    ("Failure rate", "failure percent", Kind.PERCENT, -1),
+    ("Stopped by a failure", "sessions that stopped at a failure", Kind.COUNT, -1),
+    ("Tokens in and out", "input and output tokens", Kind.TOKENS, 0),
+    ("Input from the cache", "cache percent", Kind.PERCENT, 1),
+)
+
+
+def write(figures: Figures) -> Document:
+    """Make the report."""
+    scope = figures.scope
+    about = [f"team {scope.team}"] * bool(scope.team) + [f"user {shown(Kind.ID, scope.user)}"] * bool(
+        scope.user
+    )
+    head = ("Claude Code report", str(figures.period), ", ".join(about) or "everybody")
+    if figures.is_empty:
+        return Document(*head, words=_nothing(figures))
+    return Document(
+        *head,
+        words=(_sentence(figures),),
+        measures=tuple(_measure(figures, *measure) for measure in _MEASURES),
+        findings=tuple(findings(figures)),
+        sections=tuple(
+            section
+            for section in (
+                *(_errors(figures), _cost(figures), _tools(figures), _sessions(figures)),
+                *(_speed(figures), _waste(figures), _data(figures)),
+            )
+            if section.charts or section.tables or section.words
+        ),
+    )
+
+
+def _nothing(figures: Figures) -> tuple[str, ...]:
+    newest = [row["newest"] for row in figures.freshness if row["newest"] and row["newest"] > "1970-01-02"]
+    if not newest:
+        return (f"Nothing happened in this period, and no telemetry has arrived at all: {_HOW_TO_BEGIN}",)
+    whose = ", for this team or user" if figures.scope != Scope() else ""
+    return (
+        f"Nothing happened in this period{whose}.",
+        f"The newest telemetry is of {max(newest)} UTC: ask for another period with --since and --until.",
+    )
+
+
+_HOW_TO_BEGIN: Final = "point Claude Code here, or try telemetry demo."
+
+
+def _sentence(figures: Figures) -> str:
+    people, sessions = figures.measure("users")["value"], figures.measure("sessions")["value"]
+    cost = figures.measure("usd")
+    text = f"{many(people, 'person', 'people')} spent {shown(Kind.USD, cost['value'])} in {many(sessions, 'session')}"
+    change = cost["change_percent"]
+    if change is not None and round(change):
+        text += f", {abs(change):.0f}% {'more' if change > 0 else 'less'} than in the period before"
+    failed, percent = figures.measure("failures")["value"], figures.measure("failure percent")["value"]
+    if not failed:
+        return f"{text}. Nothing failed."
+    text += f". {many(failed, 'thing')} failed, {shown(Kind.PERCENT, percent)} of what was tried"
+    if figures.errors:
+        largest = figures.errors[0]
+        text += (
+            f"; the largest kind, {largest['category']}, is {shown(Kind.PERCENT, largest['percent'])} of that"
+        )
+    return f"{text}."
+
+
+def _measure(figures: Figures, name: str, measure: str, kind: Kind, good: int) -> Measure:
+    row = figures.measure(measure)
+    change = row["change_percent"]
+    tone = "" if not good or not change or not round(change) else "good" if change * good > 0 else "bad"
+    return Measure(
+        name, shown(kind, row["value"]), shown(kind, row["before"]), shown(Kind.CHANGE, change), tone
+    )
+
+
+def _errors(figures: Figures) -> Section:
+    if not figures.errors:
+        return Section("Errors", "errors", ("Nothing failed.",))
+    table = _table(
+        figures.errors,
+        *(Column("category", Kind.TEXT), Column("failures"), Column("percent", Kind.PERCENT, has_bar=True)),
+        *(
+            Column("cumulative_percent", Kind.PERCENT),
+            Column("change_percent", Kind.CHANGE),
+            Column("sessions"),
+        ),
+        *(Column("recovered_percent", Kind.PERCENT), Column("sample", Kind.TEXT)),
+    )
+    steps = [(_moment(row["day"]), row["category"], row["failures"]) for row in figures.errors_by_day]
+    if figures.period.is_short:
+        steps = [(_moment(row["hour"]), "failures", row["failures"]) for row in figures.activity]
+    most = figures.errors[0]["failures"]
+    pareto = charts.ranked(
+        [
+            (
+                row["category"],
+                row["failures"] / most,
+                f"{shown(Kind.COUNT, row['failures'])}  ·  {shown(Kind.PERCENT, row['percent'])}",
+            )
+            for row in figures.errors[:8]
+        ],
+        "The largest kinds of failures, and their share of all",
+        color=1,
+    )
+    samples = tuple(
+        Samples(
+            category,
+            tuple((row["message"] or "-", f"{row['time'][:19]}, session {row['session']}") for row in rows),
+        )
+        for category, rows in figures.samples.items()
+    )
+    eighty = next(
+        (place for place, row in enumerate(figures.errors, 1) if row["cumulative_percent"] >= 80),  # noqa: PLR2004
+        len(figures.errors),
+    )
+    kinds = f"{eighty} of {len(figures.errors)} kinds make four fifths of all failures. A failure is recovered when"
+    words = (
+        "Failures counted by kind, the largest first: read the samples of the largest, fix that, and count again.",
+        f"{kinds} something succeeded in its session afterwards.",
+    )
+    over_time = charts.over_time(steps, figures.period, _title("Failures", figures), "failures", ",.0f")
+    return Section("Errors", "errors", words, (pareto, over_time), (table,), samples)
+
+
+def _cost(figures: Figures) -> Section:
+    steps = [(_moment(row["day"]), row["model"] or "no model", row["usd"]) for row in figures.cost]
+    if figures.period.is_short:
+        steps = [(_moment(row["hour"]), "usd", row["usd"]) for row in figures.activity]
+    if not figures.cost:
+        return Section("Cost", "cost", ("No model request succeeded.",))
+    words = ["What the clients say that their requests cost, from api_request events alone."]
+    for row in figures.cost_month:
+        text = f"This month comes to {shown(Kind.USD, row['projected'])} if the last seven days go on;"
+        text += f" {shown(Kind.USD, row['usd'])} are spent so far"
+        if row["last_month"]:
+            text += f", and the month before cost {shown(Kind.USD, row['last_month'])}"
+        words.append(f"{text}.")
+    tables = tuple(
+        _table(
+            rows,
+            *(Column("value", kind), Column("usd", Kind.USD), Column("percent", Kind.PERCENT, has_bar=True)),
+            *(
+                Column("change_percent", Kind.CHANGE),
+                Column("requests"),
+                Column("cache_percent", Kind.PERCENT),
+            ),
+            name=name,
+        )
+        for name, rows, kind in (
+            ("model", figures.cost_by_model, Kind.TEXT),
+            ("team", figures.cost_by_team, Kind.TEXT),
+            ("project", figures.cost_by_project, Kind.TEXT),
+            ("user", figures.cost_by_user, Kind.ID),
+        )
+        if len(rows) > 1 or (rows and rows[0]["value"])
+    )
+    chart = charts.over_time(steps, figures.period, _title("Cost", figures), "US dollars", "$,.2~f")
+    return Section("Cost", "cost", tuple(words), (chart,), tables)
+
+
+def _tools(figures: Figures) -> Section:
+    if not figures.tools:
+        return Section("Tools", "tools", ())
+    failing = sorted(
+        (row for row in figures.tools if row["failures"]), key=lambda row: -row["failure_percent"]
+    )
+    pictures: tuple[Chart, ...] = ()
+    if failing:
+        rates = [
+            (
+                row["tool"],
+                row["failure_percent"],
+                f"{shown(Kind.PERCENT, row['failure_percent'])} of {shown(Kind.COUNT, row['calls'])}",
+            )
+            for row in failing[:8]
+        ]
+        pictures = (charts.ranked(rates, "Share of calls that failed", color=3),)
+    table = _table(
+        figures.tools,
+        *(
+            Column("tool", Kind.TEXT),
+            Column("calls"),
+            Column("failures"),
+            Column("failure_percent", Kind.PERCENT),
+        ),
+        *(Column("before_percent", Kind.PERCENT), Column("p50_ms", Kind.MS), Column("p95_ms", Kind.MS)),
+        Column("sessions"),
+    )
+    servers = _table(
+        figures.mcp_connections,
+        *(
+            Column("server", Kind.TEXT),
+            Column("connected"),
+            Column("failed"),
+            Column("failed_percent", Kind.PERCENT),
+        ),
+        *(Column("p95_ms", Kind.MS), Column("error", Kind.TEXT)),
+        caption="MCP servers",
+    )
+    tables = (table, servers) if figures.mcp_connections else (table,)
+    return Section("Tools", "tools", ("A call that was not allowed does not count.",), pictures, tables)
+
+
+def _sessions(figures: Figures) -> Section:
+    columns = (
+        *(
+            Column("session", Kind.ID),
+            Column("user", Kind.ID),
+            Column("team", Kind.TEXT),
+            Column("started", Kind.TEXT),
+        ),
+        *(
+            Column("minutes"),
+            Column("prompts"),
+            Column("failures"),
+            Column("outcome", Kind.TEXT),
+            Column("usd", Kind.USD),
+        ),
+    )
+    tables = [_table(figures.dearest, *columns, caption="The dearest sessions")] if figures.dearest else []
+    failing = [row for row in figures.failing if row["failures"]]
+    if failing:
+        tables.append(_table(failing, *columns, caption="Those with the most failures"))
+    costs = [row for row in figures.cost_per_session if row["sessions"]]
+    words: tuple[str, ...] = ()
+    if costs:
+        whole = sum(row["sessions"] for row in costs)
+        mean = sum(row["usd"] for row in costs) / whole
+        dearest = max(costs, key=lambda row: row["dearest"])
+        most = shown(Kind.USD, dearest["dearest"])
+        words = (f"A session costs {shown(Kind.USD, mean)} on average; the dearest cost {most}.",)
+    picture: tuple[Chart, ...] = ()
+    if figures.activity and not figures.period.is_short:
+        prompts = [(_moment(row["hour"]), row["prompts"]) for row in figures.activity]
+        picture = (charts.by_hour_of_week(prompts, "Prompts by the hour of the week"),)
+    return Section("Sessions", "sessions", words, picture, tuple(tables))
+
+
+def _speed(figures: Figures) -> Section:
+    latency = _table(
+        figures.latency,
+        *(
+            Column("model", Kind.TEXT),
+            Column("requests"),
+            Column("p50_ms", Kind.MS),
+            Column("p95_ms", Kind.MS),
+        ),
+        *(Column("ttft_p50_ms", Kind.MS), Column("ttft_p95_ms", Kind.MS), Column("tokens_per_second")),
+        caption="How long requests take",
+    )
+    cache = _table(
+        figures.cache,
+        *(Column("value", Kind.TEXT), Column("hit_percent", Kind.PERCENT, has_bar=True)),
+        *(Column("cache_read_tokens", Kind.TOKENS), Column("cache_creation_tokens", Kind.TOKENS)),
+        *(Column("input_tokens", Kind.TOKENS), Column("reads_per_write")),
+        name="model",
+        caption="How much of the input comes from the cache",
+    )
+    tables = [table for table in (latency, cache) if table.rows]
+    if figures.retries:
+        tables.append(
+            _table(
+                figures.retries,
+                *(
+                    Column("code", Kind.TEXT),
+                    Column("model", Kind.TEXT),
+                    Column("exhausted"),
+                    Column("attempts"),
+                ),
+                *(Column("minutes_waited"), Column("sessions"), Column("recovered_percent", Kind.PERCENT)),
+                caption="Requests whose last retry failed",
+            )
+        )
+    return Section("Latency and cache", "latency", (), (), tuple(tables))
+
+
+def _waste(figures: Figures) -> Section:
+    if not figures.waste:
+        return Section("Waste", "waste", ())
+    table = _table(
+        figures.waste,
+        *(Column("pattern", Kind.TEXT), Column("what", Kind.TEXT), Column("wasted"), Column("sessions")),
+        *(Column("minutes"), Column("usd", Kind.USD)),
+    )
+    usd = sum(row["usd"] for row in figures.waste)
+    words = f"Going round in circles took about {shown(Kind.USD, usd)}. Equal input is known by its hash; a file that"
+    words += " was edited in between is worth reading again, which this cannot tell."
+    return Section("Waste", "waste", (words,), (), (table,))
+
+
+def _data(figures: Figures) -> Section:
+    table = _table(
+        figures.data_quality,
+        *(Column("fault", Kind.TEXT), Column("event", Kind.TEXT), Column("events"), Column("sessions")),
+        Column("last_seen", Kind.TEXT),
+    )
+    if not table.rows:
+        return Section("The data itself", "data", ("Every value that was sent could be true.",))
+    words = "Values that are missing or cannot be true are in no total."
+    return Section("The data itself", "data", (words,), (), (table,))
+
+
+def _table(rows: list[Row], *columns: Column, caption: str = "", name: str = "") -> Table:
+    """Make a table of some columns of an answer; `name` is what its column `value` is called."""
+    taken = tuple(tuple(_value(row[column.name], column) for column in columns) for row in rows[:_MOST_ROWS])
+    headed = tuple(
+        Column(
+            _heading(name if column.name == "value" and name else column.name), column.kind, column.has_bar
+        )
+        for column in columns
+    )
+    return Table(headed, taken, caption or (f"By {name}" if name else ""), max(0, len(rows) - _MOST_ROWS))
+
+
+_HEADINGS: Final = {
+    "percent": "share",
+    "cumulative_percent": "cumulative",
+    "change_percent": "change",
+    "usd": "cost",
+    "recovered_percent": "recovered",
+    "failure_percent": "failed",
+    "before_percent": "before",
+    "p50_ms": "p50",
+    "p95_ms": "p95",
+    "cache_percent": "from the cache",
+    "failed_percent": "share",
+    "hit_percent": "from the cache",
+    "ttft_p50_ms": "first token, p50",
+    "ttft_p95_ms": "first token, p95",
+    "tokens_per_second": "tokens a second",
+    "cache_read_tokens": "read",
+    "cache_creation_tokens": "written",
+    "input_tokens": "not cached",
+    "reads_per_write": "reads a write",
+    "minutes_waited": "minutes waited",
+}
+
+
+def _heading(name: str) -> str:
+    return _HEADINGS.get(name, name.replace("_", " "))
+
+
+def _value(value: Any, column: Column) -> Any:
+    if value == "" and column.kind in {Kind.TEXT, Kind.ID} and column.name in {"value", "server", "team"}:
+        return "not said"
+    return value
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _title(what: str, figures: Figures) -> str:
+    return f"{what} by the {'hour' if figures.period.is_short else 'day'}"

@@ -1,0 +1,94 @@
+"""A report as Markdown: what a person reads in a terminal, a chat or a pull request.
+
+Texts of telemetry are escaped, so that none becomes a link, an image, HTML, or a cell of its own.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from access.report.document import Document, Section, Table
+from access.report.numbers import Kind, shown
+
+_SPECIAL: Final = re.compile(
+    r"[\\`*_{}\[\]<>|~&$@#]"
+    r"|:(?=//|[a-zA-Z+-][\w+-]*:)"  # a link, an emoji
+    r"|(?<=www)\.|(?<=WWW)\."
+    r"|^[-+=](?=[-+=\s]|$)"  # a list, a rule
+)
+_NUMBERED: Final = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+
+
+def markdown(document: Document) -> str:
+    """Write the document."""
+    return "\n".join(_lines(document)) + "\n"
+
+
+def escape(text: str) -> str:
+    """Write a text so that Markdown shows it as it is, on one line.
+
+    A character gets a backslash where CommonMark, its tables or GitHub give it a meaning:
+    https://spec.commonmark.org/0.31.2/#backslash-escapes
+    """
+    flat = _CONTROL.sub(" ", text).strip()
+    return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", flat))
+
+
+def _lines(document: Document) -> Iterator[str]:
+    yield f"# {document.title}"
+    yield ""
+    yield f"{escape(document.period)}, {escape(document.scope)}"
+    for words in document.words:
+        yield from ("", escape(words))
+    if document.measures:
+        yield from ("", "| | now | before | change |", "|---|---:|---:|---:|")
+        for measure in document.measures:
+            yield f"| {measure.name} | {escape(measure.value)} | {escape(measure.before)} | {escape(measure.change)} |"
+    if document.findings:
+        yield from ("", "## What to fix first", "")
+        for number, finding in enumerate(document.findings, 1):
+            yield f"{number}. **{escape(finding.title)}**: {shown(Kind.COUNT, finding.times)} times."
+            yield f"   {escape(finding.reason)}"
+            yield f"   {escape(finding.advice)}"
+            yield f"   {_code(f'telemetry query {finding.command}')}"
+    for section in document.sections:
+        if section.words or section.tables:
+            yield from _section(section)
+
+
+def _section(section: Section) -> Iterator[str]:
+    yield from ("", f"## {section.title}")
+    for words in section.words:
+        yield from ("", escape(words))
+    for table in section.tables:
+        yield from _table(table)
+    for samples in section.samples:
+        yield from ("", f"**{escape(samples.category)}**", "")
+        for message, where in samples.messages:
+            yield f"- {escape(message)} ({escape(where)})"
+
+
+def _table(table: Table) -> Iterator[str]:
+    if table.caption:
+        yield from ("", f"**{escape(table.caption)}**")
+    yield from ("", _row([column.name for column in table.columns]))
+    yield _row(["---:" if column.kind.is_number else "---" for column in table.columns])
+    for row in table.rows:
+        yield _row(
+            [escape(shown(column.kind, value)) for column, value in zip(table.columns, row, strict=True)]
+        )
+    if table.leftover:
+        yield from ("", f"and {table.leftover} more")
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _code(text: str) -> str:
+    """Write a command as code, between more backticks than it has in a row."""
+    flat = _CONTROL.sub(" ", text)
+    fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
+    space = " " if "`" in flat else ""
+    return f"{fence}{space}{flat}{space}{fence}"

@@ -1,0 +1,70 @@
+"""The period of a report: from a time up to another, in UTC, by whole hours as the questions count."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from access.questions import QuestionError, when
+
+LENGTHS: Final = {"daily": timedelta(days=1), "weekly": timedelta(days=7), "monthly": timedelta(days=30)}
+_HOUR: Final = timedelta(hours=1)
+_SHORT: Final = timedelta(days=2)
+_EARLIEST, _LATEST = datetime(1970, 1, 3, tzinfo=UTC), datetime(2106, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Times from `since` up to, and not with, `until`."""
+
+    since: datetime
+    until: datetime
+
+    @property
+    def is_short(self) -> bool:
+        """Tell whether it is better shown by the hour than by the day."""
+        return self.until - self.since <= _SHORT
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Give it as the questions take it."""
+        return {"from": _written(self.since), "to": _written(self.until)}
+
+    def __str__(self) -> str:
+        return f"{self.since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M} UTC"
+
+
+def period(length: str, since: str | None, until: str | None, now: datetime | None = None) -> Period:
+    """Work out the period that is asked for: `length` is a key of LENGTHS, and holds unless `since` is given.
+
+    Times are dates, times, `now`, or `3 days ago`; without an end it is the end of the hour. Raises QuestionError.
+    """
+    present = now or datetime.now(UTC)
+    end = _time(until, present) if until else _next_hour(present)
+    begin = _time(since, present) if since else end - LENGTHS[length]
+    if begin >= end:
+        raise QuestionError(
+            f"The period ends before it begins: {_written(begin)} is not before {_written(end)}."
+        )
+    return Period(begin, end)
+
+
+def _time(text: str, present: datetime) -> datetime:
+    try:
+        found = datetime.fromisoformat(when(text, present))
+    except ValueError:
+        raise QuestionError(
+            f"{text} is no time: write 2026-11-22, 2026-11-22 17:00, now, or 3 days ago."
+        ) from None
+    known = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+    if not _EARLIEST <= known <= _LATEST:
+        raise QuestionError(f"{text} is out of range: from 1970 to 2105.")
+    return known.replace(microsecond=0)
+
+
+def _next_hour(present: datetime) -> datetime:
+    whole = present.replace(minute=0, second=0, microsecond=0)
+    return whole + _HOUR
+
+
+def _written(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S}"
