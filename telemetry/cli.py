@@ -28,6 +28,7 @@ from receiver.rules import RulesError
 from telemetry import demo, log
 from telemetry.client.choices import ChoiceError
 from telemetry.client.files import SettingsFileError
+from telemetry.doctor.command import doctor_command
 from telemetry.serve import StartError, data_directory, serve
 from telemetry.settings import Settings, SettingsError, load
 from telemetry.setup import setup_command
@@ -398,7 +399,7 @@ def _prompt(reader: Reader, output_format: str) -> None:
     run_prompt([question.name for question in questions()], show, _list_questions, use)
 
 
-for _command in (setup_command,):
+for _command in (setup_command, doctor_command):
     main.add_command(_command)
     assert _command.callback is not None  # noqa: S101  for the type checker
     _command.callback = _plain_errors(_command.callback)

@@ -92,9 +92,12 @@ def places(
     """Give the files, highest first."""
     for path in reversed(managed_files() if managed is None else managed):
         yield Origin.MANAGED, path
+    user = user_folder(environment) / "settings.json"
+    shared = project / ".claude" / "settings.json"
     yield Origin.LOCAL, project / ".claude" / "settings.local.json"
-    yield Origin.PROJECT, project / ".claude" / "settings.json"
-    yield Origin.USER, user_folder(environment) / "settings.json"
+    if shared.resolve() != user.resolve():  # as it is in one's home directory
+        yield Origin.PROJECT, shared
+    yield Origin.USER, user
 
 
 def effective(layers: Sequence[Layer]) -> Effective:
