@@ -29,6 +29,9 @@ from telemetry import demo, log
 from telemetry.client.choices import ChoiceError
 from telemetry.client.files import SettingsFileError
 from telemetry.doctor.command import doctor_command
+from telemetry.forget.command import forget_command
+from telemetry.forget.erase import EraseError
+from telemetry.forget.subject import SubjectError
 from telemetry.serve import StartError, data_directory, serve
 from telemetry.settings import Settings, SettingsError, load
 from telemetry.setup import setup_command
@@ -39,7 +42,7 @@ from telemetry.tls import TlsError
 
 _PLAIN = (
     *(SettingsError, RulesError, PricesError, StartError, EngineStartError, SchemaError, StoreError),
-    *(AskError, QuestionError, ChoiceError, SettingsFileError, TlsError),
+    *(AskError, QuestionError, ChoiceError, SettingsFileError, TlsError, EraseError, SubjectError),
     *demo.ERRORS,
 )
 
@@ -399,7 +402,7 @@ def _prompt(reader: Reader, output_format: str) -> None:
     run_prompt([question.name for question in questions()], show, _list_questions, use)
 
 
-for _command in (setup_command, doctor_command):
+for _command in (setup_command, doctor_command, forget_command):
     main.add_command(_command)
     assert _command.callback is not None  # noqa: S101  for the type checker
     _command.callback = _plain_errors(_command.callback)

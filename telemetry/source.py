@@ -5,13 +5,20 @@ from collections.abc import Mapping
 import orjson
 
 from access.query import AskError, Reader, Source
-from telemetry.credentials import reader_password
+from telemetry.credentials import reader_password, writer_password
 from telemetry.settings import Settings, reachable
 
 
 def reader_source(settings: Settings, url: str | None) -> Source:
     """Give the address, with the user who only reads. Raises AskError when no address is to be had."""
     return Source(address(settings, url), settings.reader_user, reader_password(settings), settings.database)
+
+
+def writer_source(settings: Settings, url: str | None) -> Source:
+    """Give the address, with the user who writes. Raises AskError when no address is to be had."""
+    return Source(
+        address(settings, url), settings.clickhouse_user, writer_password(settings), settings.database
+    )
 
 
 def address(settings: Settings, url: str | None) -> str:
