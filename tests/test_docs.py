@@ -13,6 +13,7 @@ import pytest
 from receiver.meters import Meters
 from receiver.status import ANSWERS
 from telemetry.settings import Settings
+from telemetry.usage import UsageMeters
 from tests.server import ROOT, Server
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "queries/README.md"]
@@ -78,7 +79,12 @@ def test_metrics_are_documented_with_their_labels() -> None:
         name: set(re.findall(r"\w+", labels))
         for name, labels, _ in table_rows(ROOT / "docs/operations.md", "metric")
     }
-    instruments = [meter for meter in vars(Meters()).values() if hasattr(meter, "describe")]
+    own = Meters()
+    instruments = [
+        meter
+        for meter in [*vars(own).values(), *vars(UsageMeters(own.registry)).values()]
+        if hasattr(meter, "describe")
+    ]
     meters = {}
     for instrument in instruments:
         if hasattr(instrument, "_labelnames"):  # the registry describes itself too
