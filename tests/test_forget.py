@@ -223,7 +223,7 @@ def test_what_lies_aside_is_named(server: Server) -> None:
         block.parent.rmdir()
     assert refused.exit_code == 1
     assert "1 blocks lie in" in refused.stderr
-    assert "spool/returned" in refused.stderr
+    assert "telemetry replay" in refused.stderr
 
 
 def test_a_server_that_does_not_run_is_told(tmp_path: Path) -> None:

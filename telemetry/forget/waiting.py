@@ -27,8 +27,8 @@ def look_for_waiting(settings: Settings) -> None:
     for folder in (DEAD_LETTERS, CORRUPT):
         if count := sum(1 for _ in _blocks(data / folder)):
             raise EraseError(
-                f"{count} blocks lie in {data / folder} and may hold rows of the person: have them tried again (move"
-                f" them to {data / RETURNED}) or delete them, then run this again."
+                f"{count} blocks lie in {data / folder} and may hold rows of the person: have them tried"
+                " again (telemetry replay) or delete them, then run this again."
             )
     deadline = time.monotonic() + _SECONDS
     while any(True for folder in (BATCHES, RETURNED) for _ in _blocks(data / folder)):
