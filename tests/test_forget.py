@@ -188,7 +188,7 @@ def test_every_table_with_somebody_in_it_is_known(server: Server) -> None:
         }
     finally:
         database.close()
-    assert stored - set(known) == {"schema_migrations", "telemetry_forgotten"}
+    assert stored - set(known) == {"model_prices", "schema_migrations", "telemetry_forgotten"}
     assert {name for name, holder in known.items() if holder.is_sum} == {
         "telemetry_hourly", "telemetry_daily", "telemetry_sessions",
     }  # fmt: skip
