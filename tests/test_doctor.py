@@ -27,6 +27,9 @@ _PROTOCOL, _ENDPOINT = "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_ENDPOI
 _HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
 
 
+pytestmark = pytest.mark.usefixtures("home")
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running(
@@ -35,16 +38,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         TELEMETRY_INGEST_TOKENS="right",
     ) as server:
         yield server
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in list(os.environ):
-        if name.startswith(("TELEMETRY_", "CLICKHOUSE_", "OTEL_", "CLAUDE")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def healthy(server: Server) -> dict[str, str]:

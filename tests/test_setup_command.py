@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 from telemetry.cli import main
 from tests.server import ROOT, Server, running
 
+pytestmark = pytest.mark.usefixtures("home")
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory):
@@ -24,16 +26,6 @@ def server(tmp_path_factory: pytest.TempPathFactory):
         TELEMETRY_INGEST_TOKENS="right,other",
     ) as server:
         yield server
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in list(os.environ):
-        if name.startswith(("TELEMETRY_", "CLICKHOUSE_", "OTEL_", "CLAUDE")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def setup(server: Server, *arguments: str, stdin: str | None = None) -> Result:

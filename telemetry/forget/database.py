@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-import clickhouse_connect
-from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from access.query import Source
+from access.query import Source, connect
 from telemetry.forget.erase import EraseError
 
 _SECONDS: Final = 86_400
@@ -19,20 +16,8 @@ class Database:
     """A connection; `clickhouse.migrations.Session` by shape. Raises EraseError."""
 
     def __init__(self, source: Source) -> None:
-        parts = urlsplit(source.url)
-        secure = parts.scheme == "https"
         try:
-            self._client: Client = clickhouse_connect.get_client(
-                host=parts.hostname or "localhost",
-                port=parts.port or (8443 if secure else 8123),
-                username=source.user,
-                password=source.password,
-                database=source.database,
-                secure=secure,
-                autogenerate_session_id=False,
-                connect_timeout=10,
-                send_receive_timeout=_SECONDS,
-            )
+            self._client = connect(source, _SECONDS)
         except (ClickHouseError, OSError) as error:
             raise EraseError(
                 f"ClickHouse at {source.url} is not to be had as {source.user} ({type(error).__name__}): start the"
