@@ -278,7 +278,7 @@ def report_command(
     is_page = output_format == "html" or (
         output_format is None and output is not None and output.suffix == ".html"
     )
-    reader = Reader(_source(load(), url))
+    reader = Reader(reader_source(load(), url))
     try:
         document = write(gather(reader, asked, Scope(team, user)))
     finally:
