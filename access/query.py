@@ -38,22 +38,28 @@ class Source:
     database: str
 
 
+def connect(source: Source, seconds: int = 300) -> Client:
+    """Open a connection whose answers may take so long. Raises what the driver does."""
+    parts = urlsplit(source.url)
+    secure = parts.scheme == "https"
+    return clickhouse_connect.get_client(
+        host=parts.hostname or "localhost",
+        port=parts.port or (8443 if secure else 8123),
+        username=source.user,
+        password=source.password,
+        database=source.database,
+        secure=secure,
+        autogenerate_session_id=False,
+        send_receive_timeout=seconds,
+    )
+
+
 class Reader:
     """A connection to ask on. Raises AskError when there is none to be had."""
 
     def __init__(self, source: Source) -> None:
-        parts = urlsplit(source.url)
-        secure = parts.scheme == "https"
         try:
-            self._client: Client = clickhouse_connect.get_client(
-                host=parts.hostname or "localhost",
-                port=parts.port or (8443 if secure else 8123),
-                username=source.user,
-                password=source.password,
-                database=source.database,
-                secure=secure,
-                autogenerate_session_id=False,
-            )
+            self._client = connect(source)
         except (ClickHouseError, OSError) as error:
             raise AskError(_remedy(source, error)) from None
 

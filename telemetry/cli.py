@@ -11,7 +11,7 @@ import click
 import uvloop
 
 from access.prompt import run as run_prompt
-from access.query import FORMATS, AskError, Reader, Source
+from access.query import FORMATS, AskError, Reader
 from access.questions import Question, QuestionError, find, questions, read
 from access.report.contents import write
 from access.report.figures import Scope, gather
@@ -26,16 +26,23 @@ from clickhouse.store import StoreError
 from demo.generate import EVENTS_A_SESSION, Plan
 from receiver.rules import RulesError
 from telemetry import demo, log
-from telemetry.credentials import reader_password
+from telemetry.client.choices import ChoiceError
+from telemetry.client.files import SettingsFileError
+from telemetry.doctor.command import doctor_command
+from telemetry.forget.command import forget_command
+from telemetry.forget.erase import EraseError
+from telemetry.forget.subject import SubjectError
 from telemetry.serve import StartError, data_directory, serve
-from telemetry.settings import Settings, SettingsError, load, reachable
+from telemetry.settings import Settings, SettingsError, load
+from telemetry.setup import setup_command
+from telemetry.source import reader_source
 from telemetry.spool import listing, replay
 from telemetry.store import open_engine, open_store
 from telemetry.tls import TlsError
 
 _PLAIN = (
     *(SettingsError, RulesError, PricesError, StartError, EngineStartError, SchemaError, StoreError),
-    *(AskError, QuestionError, TlsError),
+    *(AskError, QuestionError, ChoiceError, SettingsFileError, TlsError, EraseError, SubjectError),
     *demo.ERRORS,
 )
 
@@ -207,7 +214,7 @@ def query_command(
     if listed:
         _list_questions()
         return
-    reader = Reader(_source(load(), url))
+    reader = Reader(reader_source(load(), url))
     try:
         if asked is None:
             if not sys.stdin.isatty():
@@ -271,7 +278,7 @@ def report_command(
     is_page = output_format == "html" or (
         output_format is None and output is not None and output.suffix == ".html"
     )
-    reader = Reader(_source(load(), url))
+    reader = Reader(reader_source(load(), url))
     try:
         document = write(gather(reader, asked, Scope(team, user)))
     finally:
@@ -352,20 +359,6 @@ def _list_questions() -> None:
                 click.echo(f"{'':25}{parameter.name} = {parameter.default}: {parameter.meaning}")
 
 
-def _source(settings: Settings, url: str | None) -> Source:
-    if url is None and settings.clickhouse_url is None and not settings.clickhouse_http_port:
-        raise AskError(
-            "The server listens on any free port: name its address with --url; its log says which it is."
-        )
-    own = f"http://{reachable(settings.host)}:{settings.clickhouse_http_port}"
-    return Source(
-        url or settings.clickhouse_url or own,
-        settings.reader_user,
-        reader_password(settings),
-        settings.database,
-    )
-
-
 def _statement(asked: str, given: dict[str, str]) -> tuple[str, dict[str, str]]:
     """Give the SQL that is meant, with its parameters."""
     if asked == "-":
@@ -407,3 +400,9 @@ def _prompt(reader: Reader, output_format: str) -> None:
             click.echo(f"Formats here: {', '.join(name for name in FORMATS if name != 'parquet')}.", err=True)
 
     run_prompt([question.name for question in questions()], show, _list_questions, use)
+
+
+for _command in (setup_command, doctor_command, forget_command):
+    main.add_command(_command)
+    assert _command.callback is not None  # noqa: S101  for the type checker
+    _command.callback = _plain_errors(_command.callback)

@@ -45,8 +45,9 @@ from telemetry.credentials import users
 from telemetry.health import health, metrics
 from telemetry.memory import give_back_large_buffers, page_out
 from telemetry.settings import Settings
-from telemetry.store import Store, open_engine, open_store
+from telemetry.store import Store, address, open_engine, open_store
 from telemetry.tls import Files, Tls
+from telemetry.usage import Usage, UsageMeters, ask_engine, ask_server
 from telemetry.web import WebServer
 
 log = structlog.get_logger()
@@ -90,8 +91,16 @@ async def serve(settings: Settings) -> None:
             )
             pipeline = Pipeline(transform, delivery, resends, limits, meters)
             replay.start()
+            usage = Usage(
+                ask_server(address(settings))
+                if settings.clickhouse_url
+                else ask_engine(engine, settings.database),
+                UsageMeters(meters.registry),
+                settings.budget_usd_month,
+                directory,
+            )
             try:
-                await _run(settings, pipeline, delivery, meters, door, tls)
+                await _run(settings, pipeline, delivery, meters, door, tls, usage)
             finally:
                 delivery.hurry()
                 replay.stop()
@@ -111,6 +120,7 @@ async def _run(
     meters: Meters,
     door: ClickHouseHttp | None,
     tls: Tls | None,
+    usage: Usage,
 ) -> None:
     senders = Senders(pipeline.accept, settings.tokens, meters, settings.rate_limit_bytes)
     listening: dict[str, str] = {}
@@ -161,6 +171,7 @@ async def _run(
     # The engine's threads call our functions and must not wait 5 ms (the default) for Python's lock each time.
     sys.setswitchinterval(0.0005)
     _announce(settings, listening)
+    refreshing = asyncio.create_task(usage.run(stopping))
     await stopping.wait()
     log.info("Stopping: no new requests; those under way are being stored.")
     await grpc.refuse()
@@ -173,6 +184,7 @@ async def _run(
     hurrying.cancel()
     for name in web.keys() - {"otlp_http"}:
         await web[name][0].stop(1)
+    await refreshing
 
 
 def _tell(applied: Sequence[Migration]) -> None:

@@ -262,6 +262,12 @@ class Settings(BaseSettings):
         alias="TELEMETRY_CORS_ORIGINS",
         description="Origins whose pages may send over HTTP, separated by commas, * as a wildcard. None: off.",
     )
+    budget_usd_month: float | None = Field(
+        None,
+        alias="TELEMETRY_BUDGET_USD_MONTH",
+        description="What a month of Claude Code may cost, in dollars, for the alerts of prometheus/. Unset: any.",
+        gt=0,
+    )
     log_format: Literal["console", "json"] = Field(
         "console", alias="TELEMETRY_LOG_FORMAT", description="console for people, json for machines."
     )

@@ -63,7 +63,14 @@ def open_store(settings: Settings, engine: Engine, applied: Callable[[Sequence[M
         except SchemaError as error:
             raise StoreUnfit(str(error)) from None
 
-    address = Address(
+    server = ServerWriter(address(settings), prepare)
+    return Store(DailyWriter(server, engine), server.open)
+
+
+def address(settings: Settings) -> Address:
+    """Give the ClickHouse server that the settings name."""
+    assert settings.clickhouse_url is not None, "there is one in server mode alone"  # noqa: S101  a mistake in the program
+    return Address(
         settings.clickhouse_url,
         settings.clickhouse_user,
         settings.clickhouse_password.get_secret_value(),
@@ -73,5 +80,3 @@ def open_store(settings: Settings, engine: Engine, applied: Callable[[Sequence[M
         settings.clickhouse_connect_seconds,
         settings.clickhouse_insert_seconds,
     )
-    server = ServerWriter(address, prepare)
-    return Store(DailyWriter(server, engine), server.open)

@@ -1,5 +1,6 @@
 """What tests share: the one engine of the test process, and servers as real processes."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,3 +47,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start a server that a module's tests share; it does not wait for more requests before it stores one."""
     with running(tmp_path_factory.mktemp("server") / "data", TELEMETRY_BATCH_AGE_MS="0") as server:
         yield server
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty home directory, without any setting of this machine's."""
+    for name in list(os.environ):
+        if name.startswith(("TELEMETRY_", "CLICKHOUSE_", "OTEL_", "CLAUDE")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -71,12 +71,12 @@ TIME_COLUMN = {
     for table, columns in TABLES.items()
     if table != "otel_traces_trace_id_ts"
 }
+TIMELESS = {"model_prices", "schema_migrations", "telemetry_forgotten"}
+"""What is written by us, not sent: kept for ever, and in few rows."""
 _STORED = (
     "SELECT name, engine_full FROM system.tables"
     " WHERE database = currentDatabase() AND engine LIKE '%MergeTree' ORDER BY name"
 )
-# What the server itself keeps: not telemetry, so it does not expire, and it is filled at the start.
-_OWN = {"schema_migrations", "model_prices"}
 _APPLIED = "SELECT number, name, checksum FROM schema_migrations ORDER BY number"
 
 
@@ -166,7 +166,7 @@ def test_a_migration_that_fails_is_not_recorded_and_is_tried_again(database: Eng
 def test_a_changed_retention_alters_every_table(database: Engine) -> None:
     """And one that is as it should be alters none. A TTL counts from a row's day, hence the day more."""
     migrate(database, 90)
-    with_ttl = [name for name, engine in database.rows(_STORED) if name not in _OWN]
+    with_ttl = [name for name, engine in database.rows(_STORED) if name not in TIMELESS]
     assert set(TABLES) <= set(with_ttl)
     assert retain(database, 90) == []
     assert retain(database, 30) == with_ttl
@@ -194,7 +194,7 @@ def test_every_table_is_durable_deduplicated_and_forgets_by_whole_parts(database
     migrate(database, 90)
     stored = dict(database.rows(_STORED))
     assert set(TABLES) <= set(stored)
-    for table in stored.keys() - _OWN:
+    for table in stored.keys() - TIMELESS:
         _, _, settings = stored[table].partition(" SETTINGS ")
         found = dict(pair.split(" = ") for pair in settings.split(", "))
         expected = {
@@ -287,7 +287,7 @@ def test_a_start_with_another_retention_alters_the_tables(start: Callable[..., S
             "SELECT name, engine_full FROM system.tables"
             " WHERE database = 'telemetry' AND engine LIKE '%MergeTree'"
         )
-        stored = {row["name"]: row["engine_full"] for row in rows if row["name"] not in _OWN}
+        stored = {row["name"]: row["engine_full"] for row in rows if row["name"] not in TIMELESS}
         assert set(TABLES) <= set(stored)
         assert [
             name for name, engine in stored.items() if f"toIntervalDay({int(days) + 1})" not in engine

@@ -992,3 +992,18 @@ SELECT
     increment
 FROM increments
 WHERE TimeUnix >= {from:DateTime('UTC')};
+
+-- What was deleted on demand, and when: the record that it was done, which names nobody. Has no TTL.
+CREATE TABLE IF NOT EXISTS telemetry_forgotten_local ON CLUSTER '{cluster}'
+(
+    done_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'),
+    kind LowCardinality(String) COMMENT 'user or session',
+    subject String COMMENT 'the hash of who or what was named',
+    rows Map(LowCardinality(String), UInt64) COMMENT 'rows deleted, by table'
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{database}/{table}/{shard}', '{replica}')
+ORDER BY done_at
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE TABLE IF NOT EXISTS telemetry_forgotten ON CLUSTER '{cluster}' AS telemetry_forgotten_local
+ENGINE = Distributed('{cluster}', currentDatabase(), 'telemetry_forgotten_local');

@@ -84,7 +84,7 @@ TABLE_SETTINGS: Final = _words("""
     min_compressed_bytes_to_fsync_after_merge min_bytes_for_wide_part min_rows_for_wide_part
     min_bytes_for_full_part_storage parts_to_throw_insert parts_to_delay_insert max_parts_in_total
     allow_nullable_key enable_mixed_granularity_parts max_bytes_to_merge_at_max_space_in_pool
-    add_minmax_index_for_numeric_columns
+    add_minmax_index_for_numeric_columns old_parts_lifetime
 """)
 QUERY_SETTINGS: Final = _words("""
     add_http_cors_header aggregate_functions_null_for_empty allow_experimental_json_type
