@@ -3,8 +3,7 @@
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -26,32 +25,21 @@ from clickhouse.store import StoreError
 from demo.generate import EVENTS_A_SESSION, Plan
 from receiver.rules import RulesError
 from telemetry import demo, log
+from telemetry.address import clickhouse
 from telemetry.credentials import reader_password
+from telemetry.plain import plainly
 from telemetry.serve import StartError, data_directory, serve
 from telemetry.settings import Settings, SettingsError, load, reachable
 from telemetry.spool import listing, replay
 from telemetry.store import open_engine, open_store
 from telemetry.tls import TlsError
+from telemetry.upkeep.commands import COMMANDS as UPKEEP
 
-_PLAIN = (
+_plain_errors = plainly(
     *(SettingsError, RulesError, PricesError, StartError, EngineStartError, SchemaError, StoreError),
     *(AskError, QuestionError, TlsError),
     *demo.ERRORS,
 )
-
-
-def _plain_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Show an error that a person can mend as its text alone, with exit code 1."""
-
-    @wraps(command)
-    def run(*args: object, **kwargs: object) -> None:
-        try:
-            command(*args, **kwargs)
-        except _PLAIN as error:
-            click.echo(f"telemetry: {error}", err=True)
-            sys.exit(1)
-
-    return run
 
 
 @click.group()
@@ -62,6 +50,10 @@ def main() -> None:
     Settings are environment variables, or lines of a file .env in the working directory;
     docs/configuration.md lists them.
     """
+
+
+for _command in UPKEEP:
+    main.add_command(_command)
 
 
 @main.command("serve")
@@ -353,17 +345,12 @@ def _list_questions() -> None:
 
 
 def _source(settings: Settings, url: str | None) -> Source:
-    if url is None and settings.clickhouse_url is None and not settings.clickhouse_http_port:
+    address = url or clickhouse(settings)
+    if address is None:
         raise AskError(
             "The server listens on any free port: name its address with --url; its log says which it is."
         )
-    own = f"http://{reachable(settings.host)}:{settings.clickhouse_http_port}"
-    return Source(
-        url or settings.clickhouse_url or own,
-        settings.reader_user,
-        reader_password(settings),
-        settings.database,
-    )
+    return Source(address, settings.reader_user, reader_password(settings), settings.database)
 
 
 def _statement(asked: str, given: dict[str, str]) -> tuple[str, dict[str, str]]:

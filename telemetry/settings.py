@@ -262,6 +262,20 @@ class Settings(BaseSettings):
         alias="TELEMETRY_CORS_ORIGINS",
         description="Origins whose pages may send over HTTP, separated by commas, * as a wildcard. None: off.",
     )
+    backup_dir: Path = Field(
+        Path("backups"), alias="TELEMETRY_BACKUP_DIR", description="The folder that backups are kept in."
+    )
+    backup_keep: int = Field(
+        7,
+        alias="TELEMETRY_BACKUP_KEEP",
+        description="How many backups are kept; older ones are removed.",
+        ge=1,
+    )
+    backup_recipient: str | None = Field(
+        None,
+        alias="TELEMETRY_BACKUP_RECIPIENT",
+        description="Public key (age1…) that backups are encrypted to. Unset: they are not encrypted.",
+    )
     log_format: Literal["console", "json"] = Field(
         "console", alias="TELEMETRY_LOG_FORMAT", description="console for people, json for machines."
     )
