@@ -15,6 +15,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from receiver.rules import Level
 
+_PLACEHOLDER = re.compile(
+    r"change[-_ ]?me|changeit|password|secret|token|your[-_ ].*|<.*>|x+|\.{3}", re.IGNORECASE
+)
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -332,6 +336,19 @@ class Settings(BaseSettings):
             )
         if len({token for _, token in pairs}) < len(pairs):
             raise ValueError("has the same token twice: give each sender a token of its own")
+        return value
+
+    @field_validator("clickhouse_password", "reader_password", "hash_key", "ingest_tokens")
+    @classmethod
+    def _is_chosen(cls, value: SecretStr | tuple[SecretStr, ...]) -> SecretStr | tuple[SecretStr, ...]:
+        secrets = value if isinstance(value, tuple) else (value,)
+        # A token may have its sender's name before it.
+        texts = [secret.get_secret_value().rpartition(":")[2].strip() for secret in secrets]
+        if any(_PLACEHOLDER.fullmatch(text) for text in texts):
+            raise ValueError(
+                "holds a placeholder that everybody knows: set it to a secret of your own"
+                " (such as the output of `openssl rand -hex 32`), or let scripts/make-env.sh write .env"
+            )
         return value
 
     @field_validator("ingest_tokens")

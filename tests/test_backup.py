@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -42,11 +43,18 @@ def send(server: Server, *names: str) -> None:
 
 
 def contents(door: Door) -> dict[str, list[str]]:
-    """Give every row of every table, in an order of its own."""
-    return {
-        table.name: sorted(json.dumps(row) for row in door.rows(f"SELECT * FROM {table.name}"))
-        for table in tables(door)
-    }
+    """Give every row of every table, rolled up where it is, in an order of its own."""
+    engines = dict(door.rows("SELECT name, engine FROM system.tables WHERE database = currentDatabase()"))
+    found = {}
+    for table in tables(door):
+        final = "" if engines[table.name] == "MergeTree" else "FINAL"
+        rows = door.rows(f"SELECT * FROM {table.name} {final}")
+        found[table.name] = sorted(json.dumps([in_order(value) for value in row]) for row in rows)
+    return found
+
+
+def in_order(value: Any) -> Any:
+    return sorted(value, key=json.dumps) if isinstance(value, list) else value
 
 
 def make(

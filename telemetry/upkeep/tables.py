@@ -1,6 +1,7 @@
 """The tables of the telemetry database as upkeep sees them: what they hold, and twins of them to work on.
 
-A twin is an empty table of the same structure without a TTL. Partitions go from a table to its twin and back as hard
+A twin is an empty table of the same structure, with plain MergeTree as its engine, so that nothing in it expires or is
+rolled up while it is worked on. Partitions go from a table to its twin and back as hard
 links, in one step and in no time, so that a twin is a cut of its table (a backup), or is filled at leisure and put in
 place (a restore). Views are not fed by that: what they feed are tables of their own.
 """
@@ -17,7 +18,7 @@ RECORDS: Final = "schema_migrations"
 """The one table whose rows belong to the database, not to its telemetry."""
 
 _TABLES: Final = """
-SELECT name, engine, engine_full LIKE '% TTL %'
+SELECT name, engine, partition_key, primary_key, sorting_key
 FROM system.tables
 WHERE database = currentDatabase() AND engine LIKE '%MergeTree'
     AND NOT startsWith(name, '_') AND NOT startsWith(name, '.')
@@ -50,18 +51,19 @@ class Table:
     """A table that holds telemetry."""
 
     name: str
-    expires: bool
+    keys: str
+    """The clauses that partition and sort it, which a twin must share."""
 
 
 def tables(session: Session) -> list[Table]:
     """Give the tables that hold telemetry, by name. Raises UpkeepError when there are none."""
     found = session.rows(_TABLES)
-    if clustered := [name for name, engine, _ in found if engine.startswith("Replicated")]:
+    if clustered := [name for name, engine, *_ in found if engine.startswith("Replicated")]:
         raise UpkeepError(
             f"{clustered[0]} is a table of a cluster, of which one server has a part only:"
             " use ClickHouse's own BACKUP … ON CLUSTER."
         )
-    named = [Table(name, bool(expires)) for name, _, expires in found if name != RECORDS]
+    named = [Table(name, _keys(*keys)) for name, _, *keys in found if name != RECORDS]
     if not named:
         raise UpkeepError(
             "The database has no telemetry tables: start the server once, which makes them,"
@@ -99,9 +101,10 @@ def twin(session: Session, table: Table, purpose: str) -> Iterator[str]:
     # One may be left of a process that was killed.
     session.command(f"DROP TABLE IF EXISTS {identifier(name)} SYNC")
     try:
-        session.command(f"CREATE TABLE {identifier(name)} AS {identifier(table.name)}")
-        if table.expires:
-            session.command(f"ALTER TABLE {identifier(name)} REMOVE TTL")
+        session.command(
+            f"CREATE TABLE {identifier(name)} AS {identifier(table.name)} ENGINE = MergeTree {table.keys}"
+            " SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
+        )
         yield name
     finally:
         session.command(f"DROP TABLE IF EXISTS {identifier(name)} SYNC")
@@ -115,3 +118,8 @@ def attach(session: Session, target: str, source: str) -> None:
 def empty(session: Session, name: str) -> None:
     """Remove every row of a table."""
     session.command(f"ALTER TABLE {identifier(name)} DROP PARTITION ALL")
+
+
+def _keys(partition: str, primary: str, sorting: str) -> str:
+    clauses = {"PARTITION BY": partition, "PRIMARY KEY": primary, "ORDER BY": sorting}
+    return " ".join(f"{clause} ({key})" for clause, key in clauses.items() if key or clause == "ORDER BY")
