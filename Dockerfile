@@ -7,11 +7,15 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=igno
 RUN python -m venv --without-pip /opt/telemetry
 # What changes seldom first, so that a change of the code does not install everything again.
 COPY requirements.lock pyproject.toml ./
+# chdb asks for pandas and pyarrow, for data frames; there are none here, and they are a third of the size.
 RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" >dependencies.txt \
-    && python -m pip --python /opt/telemetry/bin/python install --only-binary :all: --constraint requirements.lock --requirement dependencies.txt
+    && python -m pip --python /opt/telemetry/bin/python install --no-compile --only-binary :all: --constraint requirements.lock --requirement dependencies.txt \
+    && python -m pip --python /opt/telemetry/bin/python uninstall --yes numpy pandas pyarrow
 COPY . .
+# Compiled here, since nothing can be written where it runs.
 RUN python -m pip wheel --no-deps --wheel-dir wheels . \
-    && python -m pip --python /opt/telemetry/bin/python install --no-index --no-deps wheels/*.whl \
+    && python -m pip --python /opt/telemetry/bin/python install --no-compile --no-index --no-deps wheels/*.whl \
+    && /opt/telemetry/bin/python -m compileall -q /opt/telemetry/lib \
     && /opt/telemetry/bin/telemetry --version
 RUN mkdir -p /empty/data /empty/backups && chmod 700 /empty/data /empty/backups
 

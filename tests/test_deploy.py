@@ -361,7 +361,8 @@ def test_the_dockerfile_makes_a_receiver_that_runs_outside_the_checkout(tmp_path
     image.build()
     assert not (image.place("/opt/telemetry/bin") / "pip").exists()
     installed = {path.name for path in image.place("/opt/telemetry/lib").glob("python3*/site-packages/*")}
-    assert not {"pytest", "mypy", "ruff", "pip"} & installed
+    assert not {"pytest", "mypy", "ruff", "pip", "pandas", "pyarrow"} & installed
+    assert (image.place("/opt/telemetry/bin") / "telemetry").exists()
     ports = {}
     for name in ("OTLP_GRPC", "OTLP_HTTP", "METRICS", "HEALTH", "CLICKHOUSE_HTTP"):
         with socket.socket() as probe:
