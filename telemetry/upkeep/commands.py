@@ -1,10 +1,13 @@
-"""The commands of upkeep: backup, backup-key, restore, reset."""
+"""The commands of upkeep: backup, backup-key, restore, reset, test-connection, settings."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import click
+from pydantic import SecretStr
 
 from clickhouse.engine import EngineError, EngineStartError
 from clickhouse.http.errors import QueryError
@@ -14,8 +17,10 @@ from telemetry.plain import plainly
 from telemetry.settings import Settings, SettingsError, load
 from telemetry.upkeep import archive
 from telemetry.upkeep.backup import back_up
+from telemetry.upkeep.connection import examine
 from telemetry.upkeep.door import Door
 from telemetry.upkeep.errors import UpkeepError
+from telemetry.upkeep.finding import Verdict
 from telemetry.upkeep.reset import choose, remove
 from telemetry.upkeep.restore import Overlap, Restored, known, restore, verify
 from telemetry.upkeep.sealed import make_key
@@ -23,6 +28,7 @@ from telemetry.upkeep.sealed import make_key
 _plain = plainly(UpkeepError, SettingsError, EngineStartError, EngineError, QueryError)
 _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_KEY_FILE: Final = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 _URL_HELP: Final = (
     "ClickHouse's address, such as http://localhost:8123. Default: this server's, or CLICKHOUSE_URL."
 )
@@ -44,7 +50,7 @@ _MIB: Final = 1 << 20
     "--verify", "verified", is_flag=True, help="Then restore it into a scratch engine and count the rows."
 )
 @click.option(
-    "--identity", type=_FILE, help="The key file, which --verify needs to read an encrypted backup."
+    "--identity", type=_KEY_FILE, help="The key file, which --verify needs to read an encrypted backup."
 )
 @click.option("--url", help=_URL_HELP)
 @_plain
@@ -118,7 +124,7 @@ def backup_key_command(file: Path) -> None:
     "--force", is_flag=True, help="Replace the rows that are there, also those that came after the backup."
 )
 @click.option("--add", is_flag=True, help="Keep the rows that are there; rows in both are there twice then.")
-@click.option("--identity", type=_FILE, help="The key file of an encrypted backup.")
+@click.option("--identity", type=_KEY_FILE, help="The key file of an encrypted backup.")
 @click.option("--url", help=_URL_HELP)
 @_plain
 def restore_command(
@@ -197,7 +203,53 @@ def reset_command(days: int | None, *, yes: bool, url: str | None) -> None:
     click.echo(f"Removed {rows} rows.")
 
 
-COMMANDS: Final = (backup_command, backup_key_command, restore_command, reset_command)
+@click.command("test-connection")
+@click.option("--host", help="Where the server runs. Default: this machine, or TELEMETRY_HOST.")
+@click.option("--url", help=_URL_HELP)
+@_plain
+def test_connection_command(host: str | None, *, url: str | None) -> None:
+    """Test a running server: its ports, tokens, both users, the tables, and records sent and found again.
+
+    Prints a line for each; exits 1 when one fails. The two test records (service telemetry-check) stay in otel_logs.
+    Where the server asks for clients' certificates, OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and
+    OTEL_EXPORTER_OTLP_CLIENT_KEY name one.
+    """
+    settings = load()
+    where = host or urlsplit(address.local(settings, 0)).hostname or "localhost"
+    failed = 0
+    for finding in examine(settings, where, url or address.clickhouse(settings)):
+        finding.show()
+        failed += finding.verdict is Verdict.FAIL
+    if failed:
+        click.echo(f"{failed} of these failed.", err=True)
+        sys.exit(1)
+    click.echo("All is well.")
+
+
+@click.command("settings")
+@_plain
+def settings_command() -> None:
+    """Check the settings, and print those in force; secrets as `set`. Exits 1 with every fault when one is wrong."""
+    settings = load()
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr) or (
+            isinstance(value, tuple) and any(isinstance(v, SecretStr) for v in value)
+        ):
+            shown = "set" if value and (isinstance(value, tuple) or value.get_secret_value()) else ""
+        else:
+            shown = ",".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
+        click.echo(f"{field.alias}={shown}")
+
+
+COMMANDS: Final = (
+    backup_command,
+    backup_key_command,
+    restore_command,
+    reset_command,
+    test_connection_command,
+    settings_command,
+)
 
 
 def _door(settings: Settings, url: str | None) -> Door:

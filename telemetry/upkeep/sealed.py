@@ -7,6 +7,7 @@ SHA-256 taken of the bytes on disk.
 
 import hashlib
 import os
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -80,9 +81,9 @@ def public_key(text: str) -> Any:
 
 
 def private_key(path: Path) -> Any:
-    """Read the key in a file as `age-keygen` and `make_key` write it. Raises UpkeepError."""
+    """Read the key in a file, or `-` for standard input, as `age-keygen` and `make_key` write it. Raises UpkeepError."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = (sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")).splitlines()
         keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
         return pyrage.x25519.Identity.from_str(keys[0])
     except OSError as error:

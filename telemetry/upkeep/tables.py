@@ -25,10 +25,11 @@ WHERE database = currentDatabase() AND engine LIKE '%MergeTree'
 ORDER BY name"""
 
 # Merges change none of these; inserts, mutations, dropped and replaced partitions do. A part's data version is that of
-# its latest mutation, which is higher than its blocks, or else its first block.
+# its latest mutation, which is higher than its blocks, or else its first block. Engines that roll up lose rows in merges,
+# which is no change.
 _FINGERPRINTS: Final = """
 SELECT table, partition_id, concat(
-    toString(any(tables.uuid)), ' ', toString(sum(rows)), ' ', toString(min(min_block_number)), ' ',
+    toString(any(tables.uuid)), ' ', if(any(engine) = 'MergeTree', toString(sum(rows)), '-'), ' ', toString(min(min_block_number)), ' ',
     toString(max(max_block_number)), ' ', toString(maxIf(data_version, data_version > max_block_number)))
 FROM system.parts AS parts
 INNER JOIN system.tables AS tables ON tables.database = parts.database AND tables.name = parts.table
