@@ -29,8 +29,9 @@ ORDER BY name"""
 # which is no change.
 _FINGERPRINTS: Final = """
 SELECT table, partition_id, concat(
-    toString(any(tables.uuid)), ' ', if(any(engine) = 'MergeTree', toString(sum(rows)), '-'), ' ', toString(min(min_block_number)), ' ',
-    toString(max(max_block_number)), ' ', toString(maxIf(data_version, data_version > max_block_number)))
+    toString(any(tables.uuid)), ' ', if(any(engine) = 'MergeTree', toString(sum(rows)), '-'), ' ',
+    toString(min(min_block_number)), ' ', toString(max(max_block_number)), ' ',
+    toString(maxIf(data_version, data_version > max_block_number)))
 FROM system.parts AS parts
 INNER JOIN system.tables AS tables ON tables.database = parts.database AND tables.name = parts.table
 WHERE parts.database = currentDatabase() AND active
