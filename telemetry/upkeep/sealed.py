@@ -81,7 +81,7 @@ def public_key(text: str) -> Any:
 
 
 def private_key(path: Path) -> Any:
-    """Read the key in a file, or `-` for standard input, as `age-keygen` and `make_key` write it. Raises UpkeepError."""
+    """Read the key in a file (`-`: standard input), as `age-keygen` and `make_key` write it. Raises UpkeepError."""
     try:
         lines = (sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")).splitlines()
         keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]

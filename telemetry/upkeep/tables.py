@@ -25,8 +25,8 @@ WHERE database = currentDatabase() AND engine LIKE '%MergeTree'
 ORDER BY name"""
 
 # Merges change none of these; inserts, mutations, dropped and replaced partitions do. A part's data version is that of
-# its latest mutation, which is higher than its blocks, or else its first block. Engines that roll up lose rows in merges,
-# which is no change.
+# its latest mutation, which is higher than its blocks, or else its first block. Engines that roll up lose rows in
+# merges, which is no change.
 _FINGERPRINTS: Final = """
 SELECT table, partition_id, concat(
     toString(any(tables.uuid)), ' ', if(any(engine) = 'MergeTree', toString(sum(rows)), '-'), ' ',
