@@ -29,7 +29,7 @@ from telemetry.address import clickhouse
 from telemetry.credentials import reader_password
 from telemetry.plain import plainly
 from telemetry.serve import StartError, data_directory, serve
-from telemetry.settings import Settings, SettingsError, load, reachable
+from telemetry.settings import Settings, SettingsError, load
 from telemetry.spool import listing, replay
 from telemetry.store import open_engine, open_store
 from telemetry.tls import TlsError

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -330,6 +331,54 @@ def test_a_failed_backup_leaves_nothing_behind(filled: Server, tmp_path: Path) -
     ]
     with pytest.raises(UpkeepError, match="refused a statement: code 164"):
         make(Door(door_of(filled).url, "telemetry_reader", reader, "telemetry"), tmp_path)
+
+
+def test_what_a_killed_backup_left_in_the_database_is_cleared_away(target: Door, tmp_path: Path) -> None:
+    """Also of tables that the next backup need not cut."""
+    target.command("CREATE TABLE _backup_otel_metrics_gauge AS otel_metrics_gauge")
+    target.command("CREATE TABLE _restore_otel_metrics_gauge AS otel_metrics_gauge")
+    made = make(target, tmp_path)
+    restore(target, made.backup, None, Overlap.REFUSE)
+    assert leftovers(target) == []
+
+
+FAILURE = (
+    b"Code: 241. DB::Exception: Memory limit exceeded: 'secret'. (MEMORY_LIMIT_EXCEEDED)"
+    b" (version 26.8.20.9 (official build))\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("sent", "failure"),
+    [
+        (b"rows" + FAILURE, "code 241 .MEMORY_LIMIT_EXCEEDED."),
+        (b"rows\r\n__exception__\r\ntag\r\n" + FAILURE + b"120 tag\r\n__exception__\r\n", "code 241"),
+        (b"a row that quotes " + FAILURE + b"\x01\x00", None),
+        (b"rows", None),
+    ],
+)
+def test_a_result_that_fails_in_the_middle_is_no_result(sent: bytes, failure: str | None) -> None:
+    """A server says so behind the rows that it has sent, with 200 before them; a row may look like that too."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(sent) + sent)
+
+        server = threading.Thread(target=answer)
+        server.start()
+        door = Door(f"http://127.0.0.1:{listener.getsockname()[1]}", "telemetry_user", "x", "telemetry")
+        try:
+            if failure:
+                with pytest.raises(UpkeepError, match=failure) as error:
+                    list(door.read("SELECT 1"))
+                assert "secret" not in str(error.value)
+            else:
+                assert b"".join(door.read("SELECT 1")) == sent
+        finally:
+            server.join()
 
 
 def test_two_backups_into_one_folder_do_not_meet(filled: Server, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ PARTS = (
         "receiver",
         "access",
         "clickhouse",
+        "demo",
         "queries",
         "requirements.lock",
         "pyproject.toml",

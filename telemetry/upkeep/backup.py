@@ -19,7 +19,7 @@ from telemetry.upkeep.archive import Backup, Manifest, Partition
 from telemetry.upkeep.door import Door
 from telemetry.upkeep.errors import UpkeepError
 from telemetry.upkeep.sealed import public_key, write
-from telemetry.upkeep.tables import attach, counts, fingerprints, migrations, tables, twin
+from telemetry.upkeep.tables import attach, clear, counts, fingerprints, migrations, tables, twin
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ def _base(directory: Path, database: str, recipient: str | None) -> Backup | Non
 def _save(
     door: Door, folder: Path, begun: Manifest, base: Backup | None
 ) -> tuple[Manifest, dict[str, str], int, int]:
+    clear(door, "backup")
     # Before the cuts: what changes in between looks changed again to the next backup, and is read out again.
     prints = fingerprints(door)
     saved: dict[str, dict[str, Partition]] = {}

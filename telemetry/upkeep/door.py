@@ -19,6 +19,10 @@ from telemetry.upkeep.errors import UpkeepError
 _PIECE: Final = 1 << 20
 _TIMEOUT_SECONDS: Final = 600
 _TAIL: Final = 1 << 14
+# At the very end of what was sent, since rows may quote such a text anywhere.
+_FAILED: Final = re.compile(
+    rb"Code: \d+\. DB::Exception: [^\0]*(?:\(version [\w.]+(?: \([\w ]+\))?\)|__exception__)\s*\Z"
+)
 _LOAD: Final[Mapping[str, str]] = {
     # What is put back is put back whole: blocks that look alike are not repeats.
     "insert_deduplicate": "0",
@@ -79,8 +83,8 @@ class Door:
                     " say where it is."
                 ) from None
         # A server that fails in the middle of a result may write so behind it and end as if all were well.
-        if b"DB::Exception: " in tail and (failure := _error(tail)):
-            raise UpkeepError(f"ClickHouse failed while it answered: {failure}.")
+        if _FAILED.search(tail):
+            raise UpkeepError(f"ClickHouse failed while it answered: {_error(tail)}.")
 
     def _refusal(self, body: bytes) -> UpkeepError:
         failure = _error(body)

@@ -19,7 +19,7 @@ from clickhouse.migrations import migrate
 from telemetry.upkeep import archive, sealed
 from telemetry.upkeep.archive import Backup
 from telemetry.upkeep.errors import UpkeepError
-from telemetry.upkeep.tables import Session, Table, attach, counts, empty, migrations, tables, twin
+from telemetry.upkeep.tables import Session, Table, attach, clear, counts, empty, migrations, tables, twin
 
 _LONGEST_DAYS = 3650
 
@@ -57,6 +57,7 @@ def restore(target: Target, backup: Backup, identity: Path | None, overlap: Over
     here = _fitting(target, backup)
     if overlap is Overlap.REFUSE:
         _refuse_overlap(target, here)
+    clear(target, "restore")
     with ExitStack() as stack:
         filled = {table: stack.enter_context(twin(target, table, "restore")) for table in here}
         rows = {

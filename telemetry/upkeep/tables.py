@@ -100,8 +100,6 @@ def migrations(session: Session) -> list[str]:
 def twin(session: Session, table: Table, purpose: str) -> Iterator[str]:
     """Make a table's empty twin and give its name; it is dropped at the end."""
     name = f"_{purpose}_{table.name}"
-    # One may be left of a process that was killed.
-    session.command(f"DROP TABLE IF EXISTS {identifier(name)} SYNC")
     try:
         session.command(
             f"CREATE TABLE {identifier(name)} AS {identifier(table.name)} ENGINE = MergeTree {table.keys}"
@@ -109,6 +107,16 @@ def twin(session: Session, table: Table, purpose: str) -> Iterator[str]:
         )
         yield name
     finally:
+        session.command(f"DROP TABLE IF EXISTS {identifier(name)} SYNC")
+
+
+def clear(session: Session, purpose: str) -> None:
+    """Drop the twins that a killed process left: their rows would outlive every retention."""
+    found = session.rows(
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, {prefix:String})",
+        {"prefix": f"_{purpose}_"},
+    )
+    for (name,) in found:
         session.command(f"DROP TABLE IF EXISTS {identifier(name)} SYNC")
 
 
