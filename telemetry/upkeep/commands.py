@@ -258,7 +258,8 @@ def _door(settings: Settings, url: str | None) -> Door:
         raise UpkeepError(
             "The server listens on any free port: name its address with --url; its log says which it is."
         )
-    return Door(where, settings.clickhouse_user, writer_password(settings), settings.database)
+    user, password = settings.clickhouse_user, writer_password(settings)
+    return Door(where, user, password, settings.database, settings.clickhouse_ca_file)
 
 
 def _say_verified(restored: Restored) -> None:

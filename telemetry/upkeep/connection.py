@@ -194,9 +194,12 @@ class _Transport:
 
 
 def _examine_clickhouse(settings: Settings, url: str, sent: Mapping[str, str]) -> Iterator[Finding]:
-    writer = Door(url, settings.clickhouse_user, writer_password(settings), settings.database)
-    reader = Door(url, settings.reader_user, reader_password(settings), settings.database)
-    stranger = Door(url, settings.reader_user, secrets.token_hex(16), settings.database)
+    def door_of(user: str, password: str) -> Door:
+        return Door(url, user, password, settings.database, settings.clickhouse_ca_file)
+
+    writer = door_of(settings.clickhouse_user, writer_password(settings))
+    reader = door_of(settings.reader_user, reader_password(settings))
+    stranger = door_of(settings.reader_user, secrets.token_hex(16))
     for about, door, variable in (
         ("user who writes", writer, "CLICKHOUSE_PASSWORD"),
         ("user who reads", reader, "TELEMETRY_READER_PASSWORD"),

@@ -10,6 +10,7 @@ import re
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -34,10 +35,14 @@ _LOAD: Final[Mapping[str, str]] = {
 class Door:
     """A ClickHouse's HTTP interface and one of its users. Every failure is an UpkeepError."""
 
-    def __init__(self, url: str, user: str, password: str, database: str) -> None:
+    def __init__(
+        self, url: str, user: str, password: str, database: str, ca_file: Path | None = None
+    ) -> None:
+        """`ca_file` has the certificates (PEM) to trust for https; None: those of the system."""
         self.url = url
         self.user = user
         self.database = database
+        self._ca_file = ca_file
         self._headers = {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}
 
     def rows(self, sql: str, params: Mapping[str, Value] | None = None) -> list[list[Any]]:
@@ -66,7 +71,7 @@ class Door:
 
     def _send(self, query: Mapping[str, str], body: bytes | Iterable[bytes]) -> Iterator[bytes]:
         path = f"/?{urlencode({'database': self.database, **query})}"
-        with closing(_connect(self.url)) as connection:
+        with closing(_connect(self.url, self._ca_file)) as connection:
             try:
                 connection.request("POST", path, body, self._headers)
                 answer = connection.getresponse()
@@ -96,12 +101,13 @@ class Door:
         return UpkeepError(f"ClickHouse at {self.url} refused a statement: {failure or 'no reason given'}.")
 
 
-def _connect(url: str) -> http.client.HTTPConnection:
+def _connect(url: str, ca_file: Path | None) -> http.client.HTTPConnection:
     parts = urlsplit(url)
     host = parts.hostname or "localhost"
     if parts.scheme == "https":
+        context = ssl.create_default_context(cafile=ca_file)
         return http.client.HTTPSConnection(
-            host, parts.port or 8443, timeout=_TIMEOUT_SECONDS, context=ssl.create_default_context()
+            host, parts.port or 8443, timeout=_TIMEOUT_SECONDS, context=context
         )
     return http.client.HTTPConnection(host, parts.port or 8123, timeout=_TIMEOUT_SECONDS)
 

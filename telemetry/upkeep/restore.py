@@ -10,11 +10,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from clickhouse.engine import Engine, identifier
 from clickhouse.http.session import Session as EngineSession
+from clickhouse.http.statement import from_file
 from clickhouse.migrations import migrate
 from telemetry.upkeep import archive, sealed
 from telemetry.upkeep.archive import Backup
@@ -104,7 +106,7 @@ class _Scratch:
         session = EngineSession(self._engine)
         try:
             session.settle("scratch", {"max_partitions_per_insert_block": "0"}, read_only=False)
-            insert = session.insert(f"INSERT INTO {table}", "Native")
+            insert = session.insert(partial(from_file, f"INSERT INTO {table}", "Native"))
             for piece in pieces:
                 insert.append(piece)
             insert.finish()
