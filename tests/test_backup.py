@@ -28,7 +28,13 @@ from telemetry.upkeep.restore import Overlap, restore
 from telemetry.upkeep.tables import counts, tables
 from tests.server import ROOT, Server, captures, running
 
-KEPT = {"TELEMETRY_BATCH_AGE_MS": "0", "TELEMETRY_RETENTION_DAYS": "3650"}
+# The same requests are sent again and again, and are to be stored again.
+KEPT = {
+    "TELEMETRY_BATCH_AGE_MS": "0",
+    "TELEMETRY_RETENTION_DAYS": "3650",
+    "TELEMETRY_RESEND_SECONDS": "0",
+}
+pytestmark = pytest.mark.timeout(300)
 
 
 def door_of(server: Server) -> Door:
