@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes the settings, as telemetry/settings.py declares them, into docs/configuration.md and .env.template.
+"""Writes the settings into docs/configuration.md, .env.template and the receiver's part of docker-compose.yml.
 
-Run it after a change of the settings. With `--check` it writes nothing and fails when either file is not what
-it would write.
+They are declared in telemetry/settings.py; the few that only docker-compose.yml reads, in its own `x-settings`. Run it
+after a change of either. With `--check` it writes nothing and fails when a file is not what it would write.
 """
 
 import argparse
@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, get_args
 
+import yaml
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
@@ -22,11 +23,17 @@ from telemetry.settings import Settings  # noqa: E402  the path is set above
 
 DOCUMENT = ROOT / "docs/configuration.md"
 TEMPLATE = ROOT / ".env.template"
+COMPOSE = ROOT / "docker-compose.yml"
 BEGIN, END = "<!-- settings:begin -->", "<!-- settings:end -->"
+STACK_BEGIN, STACK_END = "<!-- stack:begin -->", "<!-- stack:end -->"
+COMPOSE_BEGIN, COMPOSE_END = "      # settings:begin\n", "      # settings:end\n"
 HEAD = """\
 # Every setting at its default. Copy this file to .env in the directory where the server is started, and
 # uncomment what you change; the environment goes before the file. Keep .env private: it may hold secrets.
-# Made by scripts/configuration_table.py from telemetry/settings.py.
+# Made by scripts/configuration_table.py. For Docker let scripts/make-env.sh write .env, with secrets of your own.
+"""
+STACK_HEAD = """\
+# What follows is for docker-compose.yml alone.
 """
 
 
@@ -35,13 +42,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write the settings into the documents.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
     arguments = parser.parse_args()
-    document = DOCUMENT.read_text(encoding="utf-8")
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        sys.stderr.write(f"{DOCUMENT} has no place for the table; put {BEGIN} and {END} into it.\n")
-        return 1
-    fresh = {DOCUMENT: f"{before}{BEGIN}\n{table()}\n{END}{after}", TEMPLATE: template()}
+    document = between(DOCUMENT.read_text(encoding="utf-8"), BEGIN, END, f"\n{table()}\n")
+    fresh = {
+        DOCUMENT: between(document, STACK_BEGIN, STACK_END, f"\n{stack_table()}\n"),
+        TEMPLATE: template(),
+        COMPOSE: between(COMPOSE.read_text(encoding="utf-8"), COMPOSE_BEGIN, COMPOSE_END, passed_on()),
+    }
     stale = [path for path, text in fresh.items() if not path.exists() or path.read_text("utf-8") != text]
     if arguments.check:
         for path in stale:
@@ -50,6 +56,42 @@ def main() -> int:
     for path in stale:
         path.write_text(fresh[path], encoding="utf-8")
     return 0
+
+
+def between(text: str, begin: str, end: str, content: str) -> str:
+    """Replace what stands between two marks."""
+    before, found_begin, rest = text.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise SystemExit(f"There is no place for the settings: put {begin.strip()} and {end.strip()} back.")
+    return f"{before}{begin}{content}{end}{after}"
+
+
+def stack() -> dict[str, dict[str, str]]:
+    """Read the variables that docker-compose.yml declares, with their `default` and `meaning`."""
+    declared: dict[str, dict[str, str]] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["x-settings"]
+    return declared
+
+
+def stack_table() -> str:
+    """Write the table of docker-compose.yml's own variables."""
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, about in stack().items():
+        default = f"`{about['default']}`" if about["default"] else "unset"
+        lines.append(f"| `{name}` | {default} | {about['meaning']} |")
+    return "\n".join(lines)
+
+
+def passed_on() -> str:
+    """Write the settings that docker-compose.yml hands to the receiver as they are, those apart that it decides."""
+    services = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
+    text = COMPOSE.read_text(encoding="utf-8")
+    decided = text[text.index("  receiver:") : text.index(COMPOSE_BEGIN)]
+    names = [str(field.alias) for field in Settings.model_fields.values()]
+    given = [name for name in services["receiver"]["environment"] if f"      {name}: " in decided]
+    # It has a door of its own only without a ClickHouse server.
+    left = [name for name in names if name not in {*given, "TELEMETRY_CLICKHOUSE_HTTP_PORT"}]
+    return "".join(f"      {name}: ${{{name}:-}}\n" for name in left)
 
 
 def table() -> str:
@@ -70,6 +112,8 @@ def template() -> str:
         bounds = _bounds(field).replace("`", "")
         meaning = f"# {field.description}" + (f" ({bounds})" if bounds else "")
         blocks.append(f"{meaning}\n# {field.alias}={_default(field)}\n")
+    blocks.append(STACK_HEAD)
+    blocks += [f"# {about['meaning']}\n# {name}={about['default']}\n" for name, about in stack().items()]
     return "\n".join(blocks)
 
 

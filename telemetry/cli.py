@@ -3,8 +3,7 @@
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -32,6 +31,7 @@ from telemetry.doctor.command import doctor_command
 from telemetry.forget.command import forget_command
 from telemetry.forget.erase import EraseError
 from telemetry.forget.subject import SubjectError
+from telemetry.plain import plainly
 from telemetry.serve import StartError, data_directory, serve
 from telemetry.settings import Settings, SettingsError, load
 from telemetry.setup import setup_command
@@ -39,26 +39,13 @@ from telemetry.source import reader_source
 from telemetry.spool import listing, replay
 from telemetry.store import open_engine, open_store
 from telemetry.tls import TlsError
+from telemetry.upkeep.commands import COMMANDS as UPKEEP
 
-_PLAIN = (
+_plain_errors = plainly(
     *(SettingsError, RulesError, PricesError, StartError, EngineStartError, SchemaError, StoreError),
     *(AskError, QuestionError, ChoiceError, SettingsFileError, TlsError, EraseError, SubjectError),
     *demo.ERRORS,
 )
-
-
-def _plain_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Show an error that a person can mend as its text alone, with exit code 1."""
-
-    @wraps(command)
-    def run(*args: object, **kwargs: object) -> None:
-        try:
-            command(*args, **kwargs)
-        except _PLAIN as error:
-            click.echo(f"telemetry: {error}", err=True)
-            sys.exit(1)
-
-    return run
 
 
 @click.group()
@@ -69,6 +56,10 @@ def main() -> None:
     Settings are environment variables, or lines of a file .env in the working directory;
     docs/configuration.md lists them.
     """
+
+
+for _command in UPKEEP:
+    main.add_command(_command)
 
 
 @main.command("serve")

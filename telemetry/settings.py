@@ -15,6 +15,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from receiver.rules import Level
 
+_PLACEHOLDER = re.compile(
+    r"change[-_ ]?me|changeit|password|secret|token|your[-_ ].*|<.*>|x+|\.{3}", re.IGNORECASE
+)
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -268,6 +272,20 @@ class Settings(BaseSettings):
         description="What a month of Claude Code may cost, in dollars, for the alerts of prometheus/. Unset: any.",
         gt=0,
     )
+    backup_dir: Path = Field(
+        Path("backups"), alias="TELEMETRY_BACKUP_DIR", description="The folder that backups are kept in."
+    )
+    backup_keep: int = Field(
+        7,
+        alias="TELEMETRY_BACKUP_KEEP",
+        description="How many backups are kept; older ones are removed.",
+        ge=1,
+    )
+    backup_recipient: str | None = Field(
+        None,
+        alias="TELEMETRY_BACKUP_RECIPIENT",
+        description="Public key (age1…) that backups are encrypted to. Unset: they are not encrypted.",
+    )
     log_format: Literal["console", "json"] = Field(
         "console", alias="TELEMETRY_LOG_FORMAT", description="console for people, json for machines."
     )
@@ -324,6 +342,19 @@ class Settings(BaseSettings):
             )
         if len({token for _, token in pairs}) < len(pairs):
             raise ValueError("has the same token twice: give each sender a token of its own")
+        return value
+
+    @field_validator("clickhouse_password", "reader_password", "hash_key", "ingest_tokens")
+    @classmethod
+    def _is_chosen(cls, value: SecretStr | tuple[SecretStr, ...]) -> SecretStr | tuple[SecretStr, ...]:
+        secrets = value if isinstance(value, tuple) else (value,)
+        # A token may have its sender's name before it.
+        texts = [secret.get_secret_value().rpartition(":")[2].strip() for secret in secrets]
+        if any(_PLACEHOLDER.fullmatch(text) for text in texts):
+            raise ValueError(
+                "holds a placeholder that everybody knows: set it to a secret of your own"
+                " (such as the output of `openssl rand -hex 32`), or let scripts/make-env.sh write .env"
+            )
         return value
 
     @field_validator("ingest_tokens")

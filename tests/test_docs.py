@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from clickhouse.migrations import migrations
 from receiver.meters import Meters
@@ -19,6 +20,7 @@ from tests.server import ROOT, Server
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "queries/README.md"]
 VARIABLES = {str(field.alias) for field in Settings.model_fields.values()}
+STACK = set(yaml.safe_load((ROOT / "docker-compose.yml").read_text())["x-settings"])
 
 each_document = pytest.mark.parametrize(
     "document", DOCUMENTS, ids=[str(document.relative_to(ROOT)) for document in DOCUMENTS]
@@ -26,7 +28,7 @@ each_document = pytest.mark.parametrize(
 
 
 def test_settings_are_documented_as_declared() -> None:
-    """docs/configuration.md and .env.template are what scripts/configuration_table.py writes."""
+    """docs/configuration.md, .env.template and docker-compose.yml are what scripts/configuration_table.py writes."""
     command = [sys.executable, "scripts/configuration_table.py", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -46,7 +48,7 @@ def test_the_template_holds_the_defaults(tmp_path: Path, monkeypatch: pytest.Mon
     lines = re.findall(r"^# ([A-Z_]+=.*)$", (ROOT / ".env.template").read_text(), re.MULTILINE)
     env = tmp_path / ".env"
     env.write_text("\n".join(lines))
-    assert {line.partition("=")[0] for line in lines} == VARIABLES
+    assert {line.partition("=")[0] for line in lines} == VARIABLES | STACK
     assert Settings(_env_file=env) == Settings(_env_file=None)
 
 
@@ -71,7 +73,7 @@ def test_variables_are_settings(document: Path) -> None:
     named = set(re.findall(r"\b(?:TELEMETRY|CLICKHOUSE)_[A-Z_]*[A-Z]\b", text))
     for line in re.findall(r"^\s*export (.*)$", text, re.MULTILINE):
         named |= set(re.findall(r"\b([A-Z][A-Z_]+)=", line))
-    assert {name for name in named if not name.startswith(("OTEL_", "CLAUDE_CODE_"))} <= VARIABLES
+    assert {name for name in named if not name.startswith(("OTEL_", "CLAUDE_CODE_"))} <= VARIABLES | STACK
 
 
 def test_metrics_are_documented_with_their_labels() -> None:
