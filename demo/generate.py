@@ -36,7 +36,7 @@ class Plan:
     """What to generate: `sessions` processes of `users` people in the `days` days before `until`."""
 
     seed: int = 1
-    sessions: int = 2000
+    sessions: int = 1000
     users: int = 24
     days: int = 60
     until: datetime = field(default_factory=now)

@@ -70,7 +70,7 @@ WITH
                     price -> (length(replaceAll(price.1, '%', '')), price.3, price.4),
                     groupArray((
                         pattern, toString(speed), prompt_over, valid_from,
-                        (input, output, cache_read, cache_write_5m, cache_write_1h))))
+                        (model_prices.input, output, cache_read, cache_write_5m, cache_write_1h))))
                 FROM model_prices)) AS price,
             price.1 != '' AS is_known,
             price.5 AS rates,

@@ -289,7 +289,7 @@ def report_command(
     "--users", type=click.IntRange(1, 10_000), default=24, show_default=True, help="How many people."
 )
 @click.option(
-    "--sessions", type=click.IntRange(1), default=1500, show_default=True, help="How many sessions."
+    "--sessions", type=click.IntRange(1), default=1000, show_default=True, help="How many sessions."
 )
 @click.option("--events", type=click.IntRange(1), help="Instead of --sessions: about how many events.")
 @click.option("--endpoint", help="An OTLP receiver, such as http://localhost:4317. Default: this server.")

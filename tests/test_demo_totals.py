@@ -18,6 +18,7 @@ from receiver.rules import Level, load_rules
 from receiver.sanitizer import Sanitizer
 from receiver.scrub import Scrub
 from receiver.transform import Transform
+from tests.requests import surveyed
 
 UNTIL = datetime.fromtimestamp(time.time() // 86_400 * 86_400, UTC)
 PLAN = Plan(seed=3, sessions=150, users=16, days=14, until=UNTIL)
@@ -42,7 +43,7 @@ def ledger(engine: Engine) -> Ledger:
     for request in generate(PLAN, kept):
         bodies[request.signal].append(request.body)
     for signal, table in (("logs", "otel_logs"), ("traces", "otel_traces"), ("metrics", "otel_metrics_sum")):
-        writer.insert(table, transform.run(table, bodies[signal]).data, f"invented {signal}")
+        writer.insert(table, transform.run(table, surveyed(table, bodies[signal])).data, f"invented {signal}")
     return kept
 
 

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from markdown_it import MarkdownIt
 
 from access.query import Reader, Source
+from access.questions import questions
 from access.report.contents import write
 from access.report.document import Document, Section, Table
 from access.report.figures import Scope, gather
@@ -256,6 +257,17 @@ def test_what_telemetry_holds_stays_text(filled: Filled) -> None:
     rendered.feed(MarkdownIt("commonmark").enable("table").render(markdown(document)))
     assert set(rendered.tags) <= set(_OWN_TAGS)
     assert "<script>alert(1)" in rendered.text
+
+
+def test_every_question_has_an_answer(filled: Filled) -> None:
+    """Asked as the user who only reads, over HTTP, each finds something in three weeks of demo data."""
+    unanswered = []
+    for question in questions():
+        given = {"from": "15 days ago"} if "from" in {one.name for one in question.parameters} else {}
+        answer = b"".join(filled.reader.ask(question.sql, question.values(given), "jsonl"))
+        if not answer:
+            unanswered.append(question.name)
+    assert unanswered == []
 
 
 def test_little_is_enough(start: Callable[..., Server]) -> None:
