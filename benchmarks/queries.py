@@ -5,8 +5,8 @@ that what the questions read is filled as it is by ingest. Then runs every quest
 same text again with `telemetry_events`, the roll-ups and `telemetry_spans` replaced by views that work them out from
 otel_logs and otel_traces as they go.
 
-One thread a query, as a reader gets on two cores. Figures are medians of the time that a query takes, without HTTP. The
-data are kept in the directory given, for another run; otherwise they are deleted.
+One thread a query, as a reader gets on two cores. Figures are medians of the time that a query takes, without HTTP, and of
+the process's CPU time, which depends less on what else the machine does; the plain tables are asked once. The data are kept in the directory given, for another run; otherwise they are deleted.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def run(directory: Path, options: argparse.Namespace) -> None:
     if options.plain:
         make_plain(engine)
     asked = [one for one in questions() if options.question is None or one.name in options.question]
-    print("\n| question | rows | ms | CPU ms | plain ms | ratio |\n|---|---|---|---|---|---|")
+    print("\n| question | rows | ms | CPU ms | CPU ms, plain tables | ratio |\n|---|---|---|---|---|---|")
     results = []
     for question in asked:
         result = ask(engine, question, options.rounds, with_plain=options.plain)
@@ -142,11 +142,12 @@ class Result:
     ms: float
     cpu_ms: float
     plain_ms: float | None
+    """CPU time of the same question on the plain tables."""
 
     @property
     def ratio(self) -> float | None:
-        """How many times longer the plain tables take."""
-        return None if self.plain_ms is None else self.plain_ms / self.ms
+        """How many times more CPU time the plain tables take."""
+        return None if self.plain_ms is None else self.plain_ms / self.cpu_ms
 
     def row(self) -> str:
         """Return the table's row."""
@@ -168,15 +169,17 @@ def ask(engine: Engine, question: Question, rounds: int, *, with_plain: bool) ->
     other = plain(question.sql)
     plain_ms = None
     if with_plain and other != question.sql:
-        _, plain_ms, _ = timed(engine, other, values, 1)
+        _, _, plain_ms = timed(engine, other, values, 1, warm=False)
     return Result(question.name, rows, ms, cpu_ms, plain_ms)
 
 
-def timed(engine: Engine, sql: str, values: dict[str, str], rounds: int) -> tuple[int, float, float]:
-    """Run a statement once, and then `rounds` times; return its rows and medians in milliseconds."""
+def timed(
+    engine: Engine, sql: str, values: dict[str, str], rounds: int, *, warm: bool = True
+) -> tuple[int, float, float]:
+    """Run a statement once unless told not to, and then `rounds` times; return its rows and medians in milliseconds."""
     statement = f"{sql}\nSETTINGS max_threads = 1"
     params: dict[str, Any] = dict(values)
-    rows = engine.query(statement, params, "JSONCompactEachRow").count(b"\n")
+    rows = engine.query(statement, params, "JSONCompactEachRow").count(b"\n") if warm else 0
     walls, cpus = [], []
     for _ in range(rounds):
         wall, cpu = time.perf_counter(), time.process_time()
@@ -189,10 +192,11 @@ def timed(engine: Engine, sql: str, values: dict[str, str], rounds: int) -> tupl
 def summary(results: list[Result]) -> str:
     """Return how many met the targets."""
     share = sum(result.ms < TARGET_MS for result in results) / max(1, len(results))
+    by_cpu = sum(result.cpu_ms < TARGET_MS for result in results) / max(1, len(results))
     ratios = [result.ratio for result in results if result.ratio is not None]
     lines = [
         f"\nUnder {TARGET_MS} ms: {share:.0%} of {len(results)} questions;"
-        f" {verdict(share >= TARGET_SHARE, f'at least {TARGET_SHARE:.0%}')}"
+        f" {verdict(share >= TARGET_SHARE, f'at least {TARGET_SHARE:.0%}')}. By CPU time: {by_cpu:.0%}"
     ]
     if ratios:
         lines.append(

@@ -19,7 +19,7 @@ example: {hour: '2026-11-22 17:00:00', users: 11, prompts: 40, requests: 310, to
 */
 SELECT
     hour,
-    uniqExactIf(user_id, user_id != '') AS users,
+    uniqExactIf(cityHash64(user_id), user_id != '') AS users,
     sumIf(events, event_type = 'user_prompt') AS prompts,
     sumIf(events, event_type = 'api_request') AS requests,
     sumIf(events, event_type = 'tool_result') AS tool_calls,

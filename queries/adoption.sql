@@ -21,33 +21,26 @@ example: {begins: '2026-11-16', users: 41, new_users: 3, sessions: 310, prompts:
 */
 WITH
     firsts AS (
-        SELECT user_id, min(day) AS first
-        FROM telemetry_daily
+        SELECT user_id, min(day) AS first, max(team = {team:String}) AS is_mine
+        FROM telemetry_sessions
         WHERE user_id != '' AND day <= toDate(now('UTC'))
         GROUP BY user_id
-    ),
-    used AS (
-        SELECT
-            multiIf({step:String} = 'week', toMonday(day), {step:String} = 'month', toStartOfMonth(day), day) AS begins,
-            uniqExactIf(user_id, user_id != '') AS users,
-            sumIf(events, event_type = 'user_prompt') AS prompts,
-            sumIf(cost_nanos, event_type = 'api_request') / 1e9 AS cost
-        FROM telemetry_daily
-        WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')}) AND ({team:String} = '' OR team = {team:String})
-        GROUP BY begins
     ),
     began AS (
         SELECT
             multiIf({step:String} = 'week', toMonday(first), {step:String} = 'month', toStartOfMonth(first), first) AS begins,
             count() AS new_users
         FROM firsts
-        WHERE {team:String} = '' OR user_id IN (SELECT user_id FROM telemetry_daily WHERE team = {team:String})
+        WHERE {team:String} = '' OR is_mine
         GROUP BY begins
     ),
-    opened AS (
+    used AS (
         SELECT
             multiIf({step:String} = 'week', toMonday(day), {step:String} = 'month', toStartOfMonth(day), day) AS begins,
-            uniqExact(session_id) AS sessions
+            uniqExactIf(cityHash64(user_id), user_id != '') AS users,
+            uniqExact(cityHash64(session_id)) AS sessions,
+            sum(prompts) AS prompts,
+            sum(cost_nanos) / 1e9 AS cost
         FROM telemetry_sessions
         WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')}) AND ({team:String} = '' OR team = {team:String})
         GROUP BY begins
@@ -63,5 +56,4 @@ SELECT
     round(cost / nullIf(users, 0), 4) AS usd_per_user
 FROM used
 LEFT JOIN began USING (begins)
-LEFT JOIN opened USING (begins)
 ORDER BY begins

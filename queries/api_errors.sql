@@ -35,7 +35,7 @@ SELECT
     round(avgIf(attempt, event_type = 'api_error'), 1) AS attempts,
     countIf(event_type = 'api_retries_exhausted') AS retries_exhausted,
     round(quantileExactIfOrNull(0.95)(duration_ms, event_type = 'api_error' AND duration_ms IS NOT NULL)) AS p95_ms,
-    uniqExact(session_id) AS sessions,
+    uniqExact(cityHash64(session_id)) AS sessions,
     toDateTime(max(timestamp), 'UTC') AS last_seen,
     argMax(api_error_message, (api_error_message != '', timestamp)) AS sample
 FROM telemetry_events

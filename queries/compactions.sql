@@ -37,7 +37,7 @@ SELECT
     trigger,
     count() AS compactions,
     countIf(success = false) AS failed,
-    uniqExact(session_id) AS sessions,
+    uniqExact(cityHash64(session_id)) AS sessions,
     max(in_session) AS most_in_a_session,
     round(avgIf(sent_before, is_sized)) AS tokens_before,
     round(avgIf(sent_after, is_sized)) AS tokens_after,

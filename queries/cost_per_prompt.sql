@@ -19,6 +19,15 @@ columns:
   percent: the share of all cost
 example: {prompt: 9cb9600d-…, session: 6f1c0b1e-…, user: 'sha256:9b1f…', started: '2026-11-22 09:14:03', seconds: 410, requests: 44, tokens: 4120000, usd: 3.1, percent: 0.4}
 */
+WITH dearest AS (
+    SELECT prompt_id, sum(cost_nanos) AS nanos, sum(nanos) OVER () AS all_nanos
+    FROM telemetry_events
+    WHERE event_type = 'api_request' AND prompt_id != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+        AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    GROUP BY prompt_id
+    ORDER BY round(nanos / 1e9, 4) DESC, prompt_id
+    LIMIT {limit:UInt64}
+)
 SELECT
     prompt_id AS prompt,
     any(session_id) AS session,
@@ -27,11 +36,11 @@ SELECT
     dateDiff('second', min(timestamp), max(timestamp)) AS seconds,
     count() AS requests,
     sum(ifNull(input_tokens, 0) + ifNull(output_tokens, 0) + ifNull(cache_read_tokens, 0) + ifNull(cache_creation_tokens, 0)) AS tokens,
-    round(sum(cost_nanos) / 1e9, 4) AS usd,
-    round(100 * sum(cost_nanos) / sum(sum(cost_nanos)) OVER (), 2) AS percent
+    round(any(nanos) / 1e9, 4) AS usd,
+    round(100 * any(nanos) / any(all_nanos), 2) AS percent
 FROM telemetry_events
-WHERE event_type = 'api_request' AND prompt_id != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+INNER JOIN dearest USING (prompt_id)
+WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
 GROUP BY prompt_id
 ORDER BY usd DESC, prompt
-LIMIT {limit:UInt64}

@@ -20,9 +20,9 @@ columns:
 example: {fault: negative_duration_ms, event: tool_result, events: 3, percent: 0.01, sessions: 1, version: 2.1.190, service: claude-code, sample: '-5', last_seen: '2026-11-22 17:02:11'}
 */
 WITH counted AS (
-    SELECT event_type, count() AS events
-    FROM telemetry_events
-    WHERE timestamp >= {from:DateTime('UTC')} AND least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')) < {to:DateTime('UTC')}
+    SELECT event_type, sum(telemetry_hourly.events) AS events
+    FROM telemetry_hourly
+    WHERE hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
     GROUP BY event_type
 )
 SELECT
@@ -30,7 +30,7 @@ SELECT
     event_type AS event,
     count() AS events,
     round(100 * events / any(counted.events), 2) AS percent,
-    uniqExact(session_id) AS sessions,
+    uniqExact(cityHash64(session_id)) AS sessions,
     argMax(service_version, timestamp) AS version,
     argMax(service_name, timestamp) AS service,
     argMax(left(attributes[replaceOne(substring(fault, position(fault, '_') + 1), 'event_sequence', 'event.sequence')], 100), timestamp) AS sample,

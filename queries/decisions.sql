@@ -30,7 +30,7 @@ SELECT
     countIf(decision_source = 'config' AND decision = 'reject') AS by_config_rejected,
     countIf(decision_source = 'hook' AND decision = 'accept') AS by_hook_accepted,
     countIf(decision_source = 'hook' AND decision = 'reject') AS by_hook_rejected,
-    uniqExactIf(session_id, is_persons) AS sessions
+    uniqExactIf(cityHash64(session_id), is_persons) AS sessions
 FROM telemetry_events
 WHERE event_type = 'tool_decision' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})

@@ -47,8 +47,8 @@ SELECT
     round(100 * sum(failures) OVER (ORDER BY failures DESC, category) / sum(failures) OVER (), 1) AS cumulative_percent,
     countIf(NOT is_now) AS before,
     if(before = 0, NULL, round(100 * (failures - before) / before, 1)) AS change_percent,
-    uniqExactIf(session_id, is_now) AS sessions,
-    uniqExactIf(user_id, is_now) AS users,
+    uniqExactIf(cityHash64(session_id), is_now) AS sessions,
+    uniqExactIf(cityHash64(user_id), is_now) AS users,
     round(100 * countIf(is_now AND succeeded > timestamp) / failures, 1) AS recovered_percent,
     toDateTime(maxIf(timestamp, is_now), 'UTC') AS last_seen,
     argMaxIf(message, (message != '', timestamp), is_now) AS sample

@@ -17,24 +17,30 @@ SELECT
     sum(hour) AS last_hour,
     sum(records) AS last_day
 FROM (
-    -- Without a condition the newest time is known without reading, but a wrong clock would be the newest.
-    SELECT 'logs' AS signal, max(Timestamp) AS time, countIf(Timestamp > now('UTC') - toIntervalHour(1)) AS hour, count() AS records
+    -- The newest time of whole partitions is known without reading them; those of clocks in the future are left out.
+    SELECT 'logs' AS signal, toDateTime64(max(Timestamp), 9, 'UTC') AS time, 0 AS hour, 0 AS records
     FROM otel_logs
-    WHERE Timestamp > now('UTC') - toIntervalDay(1) AND Timestamp <= now('UTC') + toIntervalHour(1)
+    WHERE _partition_value.1 <= toDate(now('UTC'))
     UNION ALL
-    SELECT 'logs', max(Timestamp), 0, 0 FROM otel_logs WHERE Timestamp <= now('UTC') + toIntervalHour(1)
+    SELECT 'logs', toDateTime64(0, 9, 'UTC'), countIf(Timestamp > now('UTC') - toIntervalHour(1)), count()
+    FROM otel_logs
+    WHERE Timestamp > now('UTC') - toIntervalDay(1) AND Timestamp <= now('UTC')
     UNION ALL
-    SELECT 'spans', max(Timestamp), countIf(Timestamp > now('UTC') - toIntervalHour(1)), count()
+    SELECT 'spans' AS signal, toDateTime64(max(Timestamp), 9, 'UTC') AS time, 0 AS hour, 0 AS records
     FROM otel_traces
-    WHERE Timestamp > now('UTC') - toIntervalDay(1) AND Timestamp <= now('UTC') + toIntervalHour(1)
+    WHERE _partition_value.1 <= toDate(now('UTC'))
     UNION ALL
-    SELECT 'spans', max(Timestamp), 0, 0 FROM otel_traces WHERE Timestamp <= now('UTC') + toIntervalHour(1)
+    SELECT 'spans', toDateTime64(0, 9, 'UTC'), countIf(Timestamp > now('UTC') - toIntervalHour(1)), count()
+    FROM otel_traces
+    WHERE Timestamp > now('UTC') - toIntervalDay(1) AND Timestamp <= now('UTC')
     UNION ALL
-    SELECT 'metrics', max(TimeUnix), countIf(TimeUnix > now('UTC') - toIntervalHour(1)), count()
+    SELECT 'metrics' AS signal, toDateTime64(max(TimeUnix), 9, 'UTC') AS time, 0 AS hour, 0 AS records
     FROM otel_metrics_sum
-    WHERE TimeUnix > now('UTC') - toIntervalDay(1) AND TimeUnix <= now('UTC') + toIntervalHour(1)
+    WHERE _partition_value.1 <= toDate(now('UTC'))
     UNION ALL
-    SELECT 'metrics', max(TimeUnix), 0, 0 FROM otel_metrics_sum WHERE TimeUnix <= now('UTC') + toIntervalHour(1)
+    SELECT 'metrics', toDateTime64(0, 9, 'UTC'), countIf(TimeUnix > now('UTC') - toIntervalHour(1)), count()
+    FROM otel_metrics_sum
+    WHERE TimeUnix > now('UTC') - toIntervalDay(1) AND TimeUnix <= now('UTC')
 )
 GROUP BY signal
 ORDER BY signal

@@ -33,7 +33,7 @@ SELECT
     round(quantileExactOrNull(0.5)(duration_ms)) AS p50_ms,
     round(quantileExactOrNull(0.95)(duration_ms)) AS p95_ms,
     round(ifNull(sum(duration_ms), 0) / 60000, 2) AS minutes,
-    uniqExact(session_id) AS sessions
+    uniqExact(cityHash64(session_id)) AS sessions
 FROM telemetry_events
 WHERE event_type = 'hook_execution_complete' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})

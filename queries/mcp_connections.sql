@@ -30,7 +30,7 @@ SELECT
     countIf(attributes['status'] = 'disconnected') AS disconnected,
     round(quantileExactOrNull(0.5)(duration_ms)) AS p50_ms,
     round(quantileExactOrNull(0.95)(duration_ms)) AS p95_ms,
-    uniqExactIf(session_id, attributes['status'] = 'failed') AS sessions,
+    uniqExactIf(cityHash64(session_id), attributes['status'] = 'failed') AS sessions,
     argMaxIf(if(error_message = '', attributes['error_code'], error_message), timestamp, attributes['status'] = 'failed') AS error
 FROM telemetry_events
 WHERE event_type = 'mcp_server_connection' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}

@@ -30,7 +30,7 @@ SELECT
     round(100 * failures / nullIf(calls, 0), 1) AS failure_percent,
     round(quantileExactIfOrNull(0.5)(duration_ms, event_type = 'tool_result')) AS p50_ms,
     round(quantileExactIfOrNull(0.95)(duration_ms, event_type = 'tool_result')) AS p95_ms,
-    uniqExactIf(session_id, event_type = 'tool_result') AS sessions,
+    uniqExactIf(cityHash64(session_id), event_type = 'tool_result') AS sessions,
     round(ifNull(sum(result_bytes), 0) / 1e6, 2) AS result_mb,
     countIf(event_type = 'api_request') AS requests,
     round(sumIf(ifNull(cost_nanos, 0), event_type = 'api_request') / 1e9, 4) AS usd

@@ -2,7 +2,7 @@
 question: How long do tools wait for a person to allow them?
 topic: speed
 note: >
-  From spans, which clients send when traces are switched on.
+  From spans, which clients send when traces are switched on. Waits that settings or a hook ended are not counted.
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
@@ -27,7 +27,7 @@ SELECT
     round(quantileExactOrNull(0.95)(waited) / 1000, 1) AS p95_seconds,
     round(sum(waited) / 60000, 1) AS minutes,
     round(100 * sum(waited) / sum(sum(waited)) OVER (), 1) AS percent,
-    uniqExact(session_id) AS sessions
+    uniqExact(cityHash64(session_id)) AS sessions
 FROM (
     SELECT span_id, tool_name
     FROM telemetry_spans
@@ -37,7 +37,7 @@ FROM (
 RIGHT JOIN (
     SELECT parent_span_id, decision_source, duration_ms AS waited, session_id
     FROM telemetry_spans
-    WHERE span_type = 'tool.blocked_on_user' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+    WHERE span_type = 'tool.blocked_on_user' AND decision_source NOT IN ('config', 'hook') AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
         AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
 ) AS waits ON waits.parent_span_id = tools.span_id
 GROUP BY tool, decision_source

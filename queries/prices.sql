@@ -37,9 +37,9 @@ WITH
             ifNull(cache_creation_tokens, 0) AS written,
             least(ifNull(cache_creation_1h_tokens, 0), written) AS written_1h,
             least(ifNull(cache_creation_5m_tokens, 0), written - written_1h) AS written_5m,
-            arrayMax(arrayFilter(
-                size -> sent + cached + written > size,
-                (SELECT groupUniqArray(prompt_over) FROM model_prices))) AS prompt_over,
+            roundDown(
+                toUInt64(greatest(sent + cached + written, 1) - 1),
+                (SELECT arraySort(groupUniqArray(prompt_over)) FROM model_prices)) AS prompt_over,
             ifNull(cost_nanos, 0) AS nanos
         FROM telemetry_events
         WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}

@@ -27,7 +27,7 @@ SELECT
     round(quantileExactOrNull(0.5)(duration_ms)) AS p50_ms,
     round(quantileExactOrNull(0.95)(duration_ms)) AS p95_ms,
     round(ifNull(sum(duration_ms), 0) / 3600000, 2) AS hours,
-    uniqExact(session_id) AS sessions
+    uniqExact(cityHash64(session_id)) AS sessions
 FROM telemetry_events
 WHERE event_type = 'tool_result' AND command != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})

@@ -25,7 +25,7 @@ WITH
             user_id,
             countIf(timestamp >= begins) AS now,
             countIf(timestamp < begins) AS earlier,
-            uniqExactIf(session_id, timestamp >= begins) AS sessions,
+            uniqExactIf(cityHash64(session_id), timestamp >= begins) AS sessions,
             max(timestamp) AS last
         FROM telemetry_events
         WHERE security != '' AND timestamp >= begins_before AND timestamp < {to:DateTime('UTC')}

@@ -18,23 +18,38 @@ example: {measure: usd, value: 64.2, before: 51.1, change_percent: 25.6}
 WITH
     toStartOfHour({from:DateTime('UTC')}) AS begins,
     begins - dateDiff('second', begins, {to:DateTime('UTC')}) AS begins_before,
-    counted AS (
+    kinds AS (
         SELECT
             hour >= begins AS is_now,
-            uniqExactIf(user_id, user_id != '') AS users,
-            sumIf(events, event_type = 'user_prompt') AS prompts,
-            sumIf(events, event_type = 'api_request') AS requests,
-            sumIf(events, event_type = 'tool_result') AS tool_calls,
-            sumIf(failures, event_type = 'tool_result') AS tools_failed,
-            sumIf(events, event_type = 'api_error') AS api_errors,
-            sum(telemetry_hourly.failures) AS failed,
-            sumIf(cost_nanos, event_type = 'api_request') / 1e9 AS usd,
-            sumIf(input_tokens + output_tokens, event_type = 'api_request') AS tokens,
-            sumIf(cache_read_tokens, event_type = 'api_request') AS cached,
-            sumIf(input_tokens + cache_read_tokens + cache_creation_tokens, event_type = 'api_request') AS sent
+            event_type,
+            groupUniqArray(user_id) AS people,
+            sum(events) AS times,
+            sum(failures) AS failed,
+            sum(cost_nanos) AS nanos,
+            sum(input_tokens) AS input,
+            sum(output_tokens) AS output,
+            sum(cache_read_tokens) AS read,
+            sum(cache_creation_tokens) AS written
         FROM telemetry_hourly
         WHERE hour >= toStartOfHour(begins_before) AND hour < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        GROUP BY is_now, event_type
+    ),
+    counted AS (
+        SELECT
+            is_now,
+            length(arrayFilter(user -> user != '', groupUniqArrayArray(people))) AS users,
+            sumIf(times, event_type = 'user_prompt') AS prompts,
+            sumIf(times, event_type = 'api_request') AS requests,
+            sumIf(times, event_type = 'tool_result') AS tool_calls,
+            sumIf(kinds.failed, event_type = 'tool_result') AS tools_failed,
+            sumIf(times, event_type = 'api_error') AS api_errors,
+            sum(kinds.failed) AS failed,
+            sumIf(nanos, event_type = 'api_request') / 1e9 AS usd,
+            sumIf(input + output, event_type = 'api_request') AS tokens,
+            sumIf(read, event_type = 'api_request') AS cached,
+            sumIf(input + read + written, event_type = 'api_request') AS sent
+        FROM kinds
         GROUP BY is_now
     ),
     opened AS (

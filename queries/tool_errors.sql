@@ -35,7 +35,7 @@ SELECT
     count() AS failures,
     round(100 * failures / any(failed), 1) AS percent_of_tool,
     round(100 * failures / any(calls), 1) AS failure_percent,
-    uniqExact(session_id) AS sessions,
+    uniqExact(cityHash64(session_id)) AS sessions,
     toDateTime(max(timestamp), 'UTC') AS last_seen,
     argMax(error_message, (error_message != '', timestamp)) AS sample
 FROM telemetry_events

@@ -38,7 +38,7 @@ SELECT
     round(quantileExactOrNull(0.5)(duration_ms)) AS p50_ms,
     round(quantileExactOrNull(0.95)(duration_ms)) AS p95_ms,
     round(ifNull(sum(duration_ms), 0) / 3600000, 2) AS hours,
-    uniqExact(session_id) AS sessions,
+    uniqExact(cityHash64(session_id)) AS sessions,
     round(ifNull(sum(result_bytes), 0) / 1e6, 2) AS result_mb
 FROM telemetry_events
 LEFT JOIN earlier USING (tool_name)

@@ -27,10 +27,18 @@ WITH
         WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')})
         GROUP BY session_id
     ),
+    repeated AS (
+        SELECT input_id
+        FROM telemetry_events
+        WHERE event_type = 'tool_result' AND input_id != 0 AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        GROUP BY input_id
+        HAVING count() > 1
+    ),
     calls AS (
         SELECT
-            session_id,
-            tool_name AS tool,
+            any(session_id) AS session_id,
+            any(tool_name) AS tool,
             any(command) AS program,
             countIf(success = false) AS failed,
             countIf(success) AS succeeded,
@@ -39,9 +47,9 @@ WITH
             sumIf(result_bytes, success) AS bytes,
             tool IN ('Read', 'Grep', 'Glob', 'LS', 'WebFetch', 'WebSearch', 'NotebookRead') AS looks_up
         FROM telemetry_events
-        WHERE event_type = 'tool_result' AND input_id != 0 AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-        GROUP BY session_id, tool, input_id
+        WHERE event_type = 'tool_result' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            AND input_id IN repeated
+        GROUP BY input_id
         HAVING failed >= {repeats:UInt64} OR (looks_up AND succeeded > 1)
     ),
     found AS (
@@ -69,7 +77,7 @@ WITH
 SELECT
     pattern,
     what,
-    uniqExact(session_id) AS sessions,
+    uniqExact(cityHash64(session_id)) AS sessions,
     sum(times) AS wasted,
     round(sum(again) / 1e6, 2) AS mb_again,
     round(ifNull(sumIf(times * per_request.usd, pattern != 'retries exhausted'), 0), 4) AS usd,

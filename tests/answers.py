@@ -634,7 +634,7 @@ def latency(world: World) -> list[Row]:
 
 def permission_wait(world: World) -> list[Row]:
     names = {span.span_id: str(span.a["tool_name"]) for span in world.spans if span.name == "tool"}
-    waits = world.waited("tool.blocked_on_user")
+    waits = [span for span in world.waited("tool.blocked_on_user") if span.a["source"] not in {"config", "hook"}]
     whole = sum(span.ms for span in waits)
     rows = []
     for (tool, source), found in group(waits, lambda span: (names.get(span.parent_id, ""), str(span.a["source"]))).items():

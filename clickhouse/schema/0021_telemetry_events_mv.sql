@@ -116,7 +116,7 @@ SELECT
         a['tool_parameters.bash_command'] != '', a['tool_parameters.bash_command'],
         a['tool_parameters.full_command'] != '', a['tool_parameters.full_command'],
         a['tool_input.command']) AS command,
-    if(a['tool_input'] = '', 0, cityHash64(a['tool_input'])) AS input_id,
+    if(a['tool_input'] = '', 0, cityHash64(session_id, tool_name, a['tool_input'])) AS input_id,
     toUInt64(n['tool_result_size_bytes']) AS result_bytes,
     CAST(success_sent, 'Nullable(Bool)') AS success,
     multiIf(
