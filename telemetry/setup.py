@@ -16,12 +16,21 @@ import click
 from access.query import AskError, Reader
 from receiver.signals import Signal
 from telemetry.client import files, trial
-from telemetry.client.choices import CONTENT, METRIC_INTERVAL_MS, Choices, Protocol, shell_lines
+from telemetry.client.choices import (
+    CONTENT,
+    METRIC_INTERVAL_MS,
+    ChoiceError,
+    Choices,
+    Protocol,
+    shell_lines,
+)
 from telemetry.client.destination import DestinationError, destination
 from telemetry.client.effective import Effective
+from telemetry.client.files import SettingsFileError
 from telemetry.client.sender import SendError, send
 from telemetry.interview import Said, Scope, ask_scope, choose
-from telemetry.settings import Settings, is_loopback, load
+from telemetry.plain import plainly
+from telemetry.settings import Settings, SettingsError, is_loopback, load
 from telemetry.source import ask_value, reader_source
 
 ENV_FILE: Final = "telemetry-enabled.env"
@@ -107,6 +116,7 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command("setup")
 @_with_options
+@plainly(SettingsError, ChoiceError, SettingsFileError, DestinationError, SendError, AskError)
 def setup_command(
     *,
     project: Path,

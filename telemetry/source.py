@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import orjson
 
 from access.query import AskError, Reader, Source
+from telemetry.address import clickhouse
 from telemetry.credentials import reader_password, writer_password
-from telemetry.settings import Settings, reachable
+from telemetry.settings import Settings
 
 
 def reader_source(settings: Settings, url: str | None) -> Source:
@@ -23,12 +24,12 @@ def writer_source(settings: Settings, url: str | None) -> Source:
 
 def address(settings: Settings, url: str | None) -> str:
     """Give the ClickHouse interface's address: the one named, a server's, or this server's own. Raises AskError."""
-    if url is None and settings.clickhouse_url is None and not settings.clickhouse_http_port:
+    found = url or clickhouse(settings)
+    if found is None:
         raise AskError(
             "The server listens on any free port: name its address with --url; its log says which it is."
         )
-    own = f"http://{reachable(settings.host)}:{settings.clickhouse_http_port}"
-    return url or settings.clickhouse_url or own
+    return found
 
 
 def ask_value(reader: Reader, sql: str, values: Mapping[str, str]) -> str:

@@ -12,7 +12,8 @@ import click
 from telemetry.doctor import client, network, rows, server
 from telemetry.doctor.finding import Check, Result, State, examine
 from telemetry.doctor.patient import Patient
-from telemetry.settings import load
+from telemetry.plain import plainly
+from telemetry.settings import SettingsError, load
 
 CHECKS: Final[Sequence[Check[Patient]]] = (*client.CHECKS, *network.CHECKS, *rows.CHECKS, *server.CHECKS)
 _MARKS: Final = {State.OK: "ok", State.WARNING: "warn", State.BROKEN: "BROKEN", State.SKIPPED: "-"}
@@ -27,6 +28,7 @@ _MARKS: Final = {State.OK: "ok", State.WARNING: "warn", State.BROKEN: "BROKEN", 
 )
 @click.option("--url", help="The ClickHouse to look into. Default: this server's, or CLICKHOUSE_URL.")
 @click.option("--json", "as_json", is_flag=True, help="Write findings as JSON.")
+@plainly(SettingsError)
 def doctor_command(*, project: Path, url: str | None, as_json: bool) -> None:
     """Look at the whole way from Claude Code's settings to the newest row.
 

@@ -5,13 +5,15 @@ from typing import Final
 
 import click
 
-from receiver.rules import load_rules
+from access.query import AskError
+from receiver.rules import RulesError, load_rules
 from receiver.sanitizer import Sanitizer
 from telemetry.forget.database import Database
 from telemetry.forget.erase import EraseError, Erasure
-from telemetry.forget.subject import Subject, person, session
+from telemetry.forget.subject import Subject, SubjectError, person, session
 from telemetry.forget.waiting import look_for_waiting
-from telemetry.settings import Settings, load
+from telemetry.plain import plainly
+from telemetry.settings import Settings, SettingsError, load
 from telemetry.source import writer_source
 
 _DISK_SECONDS: Final = 600.0
@@ -28,6 +30,7 @@ _DISK_SECONDS: Final = 600.0
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--resume", is_flag=True, help="Take up a deletion that was interrupted.")
 @click.option("--url", help="The ClickHouse to delete in. Default: this server's, or CLICKHOUSE_URL.")
+@plainly(SettingsError, RulesError, AskError, EraseError, SubjectError)
 def forget_command(
     *, user: str | None, session_id: str | None, dry_run: bool, yes: bool, resume: bool, url: str | None
 ) -> None:

@@ -242,16 +242,6 @@ def settings_command() -> None:
         click.echo(f"{field.alias}={shown}")
 
 
-COMMANDS: Final = (
-    backup_command,
-    backup_key_command,
-    restore_command,
-    reset_command,
-    test_connection_command,
-    settings_command,
-)
-
-
 def _door(settings: Settings, url: str | None) -> Door:
     where = url or address.clickhouse(settings)
     if where is None:

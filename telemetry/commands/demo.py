@@ -5,22 +5,73 @@ from contextlib import closing, contextmanager
 
 import click
 
-from demo.generate import Ledger, Plan, generate
+from demo.generate import EVENTS_A_SESSION, Ledger, Plan, generate
 from demo.remove import Database, RemoveError
 from demo.send import SendError, connect, send
 from telemetry.credentials import writer_password
-from telemetry.settings import Settings, reachable
+from telemetry.plain import plainly
+from telemetry.settings import Settings, SettingsError, load, reachable
 
 
 class DemoError(Exception):
     """The demo data cannot be added as asked. The text has the remedy."""
 
 
-ERRORS = (DemoError, SendError, RemoveError)
+@click.command("demo")
+@click.option(
+    "--seed", default=1, show_default=True, help="The same seed invents the same people and sessions."
+)
+@click.option(
+    "--days", type=click.IntRange(1), default=60, show_default=True, help="How far back it reaches."
+)
+@click.option(
+    "--users", type=click.IntRange(1, 10_000), default=24, show_default=True, help="How many people."
+)
+@click.option(
+    "--sessions", type=click.IntRange(1), default=1000, show_default=True, help="How many sessions."
+)
+@click.option("--events", type=click.IntRange(1), help="Instead of --sessions: about how many events.")
+@click.option("--endpoint", help="An OTLP receiver, such as http://localhost:4317. Default: this server.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["grpc", "http"]),
+    default="grpc",
+    show_default=True,
+    help="How it speaks OTLP.",
+)
+@click.option("--token", help="Its bearer token. Default: the first of TELEMETRY_INGEST_TOKENS.")
+@click.option("--remove", is_flag=True, help="Take the demo data away instead, and nothing else.")
+@click.option(
+    "--url", help="With --remove: the ClickHouse that has it. Default: this server's, or CLICKHOUSE_URL."
+)
+@plainly(SettingsError, DemoError, SendError, RemoveError)
+def demo_command(
+    *,
+    seed: int,
+    days: int,
+    users: int,
+    sessions: int,
+    events: int | None,
+    endpoint: str | None,
+    protocol: str,
+    token: str | None,
+    remove: bool,
+    url: str | None,
+) -> None:
+    """Send invented sessions, to try the server with, or take them away again.
+
+    They come from teams called demo-something, up to now, over OTLP like any client's. The server must be running.
+    """
+    settings = load()
+    if remove:
+        _remove(settings, url)
+        return
+    count = max(1, events // EVENTS_A_SESSION) if events else sessions
+    _add(settings, Plan(seed, count, users, days), endpoint, protocol, token)
 
 
-def add(settings: Settings, plan: Plan, endpoint: str | None, protocol: str, token: str | None) -> None:
-    """Generate and send demo data, with a progress bar. Raises one of ERRORS."""
+def _add(settings: Settings, plan: Plan, endpoint: str | None, protocol: str, token: str | None) -> None:
+    """Generate and send demo data, with a progress bar."""
     if plan.days >= settings.retention_days:
         raise DemoError(
             f"{plan.days} days reach past the {settings.retention_days} that rows are kept: ask for fewer --days."
@@ -46,7 +97,7 @@ def add(settings: Settings, plan: Plan, endpoint: str | None, protocol: str, tok
     )
 
 
-def remove(settings: Settings, url: str | None) -> None:
+def _remove(settings: Settings, url: str | None) -> None:
     """Take all demo data away, and say how much it was. Raises RemoveError."""
     with _database(settings, url) as database:
         removed = 0

@@ -1,0 +1,72 @@
+"""`telemetry report`: what happened in a period, as Markdown or as a page."""
+
+from pathlib import Path
+
+import click
+
+from access.query import AskError, Reader
+from access.questions import QuestionError
+from access.report.contents import write
+from access.report.figures import Scope, gather
+from access.report.markdown import markdown
+from access.report.page import page
+from access.report.period import LENGTHS, period
+from telemetry.plain import plainly
+from telemetry.settings import SettingsError, load
+from telemetry.source import reader_source
+
+
+@click.command("report")
+@click.option(
+    "--period",
+    "length",
+    type=click.Choice(list(LENGTHS)),
+    default="weekly",
+    show_default=True,
+    help="The last day, seven days or thirty days.",
+)
+@click.option("--since", metavar="TIME", help='Or from this time on, such as 2026-11-01 or "10 days ago".')
+@click.option("--until", metavar="TIME", help="Up to this time. Default: now.")
+@click.option("--team", default="", help="One team only.")
+@click.option("--user", default="", help="One user only, as the question `users` names them.")
+@click.option(
+    "-f",
+    "--format",
+    "output_format",
+    type=click.Choice(["markdown", "html"]),
+    help="Default: html for a file that ends so, else markdown.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write to this file, not to the terminal."
+)
+@click.option(
+    "--url",
+    help="The ClickHouse to ask, such as http://localhost:8123. Default: this server's, or CLICKHOUSE_URL.",
+)
+@plainly(SettingsError, AskError, QuestionError)
+def report_command(
+    *,
+    length: str,
+    since: str | None,
+    until: str | None,
+    team: str,
+    user: str,
+    output_format: str | None,
+    output: Path | None,
+    url: str | None,
+) -> None:
+    """Report what happened, what it cost, what failed, and what to fix first.
+
+    As Markdown, or as one HTML page with charts that needs no network. Asks as the user who only reads.
+    """
+    asked = period(length, since, until)
+    is_page = output_format == "html" or (
+        output_format is None and output is not None and output.suffix == ".html"
+    )
+    reader = Reader(reader_source(load(), url))
+    try:
+        document = write(gather(reader, asked, Scope(team, user)))
+    finally:
+        reader.close()
+    with click.open_file(str(output or "-"), "w", encoding="utf-8") as target:
+        target.write(page(document) if is_page else markdown(document))

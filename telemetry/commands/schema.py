@@ -1,0 +1,58 @@
+"""`telemetry schema`: what the tables are made by."""
+
+import click
+
+from clickhouse.clustered import clustered
+from clickhouse.engine import Engine
+from clickhouse.migrations import Migration, migrations
+from telemetry.commands.errors import START_ERRORS
+from telemetry.plain import plainly
+from telemetry.serve import data_directory
+from telemetry.settings import Settings, load
+from telemetry.store import open_engine, open_store
+
+
+@click.command("schema")
+@click.option("--apply", is_flag=True, help="Apply what is missing and set the retention, then exit.")
+@click.option(
+    "--cluster", metavar="NAME", help="Print what makes the tables on this cluster of ClickHouse servers."
+)
+@plainly(*START_ERRORS)
+def schema_command(*, apply: bool, cluster: str | None) -> None:
+    """Print the schema's migrations, or apply them.
+
+    Applying is what every start does by itself; by hand it is for a server whose receiver may not alter tables.
+    In embedded mode the server must not be running: only one process can open the data directory.
+    """
+    if not apply:
+        for migration in migrations():
+            for sql in clustered(migration.sql, cluster) if cluster else [migration.sql]:
+                click.echo(f"-- {migration.number:04d} {migration.name}\n{sql.rstrip()};\n")
+        return
+    settings = load()
+    applied = _migrate(settings)
+    click.echo(f"Applied {applied} migrations; rows are kept {settings.retention_days} days.")
+
+
+def _migrate(settings: Settings) -> int:
+    applied: list[Migration] = []
+    if settings.clickhouse_url:  # whose receiver may be running
+        engine = Engine()
+        try:
+            _open_and_close(settings, engine, applied)
+        finally:
+            engine.close()
+        return len(applied)
+    with data_directory(settings) as directory:
+        engine = open_engine(settings, directory)
+        try:
+            _open_and_close(settings, engine, applied)
+        finally:
+            engine.close()
+    return len(applied)
+
+
+def _open_and_close(settings: Settings, engine: Engine, applied: list[Migration]) -> None:
+    store = open_store(settings, engine, applied.extend)
+    store.open()
+    store.writer.close()
