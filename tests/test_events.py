@@ -11,8 +11,8 @@ import pytest
 from access.questions import find
 from clickhouse.engine import Engine
 from clickhouse.store import EmbeddedWriter
-from tests.events import SERVICE, Record, Tables, event, logs, tables
 from tests import oracle
+from tests.events import SERVICE, Record, Tables, event, logs, tables
 from tests.requests import surveyed
 
 NOW = round(time.time()) - 3600.0
