@@ -1,12 +1,13 @@
 """What each bundled question costs, beside the same question on the plain tables: `python -m benchmarks.queries`.
 
-Makes log records, spans and data points in SQL, straight into the tables of an embedded engine, with every view attached, so
-that what the questions read is filled as it is by ingest. Then runs every question over its default period, and the
-same text again with `telemetry_events`, the roll-ups and `telemetry_spans` replaced by views that work them out from
-otel_logs and otel_traces as they go.
+Makes log records, spans and data points in SQL, straight into the tables of an embedded engine, with every view
+attached, so that what the questions read is filled as it is by ingest. Then runs every question over its default
+period. With `--plain`, the same text again with `telemetry_events`, the roll-ups and `telemetry_spans` replaced by
+views that work them out from otel_logs and otel_traces as they go, which takes an hour with ten million events.
 
-One thread a query, as a reader gets on two cores. Figures are medians of the time that a query takes, without HTTP, and of
-the process's CPU time, which depends less on what else the machine does; the plain tables are asked once. The data are kept in the directory given, for another run; otherwise they are deleted.
+One thread a query, as a reader gets on two cores. Figures are medians of the time that a query takes, without HTTP, and
+of the process's CPU time, which depends less on what else the machine does; the plain tables are asked once. The data
+are kept in the directory given, for another run; otherwise they are deleted.
 """
 
 import argparse
@@ -34,7 +35,13 @@ CHUNK: Final = 400_000
 TARGET_MS: Final = 100
 TARGET_SHARE: Final = 0.9
 TARGET_RATIO: Final = 10
-VIEWS: Final = ("telemetry_events", "telemetry_hourly", "telemetry_daily", "telemetry_sessions", "telemetry_spans")
+VIEWS: Final = (
+    "telemetry_events",
+    "telemetry_hourly",
+    "telemetry_daily",
+    "telemetry_sessions",
+    "telemetry_spans",
+)
 """In the order in which they are made of one another."""
 GIVEN: Final = {"session": "session", "category": "tool Bash ShellError"}
 
@@ -47,7 +54,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--directory", type=Path, help="keep the data here, or use those that are here")
     parser.add_argument("--question", action="append", help="only this one; may be repeated")
-    parser.add_argument("--plain", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--plain", action=argparse.BooleanOptionalAction, default=True, help="compare")
     options = parser.parse_args()
     print(machine())
     print(f"\nCommand: `{' '.join(['python -m benchmarks.queries', *sys.argv[1:]])}`")
@@ -111,13 +118,12 @@ def sizes(engine: Engine) -> str:
         "SELECT table, sum(rows), sum(bytes_on_disk), sum(data_uncompressed_bytes) FROM system.parts"
         " WHERE active AND database = 'telemetry' GROUP BY table HAVING sum(rows) > 0 ORDER BY table"
     )
-    lines = [
-        f"| {table} | {int(count):,} | {int(disk) / 1e6:,.1f} | {int(disk) / int(count):.1f} | {int(raw) / int(count):.0f} |"
-        for table, count, disk, raw in rows
-    ]
-    return "\n".join(
-        ["\n| table | rows | MB on disk | bytes a row | uncompressed |\n|---|---|---|---|---|", *lines]
-    )
+    head = "\n| table | rows | MB on disk | bytes a row | uncompressed |\n|---|---|---|---|---|"
+    lines = []
+    for table, count, disk, raw in rows:
+        cells = [f"{count:,}", f"{disk / 1e6:,.1f}", f"{disk / count:.1f}", f"{raw / count:.0f}"]
+        lines.append(f"| {table} | {' | '.join(cells)} |")
+    return "\n".join([head, *lines])
 
 
 def make_plain(engine: Engine) -> None:
@@ -194,16 +200,15 @@ def summary(results: list[Result]) -> str:
     share = sum(result.ms < TARGET_MS for result in results) / max(1, len(results))
     by_cpu = sum(result.cpu_ms < TARGET_MS for result in results) / max(1, len(results))
     ratios = [result.ratio for result in results if result.ratio is not None]
+    met = verdict(share >= TARGET_SHARE, f"at least {TARGET_SHARE:.0%}")
     lines = [
-        f"\nUnder {TARGET_MS} ms: {share:.0%} of {len(results)} questions;"
-        f" {verdict(share >= TARGET_SHARE, f'at least {TARGET_SHARE:.0%}')}. By CPU time: {by_cpu:.0%}"
+        f"\nUnder {TARGET_MS} ms: {share:.0%} of {len(results)} questions; {met}. By CPU time: {by_cpu:.0%}"
     ]
     if ratios:
-        lines.append(
-            f"\nAgainst the plain tables: {median(ratios):.1f} times as fast in the median,"
-            f" {sum(ratio >= TARGET_RATIO for ratio in ratios)} of {len(ratios)} questions at least {TARGET_RATIO} times;"
-            f" {verdict(median(ratios) >= TARGET_RATIO, f'at least {TARGET_RATIO}')}"
-        )
+        met = verdict(median(ratios) >= TARGET_RATIO, f"at least {TARGET_RATIO}")
+        many = sum(ratio >= TARGET_RATIO for ratio in ratios)
+        lines.append(f"\nAgainst the plain tables: {median(ratios):.1f} times less CPU in the median; {met}.")
+        lines.append(f"At least {TARGET_RATIO} times: {many} of {len(ratios)} questions.")
     return "\n".join(lines)
 
 

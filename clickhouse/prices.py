@@ -11,16 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from clickhouse.migrations import Session
 
 BUNDLED: Final = Path(__file__).parent / "prices.yaml"
-_RATES: Final = "input, output, cache_write_5m, cache_write_1h, cache_read"
-_COLUMNS: Final = f"pattern, speed, prompt_over, valid_from, {_RATES}"
-_STORED: Final = (
-    f"SELECT pattern, toString(speed), prompt_over, toString(valid_from), {_RATES} FROM model_prices"
-)
-_FILL: Final = f"""INSERT INTO model_prices ({_COLUMNS})
+_STORED: Final = """SELECT
+    pattern, toString(speed), prompt_over, toString(valid_from), input, output,
+    cache_write_5m, cache_write_1h, cache_read
+FROM model_prices"""
+_FILL: Final = """INSERT INTO model_prices
+    (pattern, speed, prompt_over, valid_from, input, output, cache_write_5m, cache_write_1h, cache_read)
 SELECT row.1, row.2, row.3, toDate(row.4), row.5, row.6, row.7, row.8, row.9
 FROM (
     SELECT arrayJoin(JSONExtract(
-        {{prices:String}},
+        {prices:String},
         'Array(Tuple(String, String, UInt64, String, Float64, Float64, Float64, Float64, Float64))')) AS row
 )"""
 Rate = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]

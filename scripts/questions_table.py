@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes queries/README.md: every question with its parameters, its columns and an example, as its own header says them.
+"""Writes queries/README.md: every question with its parameters, columns and an example, as its own header says them.
 
-Run it after a change of a question. With `--check` it writes nothing and fails when the file is not what it would write.
+Run it after a change of a question. With `--check` it writes nothing and fails when the file is stale.
 """
 
 import argparse
@@ -20,8 +20,8 @@ DOCUMENT = QUERIES / "README.md"
 HEAD = """\
 # Questions
 
-One question a file. Each file is a SELECT of ClickHouse's with parameters (`{from:DateTime('UTC')}`), and begins with a header that says
-what it answers. Made from the headers by scripts/questions_table.py.
+One question a file: a SELECT with parameters of ClickHouse's (`{from:DateTime('UTC')}`), under a header that says what
+it answers. Made from the headers by scripts/questions_table.py.
 
 ```bash
 .venv/bin/telemetry query errors -p from="1 day ago"          # times may be relative here
@@ -42,7 +42,7 @@ def main() -> int:
     wanted = document()
     if arguments.check:
         if not DOCUMENT.exists() or DOCUMENT.read_text(encoding="utf-8") != wanted:
-            print("queries/README.md is stale: run scripts/questions_table.py", file=sys.stderr)
+            sys.stderr.write("queries/README.md is stale: run scripts/questions_table.py\n")
             return 1
         return 0
     DOCUMENT.write_text(wanted, encoding="utf-8")
@@ -52,7 +52,8 @@ def main() -> int:
 def document() -> str:
     """Give the whole text."""
     groups = [
-        (topic, list(group)) for topic, group in itertools.groupby(questions(), lambda question: question.topic)
+        (topic, list(group))
+        for topic, group in itertools.groupby(questions(), lambda question: question.topic)
     ]
     index = ["| topic | question | file |", "|---|---|---|"]
     index += [
@@ -73,7 +74,9 @@ def section(question: Question) -> str:
     if question.note:
         parts.append(question.note)
     if question.parameters:
-        rows = [f"| `{one.name}` | {shown(one.default)} | {cell(one.meaning)} |" for one in question.parameters]
+        rows = [
+            f"| `{one.name}` | {shown(one.default)} | {cell(one.meaning)} |" for one in question.parameters
+        ]
         parts.append("\n".join(["| parameter | default | meaning |", "|---|---|---|", *rows]))
     rows = [
         f"| `{name}` | {cell(meaning)} | {shown(question.example[name])} |"

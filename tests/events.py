@@ -1,4 +1,4 @@
-"""Claude Code's telemetry made by hand: log records, metric points and spans as OTLP requests, and tables of their own."""
+"""Claude Code's telemetry made by hand: log records as OTLP requests, and tables of their own to store them in."""
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence

