@@ -26,7 +26,7 @@ WITH
             sum(events) AS times,
             sum(failures) AS failed,
             sum(cost_nanos) AS nanos,
-            sum(input_tokens) AS input,
+            sum(input_tokens) AS uncached,
             sum(output_tokens) AS output,
             sum(cache_read_tokens) AS read,
             sum(cache_creation_tokens) AS written
@@ -46,9 +46,9 @@ WITH
             sumIf(times, event_type = 'api_error') AS api_errors,
             sum(kinds.failed) AS failed,
             sumIf(nanos, event_type = 'api_request') / 1e9 AS usd,
-            sumIf(input + output, event_type = 'api_request') AS tokens,
+            sumIf(uncached + output, event_type = 'api_request') AS tokens,
             sumIf(read, event_type = 'api_request') AS cached,
-            sumIf(input + read + written, event_type = 'api_request') AS sent
+            sumIf(uncached + read + written, event_type = 'api_request') AS sent
         FROM kinds
         GROUP BY is_now
     ),
