@@ -70,7 +70,7 @@ WITH
                     price -> (length(replaceAll(price.1, '%', '')), price.3, price.4),
                     groupArray((
                         pattern, toString(speed), prompt_over, valid_from,
-                        (model_prices.input, output, cache_read, cache_write_5m, cache_write_1h))))
+                        (input_usd, output_usd, cache_read_usd, cache_write_5m_usd, cache_write_1h_usd))))
                 FROM model_prices)) AS price,
             price.1 != '' AS is_known,
             price.5 AS rates,
