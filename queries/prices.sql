@@ -39,7 +39,7 @@ WITH
             least(ifNull(cache_creation_5m_tokens, 0), written - written_1h) AS written_5m,
             roundDown(
                 toUInt64(greatest(sent + cached + written, 1) - 1),
-                (SELECT arraySort(groupUniqArray(prompt_over)) FROM model_prices)) AS prompt_over,
+                (SELECT arraySort(arrayConcat([toUInt64(0)], groupUniqArray(prompt_over))) FROM model_prices)) AS prompt_over,
             ifNull(cost_nanos, 0) AS nanos
         FROM telemetry_events
         WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
