@@ -12,11 +12,12 @@ from clickhouse.migrations import Session
 
 BUNDLED: Final = Path(__file__).parent / "prices.yaml"
 _STORED: Final = """SELECT
-    pattern, toString(speed), prompt_over, toString(valid_from), input, output,
-    cache_write_5m, cache_write_1h, cache_read
+    pattern, toString(speed), prompt_over, toString(valid_from), input_usd, output_usd,
+    cache_write_5m_usd, cache_write_1h_usd, cache_read_usd
 FROM model_prices"""
 _FILL: Final = """INSERT INTO model_prices
-    (pattern, speed, prompt_over, valid_from, input, output, cache_write_5m, cache_write_1h, cache_read)
+    (pattern, speed, prompt_over, valid_from,
+    input_usd, output_usd, cache_write_5m_usd, cache_write_1h_usd, cache_read_usd)
 SELECT row.1, row.2, row.3, toDate(row.4), row.5, row.6, row.7, row.8, row.9
 FROM (
     SELECT arrayJoin(JSONExtract(

@@ -39,7 +39,7 @@ WITH
             least(ifNull(cache_creation_5m_tokens, 0), written - written_1h) AS written_5m,
             roundDown(
                 toUInt64(greatest(sent + cached + written, 1) - 1),
-                (SELECT arraySort(groupUniqArray(prompt_over)) FROM model_prices)) AS prompt_over,
+                (SELECT arraySort(arrayConcat([toUInt64(0)], groupUniqArray(prompt_over))) FROM model_prices)) AS prompt_over,
             ifNull(cost_nanos, 0) AS nanos
         FROM telemetry_events
         WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
@@ -70,7 +70,7 @@ WITH
                     price -> (length(replaceAll(price.1, '%', '')), price.3, price.4),
                     groupArray((
                         pattern, toString(speed), prompt_over, valid_from,
-                        (model_prices.input, output, cache_read, cache_write_5m, cache_write_1h))))
+                        (input_usd, output_usd, cache_read_usd, cache_write_5m_usd, cache_write_1h_usd))))
                 FROM model_prices)) AS price,
             price.1 != '' AS is_known,
             price.5 AS rates,

@@ -26,10 +26,10 @@ WITH
             sum(events) AS times,
             sum(failures) AS failed,
             sum(cost_nanos) AS nanos,
-            sum(input_tokens) AS uncached,
-            sum(output_tokens) AS output,
-            sum(cache_read_tokens) AS read,
-            sum(cache_creation_tokens) AS written
+            sum(input_tokens) AS tokens_in,
+            sum(output_tokens) AS tokens_out,
+            sum(cache_read_tokens) AS tokens_read,
+            sum(cache_creation_tokens) AS tokens_written
         FROM telemetry_hourly
         WHERE hour >= toStartOfHour(begins_before) AND hour < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
@@ -46,9 +46,9 @@ WITH
             sumIf(times, event_type = 'api_error') AS api_errors,
             sum(kinds.failed) AS failed,
             sumIf(nanos, event_type = 'api_request') / 1e9 AS usd,
-            sumIf(uncached + output, event_type = 'api_request') AS tokens,
-            sumIf(read, event_type = 'api_request') AS cached,
-            sumIf(uncached + read + written, event_type = 'api_request') AS sent
+            sumIf(tokens_in + tokens_out, event_type = 'api_request') AS tokens,
+            sumIf(tokens_read, event_type = 'api_request') AS cached,
+            sumIf(tokens_in + tokens_read + tokens_written, event_type = 'api_request') AS sent
         FROM kinds
         GROUP BY is_now
     ),

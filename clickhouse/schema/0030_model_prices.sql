@@ -5,11 +5,11 @@ CREATE TABLE IF NOT EXISTS model_prices
     speed LowCardinality(String) COMMENT 'empty: the usual one',
     prompt_over UInt64 COMMENT 'for prompts of more tokens than this',
     valid_from Date,
-    input Float64,
-    output Float64,
-    cache_write_5m Float64,
-    cache_write_1h Float64,
-    cache_read Float64
+    input_usd Float64,
+    output_usd Float64,
+    cache_write_5m_usd Float64,
+    cache_write_1h_usd Float64,
+    cache_read_usd Float64
 )
 ENGINE = MergeTree
 ORDER BY (pattern, speed, prompt_over, valid_from)
