@@ -118,9 +118,11 @@ class Replay:
         )
 
     def _watch_forever(self) -> None:
-        """Take up dead letters that are returned, and remind of what waits."""
+        """Take up dead letters that are returned, remove what could not be removed, and remind of what waits."""
         looks = 0
         while not self._stopping.wait(_LOOK_SECONDS):
+            with suppress(OSError):
+                self._spool.sweep()
             with suppress(OSError):
                 if count := self._spool.take_returned():
                     log.info("Dead letters are tried again.", blocks=count)

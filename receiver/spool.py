@@ -100,6 +100,7 @@ class Spool:
         self._waiting: dict[str, deque[Entry]] = {}
         self._waiting_bytes = 0
         self._dead_bytes = 0
+        self._unremoved: list[Entry] = []
         self.changed = threading.Condition()
         """Notified when a block begins to wait."""
 
@@ -160,11 +161,28 @@ class Spool:
         shutil.rmtree(folder.path, ignore_errors=True)
 
     def done(self, entry: Entry) -> None:
-        """Remove a block that the store has. Raises OSError; it is forgotten all the same."""
+        """Remove a block that the store has. Raises OSError; then `sweep` removes it."""
         try:
             entry.path.unlink()
+        except OSError:
+            with self.changed:
+                self._unremoved.append(entry)
+            raise
         finally:
             self._forget(entry)
+
+    def sweep(self) -> None:
+        """Remove the blocks that could not be removed when the store had taken them. Raises OSError.
+
+        A start would insert them again, and the store knows their tokens for a bounded time only.
+        """
+        while self._unremoved:
+            entry = self._unremoved[0]
+            entry.path.unlink(missing_ok=True)
+            if not entry.folder.left:
+                shutil.rmtree(entry.folder.path, ignore_errors=True)
+            with self.changed:
+                self._unremoved.remove(entry)
 
     def bury(self, entry: Entry, reason: str) -> None:
         """Move a block that the store refuses to the dead letters, synced. Raises OSError."""
@@ -214,11 +232,11 @@ class Spool:
             return 0
         # Each of them is whole by itself, so a crash half way leaves some here and some there.
         batch = self._new("returned")
+        _sync(self._batches)
         for number, path in enumerate(paths):
             _, _, table, *_ = path.name.split(".")
             path.rename(batch / f"{number:02d}.{table}.block")
         _sync(batch)
-        _sync(self._batches)
         found = Recovered()
         self._recover(batch, found)
         return found.blocks

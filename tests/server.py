@@ -96,8 +96,8 @@ class Server:
             )
         self.listening: dict[str, str] = {}
 
-    def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS
+    def wait_until_ready(self, seconds: float = _START_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise AssertionError(

@@ -222,6 +222,29 @@ def test_a_disk_that_fails_is_told(tmp_path: Path) -> None:
         spool.write([FIRST], [])
 
 
+def test_a_block_that_cannot_be_removed_is_removed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next start would insert it again, when its token may be forgotten; the others of its batch stay."""
+    spool, _ = spool_in(tmp_path)
+    first, second = sealed(spool, [FIRST, SECOND])
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", refuse)
+        with pytest.raises(PermissionError):
+            spool.done(first)
+        with pytest.raises(PermissionError):
+            spool.sweep()
+    assert waiting(spool) == [SECOND]
+    spool.sweep()
+    assert [path.name for path in second.folder.path.iterdir() if path.suffix] == ["01.otel_traces.block"]
+    spool.done(second)
+    assert files(tmp_path) == []
+
+
 def test_all_that_is_acknowledged_is_synced_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each file, then their directory, then the rename's: what a loss of power may not take."""
     spool, _ = spool_in(tmp_path)
