@@ -89,6 +89,8 @@ class Server:
                     "TELEMETRY_HEALTH_PORT": str(self.health_port),
                     "TELEMETRY_DATA_DIR": str(data),
                     "TELEMETRY_LOG_FORMAT": "json",
+                    # Tests send the same requests again and again, and mean it.
+                    "TELEMETRY_RESEND_SECONDS": "0",
                     **environment,
                 },
                 stdout=log,

@@ -28,12 +28,7 @@ from telemetry.upkeep.restore import Overlap, restore
 from telemetry.upkeep.tables import counts, tables
 from tests.server import ROOT, Server, captures, running
 
-# The same requests are sent again and again, and are to be stored again.
-KEPT = {
-    "TELEMETRY_BATCH_AGE_MS": "0",
-    "TELEMETRY_RETENTION_DAYS": "3650",
-    "TELEMETRY_RESEND_SECONDS": "0",
-}
+KEPT = {"TELEMETRY_BATCH_AGE_MS": "0", "TELEMETRY_RETENTION_DAYS": "3650"}
 pytestmark = pytest.mark.timeout(300)
 
 

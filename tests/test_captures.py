@@ -81,9 +81,7 @@ class Stored:
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
     # The captures get older every day; what is past the default retention would not stay.
-    # The same request over the other transport is to be stored again here, not known again.
-    environment = {"TELEMETRY_RETENTION_DAYS": "3650", "TELEMETRY_RESEND_SECONDS": "0"}
-    server = Server(tmp_path_factory.mktemp("captures") / "data", environment)
+    server = Server(tmp_path_factory.mktemp("captures") / "data", {"TELEMETRY_RETENTION_DAYS": "3650"})
     try:
         server.wait_until_ready()
         with ThreadPoolExecutor(8) as pool:

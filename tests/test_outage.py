@@ -41,6 +41,7 @@ def pointed(port: int, **more: str) -> dict[str, str]:
         "CLICKHOUSE_CONNECT_SECONDS": "1",
         "TELEMETRY_RETENTION_DAYS": "3650",
         "TELEMETRY_BATCH_AGE_MS": "0",
+        "TELEMETRY_RESEND_SECONDS": "900",
         **more,
     }
 

@@ -99,6 +99,7 @@ class Receiver:
             "CLICKHOUSE_INSERT_SECONDS": "3",
             "TELEMETRY_OTLP_GRPC_PORT": str(free_port()),
             "TELEMETRY_BATCH_AGE_MS": "50",
+            "TELEMETRY_RESEND_SECONDS": "900",
         }
         self.target = f"127.0.0.1:{self._environment['TELEMETRY_OTLP_GRPC_PORT']}"
 
