@@ -8,6 +8,7 @@ All of them listen on 127.0.0.1 only, on ports that were free a moment before.
 import http.client
 import os
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -80,7 +81,7 @@ def ours(directory: Path, sink: Server | None) -> Iterator[Server]:
         environment |= {
             "CLICKHOUSE_URL": f"http://{sink.target}",
             "CLICKHOUSE_USER": "telemetry_user",
-            "CLICKHOUSE_PASSWORD": "x",
+            "CLICKHOUSE_PASSWORD": secrets.token_hex(16),
         }
     command = [sys.executable, "-m", "telemetry", "serve"]
 
