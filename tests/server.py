@@ -1,8 +1,10 @@
 """A server as a real process: started on free ports, stopped with real signals, its tables read afterwards."""
 
+import itertools
 import json
 import os
 import re
+import secrets
 import signal
 import socket
 import ssl
@@ -10,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,9 @@ from receiver.signals import KINDS, Signal
 ROOT = Path(__file__).parent.parent
 CAPTURES = Path(__file__).parent / "data" / "captures"
 _START_SECONDS = 60
+# Tests that run side by side, one process a worker, each have a stretch of ports of their own.
+_STRETCH = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+_PORTS = itertools.count(12_000 + 5_000 * _STRETCH + secrets.randbelow(3_000))
 # Nothing here speaks TLS, and httpx would load the system's certificates anew for each call.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _READ = """
@@ -41,6 +46,15 @@ engine.close()
 def captures(name: str, suffix: str = "pb") -> list[bytes]:
     """Read the recorded requests of a signal, as real clients sent them."""
     return [path.read_bytes() for path in sorted(CAPTURES.glob(f"*/*-{name}.{suffix}"))]
+
+
+def free_port() -> int:
+    """Give a port that nothing listens on, below those that the system gives away, and no other test of this run."""
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("all ports are taken")
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 20) -> None:
@@ -68,9 +82,7 @@ class Server:
     def __init__(self, data: Path, environment: Mapping[str, str]) -> None:
         self.data = data
         self.log = data.with_name(f"{data.name}-{time.monotonic_ns()}.log")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.health_port = probe.getsockname()[1]
+        self.health_port = free_port()
         ports = {
             f"TELEMETRY_{name}_PORT": "0" for name in ("OTLP_GRPC", "OTLP_HTTP", "METRICS", "CLICKHOUSE_HTTP")
         }

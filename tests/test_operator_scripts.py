@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import Authority
-from tests.server import ROOT, Server, captures, running
+from tests.server import ROOT, Server, captures, free_port, running
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
 RUN = [path for path in SCRIPTS if os.access(path, os.X_OK) and path.name not in {"start.sh", "test.sh"}]
@@ -267,12 +267,8 @@ def test_without_python_and_docker_the_scripts_say_what_is_needed(released: Path
 
 
 def free_ports() -> dict[str, str]:
-    ports = {}
-    for name in ("OTLP_GRPC", "OTLP_HTTP", "METRICS", "HEALTH", "CLICKHOUSE_HTTP"):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            ports[f"TELEMETRY_{name}_PORT"] = str(probe.getsockname()[1])
-    return ports
+    names = ("OTLP_GRPC", "OTLP_HTTP", "METRICS", "HEALTH", "CLICKHOUSE_HTTP")
+    return {f"TELEMETRY_{name}_PORT": str(free_port()) for name in names}
 
 
 def test_a_machine_that_is_in_order_passes(checkout: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server import NO_TLS, Server, captures, eventually, running
+from tests.server import NO_TLS, Server, captures, eventually, free_port, running
 
 PASSWORD = "a-password-of-the-test"
 COUNTS = (
@@ -22,9 +22,7 @@ COUNTS = (
 @pytest.fixture
 def port() -> int:
     """Find a port for a server that is started later."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import grpc
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from clickhouse.migrations import migrations as known
 from receiver.signals import KINDS, Signal
+from telemetry.client import trial
 from telemetry.credentials import reader_password, writer_password
 from telemetry.settings import Settings
 from telemetry.upkeep.door import Door
@@ -29,7 +27,6 @@ from telemetry.upkeep.errors import UpkeepError
 from telemetry.upkeep.finding import Finding, Verdict
 from telemetry.upkeep.tables import migrations, tables
 
-SERVICE: Final = "telemetry-check"
 _SECONDS: Final = 10
 _FIND_SECONDS: Final = 15.0
 _BODY_TYPE: Final = {"Content-Type": "application/x-protobuf"}
@@ -52,7 +49,7 @@ def examine(settings: Settings, host: str, clickhouse: str | None) -> Iterator[F
         ("OTLP/HTTP", transport.send_http, settings.otlp_http_port),
         ("OTLP/gRPC", transport.send_grpc, settings.otlp_grpc_port),
     ):
-        record = secrets.token_hex(16)
+        record = trial.new_id()
         for finding in _examine_otlp(settings, about, f"{host}:{port}", record, send):
             yield finding
             if finding.verdict is Verdict.OK and finding.text == _STORED:
@@ -95,7 +92,7 @@ def _examine_otlp(settings: Settings, about: str, place: str, record: str, send:
             elif outcome != "unreachable":
                 remedy = "Restart the server, so that TELEMETRY_INGEST_TOKENS is in force."
                 yield Finding(Verdict.FAIL, about, f"answers `{outcome}` to who has no token", remedy)
-        outcome = send(_request(record), token)
+        outcome = send(trial.record(Signal.LOGS, record).SerializeToString(), token)
     except ssl.SSLError as error:
         remedy = (
             f"If it asks for a client's certificate, set {_CERTIFICATE} and {_KEY} to one;"
@@ -256,16 +253,3 @@ def _find(about: str, door: Door, record: str) -> Finding:
 
 def _authorization(token: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
-
-
-def _request(record: str) -> bytes:
-    request = ExportLogsServiceRequest()
-    service = KeyValue(key="service.name", value=AnyValue(string_value=SERVICE))
-    group = request.resource_logs.add(resource=Resource(attributes=[service])).scope_logs.add()
-    group.log_records.add(
-        time_unix_nano=time.time_ns(),
-        trace_id=bytes.fromhex(record),
-        event_name="telemetry.check",
-        body=AnyValue(string_value="telemetry.check"),
-    )
-    return request.SerializeToString()

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from benchmarks.servers import free_port, rotel_agent
+from benchmarks.servers import rotel_agent
 from tests.faults.ledger import Ledger, Verdict
 from tests.faults.proxy import Proxy
 from tests.faults.stage import ClickHouse
-from tests.server import eventually
+from tests.server import eventually, free_port
 
 # rotel tries a batch again less and less often: what did not come for a minute after the fault's end is lost.
 _QUIET_SECONDS = 60

@@ -14,10 +14,9 @@ from typing import Protocol
 
 import httpx
 
-from benchmarks.servers import free_port
 from tests.faults.ledger import PER_REQUEST, Ledger, Stored, Verdict
 from tests.faults.proxy import Proxy
-from tests.server import NO_TLS, Server, eventually
+from tests.server import NO_TLS, Server, eventually, free_port
 
 START_SECONDS = 300
 PATIENCE_SECONDS = 180
