@@ -20,6 +20,7 @@ from typing import Any, Literal
 import chdb
 import orjson
 
+from clickhouse.pieces import Pieces
 from clickhouse.stream import Stream
 
 Value = str | int | bool | Sequence[str] | Sequence[int]
@@ -106,14 +107,14 @@ class Engine:
         """Run a small query and return its rows as Python values."""
         return [orjson.loads(line) for line in self.query(sql, params, "JSONCompactEachRow").splitlines()]
 
-    def insert(self, table: str, block: bytes, settings: Mapping[str, int | str]) -> None:
+    def insert(self, table: str, block: Pieces, settings: Mapping[str, int | str]) -> None:
         """Insert a block in Native format; returns once the engine has committed it.
 
         `table` and the settings' names must be constants of ours.
         """
         changes = ", ".join(f"{name} = {_quote(value)}" for name, value in settings.items())
         # Not send_insert: what fails in its last step, such as a view or the commit, it takes for success.
-        with memory_file([block]) as path:
+        with memory_file(block) as path:
             self.command(
                 f"INSERT INTO {table} FROM INFILE '{path}' COMPRESSION 'none' SETTINGS {changes} FORMAT Native"
             )
@@ -151,7 +152,7 @@ class Engine:
 
 
 @contextmanager
-def memory_file(pieces: Iterable[bytes]) -> Iterator[str]:
+def memory_file(pieces: Iterable[bytes | memoryview]) -> Iterator[str]:
     """Write bytes to a file that exists in memory only; give its path."""
     descriptor = os.memfd_create("telemetry")
     try:

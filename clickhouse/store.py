@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from clickhouse.engine import Engine, EngineError, memory_file
 from clickhouse.faults import CREDENTIALS, PERMANENT, TOO_MANY_PARTS
+from clickhouse.pieces import Pieces
 
 INSERT_SETTINGS: Final[Mapping[str, int]] = {
     "deduplicate_blocks_in_dependent_materialized_views": 1,
@@ -51,7 +52,7 @@ class TooManyPartitions(StoreError):  # noqa: N818  what happened, as in Python'
 class Writer(Protocol):
     """The one thing that ingest asks of a database."""
 
-    def insert(self, table: str, block: bytes, token: str) -> None:
+    def insert(self, table: str, block: Pieces, token: str) -> None:
         """Insert a Native block once, however often it is called with the same token.
 
         Raises StoreAway or BlockRefused.
@@ -64,7 +65,7 @@ class Writer(Protocol):
 class PartWriter(Protocol):
     """A writer that can be told to refuse what is not one part: a block with rows of several partitions."""
 
-    def insert(self, table: str, block: bytes, token: str, *, one_part: bool = False) -> None:
+    def insert(self, table: str, block: Pieces, token: str, *, one_part: bool = False) -> None:
         """Insert as `Writer` does. Raises TooManyPartitions too when `one_part`."""
 
     def close(self) -> None:
@@ -77,7 +78,7 @@ class EmbeddedWriter:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def insert(self, table: str, block: bytes, token: str, *, one_part: bool = False) -> None:
+    def insert(self, table: str, block: Pieces, token: str, *, one_part: bool = False) -> None:
         """Insert a Native block; committed and fsynced when this returns."""
         try:
             self._engine.insert(table, block, insert_settings(token, one_part=one_part))
@@ -98,7 +99,7 @@ class DailyWriter:
         self._writer = writer
         self._engine = engine
 
-    def insert(self, table: str, block: bytes, token: str) -> None:
+    def insert(self, table: str, block: Pieces, token: str) -> None:
         """Insert a block as it is, or its days one by one, each with a token made from the block's."""
         try:
             self._writer.insert(table, block, token, one_part=True)
@@ -110,9 +111,9 @@ class DailyWriter:
         """Give back what the writer below has."""
         self._writer.close()
 
-    def _days(self, table: str, block: bytes) -> list[tuple[str, bytes]]:
+    def _days(self, table: str, block: Pieces) -> list[tuple[str, Pieces]]:
         column = "Timestamp" if table in {"otel_traces", "otel_logs"} else "TimeUnix"
-        with memory_file([block]) as path:
+        with memory_file(block) as path:
             days = self._engine.rows(
                 f"SELECT DISTINCT toString(toDate32({column}, 'UTC')) AS day FROM file({{path:String}}, Native)"  # noqa: S608
                 " ORDER BY day",
@@ -122,7 +123,9 @@ class DailyWriter:
                 f"SELECT * FROM file({{path:String}}, Native)"  # noqa: S608
                 f" WHERE toString(toDate32({column}, 'UTC')) = {{day:String}}"
             )
-            return [(day, self._engine.query(of_day, {"path": path, "day": day})) for (day,) in days]
+            return [
+                (day, Pieces([self._engine.query(of_day, {"path": path, "day": day})])) for (day,) in days
+            ]
 
 
 def insert_settings(token: str, *, one_part: bool) -> Mapping[str, int | str]:

@@ -18,10 +18,12 @@ from typing import Any
 
 import chdb
 
+from clickhouse.pieces import Pieces
 from clickhouse.varint import varint
 
 # As much as a process without privileges may ask for. What fits is written without waiting for the engine.
 _PIPE_BYTES = 1 << 20
+_PARTS_AT_ONCE = os.sysconf("SC_IOV_MAX")
 # What claims to go on after its end, or has no rows, would be waited for without an end.
 _PATIENCE_SECONDS = 60.0
 _SETTINGS = ", max_block_size = 1, storage_file_read_method = 'read'"
@@ -68,7 +70,7 @@ class Stream:
             # that has failed fails too, instead of waiting for ever.
             os.close(source)
 
-    def pass_through(self, parts: Sequence[bytes]) -> bytes:
+    def pass_through(self, parts: Sequence[bytes]) -> Pieces:
         """Give the block, in Native format, that the statement makes of the message that `parts` are together.
 
         Raises StreamEndedError, or what `failed` makes of the engine's error.
@@ -77,7 +79,7 @@ class Stream:
         watch.daemon = True
         try:
             with suppress(BrokenPipeError):  # then the statement has failed, and the result says why
-                self._write(memoryview(b"".join((varint(sum(map(len, parts))), *parts))))
+                self._write([varint(sum(map(len, parts))), *parts])
             watch.start()
             block = self._result.fetch()
         except (chdb.ChdbError, RuntimeError) as error:
@@ -86,7 +88,7 @@ class Stream:
             watch.cancel()
         if block is None:
             raise StreamEndedError
-        return block.bytes()  # type: ignore[no-any-return]
+        return Pieces.of(block)
 
     def close(self) -> None:
         """End the statement and give back the connection."""
@@ -96,9 +98,14 @@ class Stream:
                 self._result.close()
         self._connection.close()
 
-    def _write(self, message: memoryview) -> None:
-        while message:
-            message = message[os.write(self._sink, message) :]
+    def _write(self, parts: Sequence[bytes]) -> None:
+        for first in range(0, len(parts), _PARTS_AT_ONCE):
+            some = parts[first : first + _PARTS_AT_ONCE]
+            written = os.writev(self._sink, some)
+            if written < sum(map(len, some)):  # a signal came between
+                rest = memoryview(b"".join(some))[written:]
+                while rest:
+                    rest = rest[os.write(self._sink, rest) :]
 
     def _end(self) -> None:
         with self._closing:

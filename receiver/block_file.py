@@ -1,7 +1,7 @@
 """One block in one file: a line with a checksum, a line that describes the block, and its Native bytes.
 
     telemetry block 1 <checksum of the next line>
-    {"table": …, "token": …, "records": …, "bytes": …, "checksum": <of the bytes>}
+    {"table": …, "token": …, "records": …, "pieces": [<size>, …], "checksum": <of the pieces' checksums>}
     <the bytes>
 
 A file that was cut, or in which a bit has changed, is told from a whole one; the checksums are CityHash128, as
@@ -9,6 +9,7 @@ ClickHouse's own. What a client sent stands in the bytes alone, made private bef
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -16,8 +17,10 @@ from typing import BinaryIO
 import orjson
 from clickhouse_cityhash.cityhash import CityHash128
 
+from clickhouse.pieces import Pieces
+
 _MAGIC = b"telemetry block 1 "
-_MAX_LINE = 1024
+_MAX_LINE = 64 << 10
 
 
 class Corrupt(Exception):  # noqa: N818  what happened, as in Python's own StopIteration
@@ -31,7 +34,7 @@ class Outgoing:
     table: str
     token: str
     records: int
-    data: bytes
+    data: Pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,13 @@ class Description:
     table: str
     token: str
     records: int
-    bytes: int
+    pieces: Sequence[int]
     checksum: str
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes the block has."""
+        return sum(self.pieces)
 
 
 def write(path: Path, block: Outgoing) -> int:
@@ -52,14 +60,14 @@ def write(path: Path, block: Outgoing) -> int:
             "table": block.table,
             "token": block.token,
             "records": block.records,
-            "bytes": len(block.data),
-            "checksum": checksum(block.data),
+            "pieces": [len(piece) for piece in block.data],
+            "checksum": _checksum_of(block.data),
         }
     )
     head = b"%s%s\n%s\n" % (_MAGIC, checksum(described).encode(), described)
     with create(path) as file:
         file.write(head)
-        file.write(block.data)
+        file.writelines(block.data)
     return len(head) + len(block.data)
 
 
@@ -74,19 +82,23 @@ def describe(path: Path) -> Description:
         return _describe(file)
 
 
-def read(path: Path) -> tuple[Description, bytes]:
+def read(path: Path) -> tuple[Description, Pieces]:
     """Read a file and check every byte. Raises Corrupt, OSError."""
     with path.open("rb") as file:
         described = _describe(file)
-        data = file.read()
-    if checksum(data) != described.checksum:
+        data = Pieces([file.read(size) for size in described.pieces])
+    if _checksum_of(data) != described.checksum:
         raise Corrupt("its content has changed")
     return described, data
 
 
-def checksum(data: bytes) -> str:
+def checksum(data: bytes | memoryview) -> str:
     """Give CityHash128 in hex."""
     return f"{CityHash128(data):032x}"
+
+
+def _checksum_of(data: Pieces) -> str:
+    return checksum("".join(map(checksum, data)).encode())
 
 
 def _describe(file: BinaryIO) -> Description:

@@ -217,15 +217,28 @@ class Pipeline:
                     ]
                     blocks.append(self._transform.run(table, requests))
         except Refused as refused:
-            if len(taken) > 1:
-                middle = len(taken) // 2
-                return self._commit(signal, taken[:middle]) + self._commit(signal, taken[middle:])
-            if not refused.too_large:
-                body = canonical(signal, taken[0].body)
-                if body != taken[0].body:
-                    return self._commit(signal, [replace(taken[0], body=body)])
-            return [_refusal(refused)]
+            if len(taken) == 1:
+                return [self._commit_alone(signal, taken[0], refused)]
+            # Those that do not parse are found by parsing, any others by bisection.
+            failures = [_malformed(signal, waiting) for waiting in taken]
+            if any(failures):
+                rest = [waiting for waiting, failure in zip(taken, failures, strict=True) if failure is None]
+                stored = iter(self._commit(signal, rest)) if rest else iter(())
+                return [failure or next(stored) for failure in failures]
+            middle = len(taken) // 2
+            return self._commit(signal, taken[:middle]) + self._commit(signal, taken[middle:])
         return [self._deliver(taken, blocks)] * len(taken)
+
+    def _commit_alone(self, signal: Signal, waiting: Waiting, refused: Refused) -> Failure | None:
+        """Find out what is wrong with a request that was refused, and store it after all if writing it anew helps."""
+        if not refused.too_large:
+            try:
+                body = canonical(signal, waiting.body)
+            except Rejected as malformed:
+                return malformed
+            if body != waiting.body:
+                return self._commit(signal, [replace(waiting, body=body)])[0]
+        return _refusal(refused)
 
     def _deliver(self, taken: Sequence[Waiting], blocks: Sequence[Block]) -> Failure | None:
         """Deliver a batch's blocks, and count them; give what all its requests fail with, None when they are safe."""
@@ -253,6 +266,14 @@ class Pipeline:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _malformed(signal: Signal, waiting: Waiting) -> Failure | None:
+    try:
+        canonical(signal, waiting.body)
+    except Rejected as malformed:
+        return malformed
+    return None
 
 
 def _refusal(refused: Refused) -> Rejected:

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import re
 import shlex
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -45,16 +45,7 @@ class Sanitizer:
         self._hash_key = hash_key.encode() if hash_key else None
         markers = frozenset(_marker(pattern.name) for pattern in rules.patterns)
         self._searches = tuple(_Search(pattern, markers) for pattern in rules.patterns)
-        options = re2.Options()
-        options.max_mem = 32 << 20
-        self._which = re2.Set.SearchSet(options)
-        for pattern in rules.patterns:
-            self._which.Add(pattern.regex)
-        # Matches always: its absence says that the set ran out of memory, which looks like finding nothing.
-        self._sentinel = self._which.Add("")
-        self._which.Compile()
-        # As in _Search: what Set.Match() calls below its Python.
-        self._matching = self._which._set.Match  # noqa: SLF001
+        self._which = _which(rules.patterns)
 
     def attribute(self, key: str, text: str, counts: MutableMapping[str, int]) -> str | None:
         """Decide what is stored for a text attribute, None for nothing. `counts` takes the redactions."""
@@ -128,14 +119,29 @@ class Sanitizer:
             before = data
             for index in self._likely(data):
                 data = self._searches[index].replace(data, floor, counts)
-            if data == before:
+            if data is before:
                 break
         return data[floor:].decode()
 
     def _likely(self, data: bytes) -> Iterable[int]:
         """List the patterns that can match, in their order."""
-        found = self._matching(data) if len(data) <= MAX_SET else ()
-        return sorted(found)[:-1] if self._sentinel in found else range(self._sentinel)
+        found = self._which(data) if len(data) <= MAX_SET else ()
+        # The last one matches always: its absence says that the set ran out of memory, as if nothing were found.
+        every = len(self._searches)
+        return sorted(found)[:-1] if every in found else range(every)
+
+
+def _which(patterns: Sequence[Pattern]) -> Callable[[bytes], Sequence[int]]:
+    """Make what lists the patterns that a text matches, and after them, always, their number."""
+    options = re2.Options()
+    options.max_mem = 32 << 20
+    found = re2.Set.SearchSet(options)
+    for pattern in patterns:
+        found.Add(pattern.regex)
+    found.Add("")
+    found.Compile()
+    # As in _Search: what Set.Match() calls below its Python.
+    return found._set.Match  # type: ignore[no-any-return]  # noqa: SLF001
 
 
 class _Search:
@@ -147,6 +153,7 @@ class _Search:
         compiled = re2.compile(pattern.regex.encode())
         # What Pattern.search() calls below its Python, which costs three times the search.
         self._find = compiled._regexp.Match  # noqa: SLF001
+        self._find_in_ascii = _in_latin_1(pattern.regex) or self._find
         self._group = compiled.groups
         self._check = CHECKS[pattern.check] if pattern.check else None
         self._markers = markers
@@ -158,7 +165,10 @@ class _Search:
         copied = position = matches = refused = 0
         marked = b"[REDACTED:" in data
         check = self._check
-        while (spans := self._find(_ANYWHERE, data, position, len(data)))[0] != _NOWHERE:
+        size = len(data)
+        find = self._find_in_ascii if data.isascii() else self._find
+        # No pattern matches nothing, so at the end there is nothing to find.
+        while position < size and (spans := find(_ANYWHERE, data, position, size))[0] != _NOWHERE:
             first, last = spans[0]
             start, end = spans[self._group]
             if start == end or end <= floor:
@@ -193,6 +203,22 @@ class _Search:
         opening = data.rfind(b"[REDACTED:", max(0, start - self._longest), start + len(b"[REDACTED:"))
         closing = data.find(b"]", opening, opening + self._longest) + 1 if opening >= 0 else 0
         return closing if closing >= end and data[opening:closing] in self._markers else 0
+
+
+def _in_latin_1(regex: str) -> Callable[..., Any] | None:
+    """Compile a pattern for texts of ASCII alone, on which it means the same, None where it cannot be.
+
+    A class of all letters is hundreds of ranges of bytes in UTF-8, and a few in Latin-1, which is searched faster.
+    """
+    if not regex.isascii():
+        return None
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.log_errors = False
+    try:
+        return re2.compile(regex.encode(), options)._regexp.Match  # type: ignore[no-any-return]  # noqa: SLF001
+    except re2.error:
+        return None
 
 
 _ANYWHERE: Final = re2._re2.RE2.Anchor.UNANCHORED  # noqa: SLF001

@@ -4,7 +4,8 @@ The engine does the bulk in C++: it classifies keys, hashes, and finds with one 
 any redaction pattern matches. Only those, error texts, values with labels to extract, and what is nested come
 here. What happened is tallied per statement, since several run at a time.
 
-These functions never raise: the engine would put the value into its error text.
+These functions never raise: the engine would put the value into its error text. What does not parse is counted,
+and its request refused by who asked.
 """
 
 import itertools
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from functools import wraps
 
 import orjson
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from clickhouse.engine import register
@@ -24,11 +26,12 @@ UNREADABLE = "[UNREADABLE]"
 
 
 class Tally:
-    """What one statement redacted, by rule, and found odd, by kind."""
+    """What one statement redacted, by rule, and found odd, by kind; and how many values are no protobuf at all."""
 
-    __slots__ = ("oddities", "redactions")
+    __slots__ = ("malformed", "oddities", "redactions")
 
     def __init__(self) -> None:
+        self.malformed = 0
         self.redactions: Counter[str] = Counter()
         self.oddities: Counter[str] = Counter()
 
@@ -42,7 +45,7 @@ class Scrub:
         self._tallies: dict[int, Tally] = {}
         text = "String"
         register("otlp_redact", self._safely(self._redact), ["UInt64", text], "String")
-        register("otlp_excerpt", self._safely(self._excerpt), ["UInt64", text, text], "String")
+        register("otlp_text", self._safely(self._text), ["UInt64", text, text], "String")
         register("otlp_key", self._safely(self._key), ["UInt64", text], "String")
         register("otlp_value", self._safely(self._value), ["UInt64", text], "String")
         register("otlp_body_value", self._safely(self._body), ["UInt64", text], "String")
@@ -69,6 +72,9 @@ class Scrub:
         def call(statement: int, *arguments: str) -> str:
             try:
                 return function(self._tallies[statement], *arguments)
+            except DecodeError:
+                self._tallies[statement].malformed += 1
+                return UNREADABLE
             except Exception:  # noqa: BLE001  the engine would quote the value in its own error
                 self._tallies[statement].oddities["unreadable_value"] += 1
                 return UNREADABLE
@@ -78,8 +84,8 @@ class Scrub:
     def _redact(self, tally: Tally, text: str) -> str:
         return self._sanitizer.redact(text, tally.redactions)
 
-    def _excerpt(self, tally: Tally, key: str, text: str) -> str:
-        return self._sanitizer.excerpt(self._sanitizer.redact_attribute(key, text, tally.redactions))
+    def _text(self, tally: Tally, key: str, text: str) -> str:
+        return self._sanitizer.attribute(key, text, tally.redactions) or ""
 
     def _key(self, tally: Tally, encoded: str) -> str:
         return key_of(KeyValue.FromString(bytes.fromhex(encoded)), self._sanitizer, tally.redactions)

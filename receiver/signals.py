@@ -1,7 +1,7 @@
 """The three OTLP signals: their messages, and a survey of each request before it is queued.
 
-A survey parses the whole request with the generated classes (in C), which proves it well-formed, and counts
-its records by the table they go to. It walks down to scopes and metrics, never to spans or attributes.
+A survey parses the request (in C), which proves it well-formed but for the inside of its records' attributes, and
+counts its records by the table they go to. It walks down to scopes and metrics, never to spans or attributes.
 
 Source: https://github.com/open-telemetry/opentelemetry-proto
 """
@@ -26,6 +26,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from receiver.outline import outline
 from receiver.status import Reason, Rejected
 
 
@@ -63,28 +64,35 @@ class Kind:
     records: str
     """What its records are called, in messages."""
     survey: Callable[[Any], Survey]
+    outline: type[Message]
+    """What a request is surveyed as."""
 
 
 def survey(signal: Signal, body: bytes) -> Survey:
-    """Parse a serialized Export request and count it; `Rejected` when it is malformed."""
+    """Parse the outline of a serialized Export request and count it; `Rejected` when it is malformed."""
     kind = KINDS[signal]
+    return kind.survey(_parsed(kind, kind.outline, body))
+
+
+def canonical(signal: Signal, body: bytes) -> bytes:
+    """Write a request anew, each field once: where protobuf lets the last one count, it alone is left.
+
+    `Rejected` when it is malformed, be it inside of its attributes.
+    Source: https://protobuf.dev/programming-guides/encoding/#last-one-wins
+    """
+    kind = KINDS[signal]
+    return _parsed(kind, kind.request, body).SerializeToString()
+
+
+def _parsed(kind: Kind, message: type[Message], body: bytes) -> Message:
     try:
-        request = kind.request.FromString(body)
+        return message.FromString(body)
     except DecodeError:
         raise Rejected(
             Reason.MALFORMED,
             f"The body is not a well-formed {kind.request.DESCRIPTOR.name} in protobuf encoding. "
             "Check the client's exporter and that nothing on the way changes the body.",
         ) from None
-    return kind.survey(request)
-
-
-def canonical(signal: Signal, body: bytes) -> bytes:
-    """Write a well-formed request anew, each field once: where protobuf lets the last one count, it alone is left.
-
-    Source: https://protobuf.dev/programming-guides/encoding/#last-one-wins
-    """
-    return KINDS[signal].request.FromString(body).SerializeToString()
 
 
 def _survey_traces(request: Any) -> Survey:
@@ -130,6 +138,7 @@ KINDS: Mapping[Signal, Kind] = {
         rejected_field="rejected_spans",
         records="spans",
         survey=_survey_traces,
+        outline=outline(ExportTraceServiceRequest),
     ),
     Signal.LOGS: Kind(
         service="opentelemetry.proto.collector.logs.v1.LogsService",
@@ -138,6 +147,7 @@ KINDS: Mapping[Signal, Kind] = {
         rejected_field="rejected_log_records",
         records="log records",
         survey=_survey_logs,
+        outline=outline(ExportLogsServiceRequest),
     ),
     Signal.METRICS: Kind(
         service="opentelemetry.proto.collector.metrics.v1.MetricsService",
@@ -146,6 +156,8 @@ KINDS: Mapping[Signal, Kind] = {
         rejected_field="rejected_data_points",
         records="data points",
         survey=_survey_metrics,
+        # A few hundred bytes a minute, of many kinds of record.
+        outline=ExportMetricsServiceRequest,
     ),
 }
 

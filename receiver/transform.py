@@ -7,6 +7,7 @@ touches a disk before it is private. Python loops over requests, never over span
 A request that the engine refuses fails its whole batch with `Refused`; who called finds it by bisection.
 """
 
+import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 
 from clickhouse.columns import STRUCTURES
 from clickhouse.engine import Engine, EngineError, Value
+from clickhouse.pieces import Pieces
 from clickhouse.stream import Stream, StreamEndedError
 from receiver.rules import Rules, RulesError
 from receiver.scrub import Scrub, Tally
@@ -59,6 +61,7 @@ _UNREADABLE = {
 }
 _TOO_LARGE = {"MEMORY_LIMIT_EXCEEDED", "TOO_LARGE_ARRAY_SIZE"}
 _MESSAGES = {"otel_traces": "TracesData", "otel_logs": "LogsData"}
+_HMAC_BLOCK = 64
 _TREATMENTS = {"safe": 1, "hash": 2, "excerpt": 3, "drop": 4, "extract": 5}
 
 
@@ -82,7 +85,7 @@ _SAMPLES = _samples()
 
 
 class Refused(Exception):  # noqa: N818  what happened, as in Python's own StopIteration
-    """The engine cannot turn these requests into rows. `too_large` says that they need too much memory."""
+    """These requests cannot be turned into rows. `too_large` says that they need too much memory."""
 
     def __init__(self, *, too_large: bool) -> None:
         super().__init__("too large" if too_large else "malformed")
@@ -102,7 +105,7 @@ class Block:
     """Rows for one table, in ClickHouse's Native format, and what was done to them."""
 
     table: str
-    data: bytes
+    data: Pieces
     tally: Tally
 
 
@@ -114,7 +117,7 @@ class Transform:
     ) -> None:
         self._engine = engine
         self._scrub = scrub
-        self._hash_key = hash_key
+        self._hash_key = _hmac_keys(hash_key)
         self._statements = {table: f"{_sql(table)}\n{_settings(table)}" for table in STRUCTURES}
         self._kinds = {table: {"kind": kind} for kind, table in METRIC_TABLES.items()}
         _try_patterns(engine, rules)
@@ -126,7 +129,7 @@ class Transform:
     def run(self, table: str, requests: Sequence[Surveyed]) -> Block:
         """Turn serialized Export requests of the table's signal into a block.
 
-        Raises Refused when the engine cannot read them, EngineError when it is not their fault.
+        Raises Refused when they cannot be read, EngineError when it is not their fault.
         """
         opened = self._take(table)
         try:
@@ -140,7 +143,9 @@ class Transform:
             raise
         tally = self._scrub.take(opened.statement)
         self._idle[table].append(opened)
-        return Block(table, b"".join(blocks), tally)
+        if tally.malformed:
+            raise Refused(too_large=False)
+        return Block(table, Pieces.joined(blocks), tally)
 
     def _take(self, table: str) -> "_Open":
         """Take a stream that nobody uses, or open one."""
@@ -179,6 +184,18 @@ class _Open:
     statement: int
 
 
+def _hmac_keys(key: str) -> str:
+    """Give the inner and the outer key of HMAC-SHA256 in hex, nothing for no key.
+
+    Source: https://www.rfc-editor.org/rfc/rfc2104
+    """
+    if not key:
+        return ""
+    data = key.encode()
+    block = (hashlib.sha256(data).digest() if len(data) > _HMAC_BLOCK else data).ljust(_HMAC_BLOCK, b"\0")
+    return bytes(byte ^ 0x36 for byte in block).hex() + bytes(byte ^ 0x5C for byte in block).hex()
+
+
 def _groups(requests: Sequence[Surveyed]) -> Iterator[list[Surveyed]]:
     """Give requests that are one message together: encoded messages joined are one with the lists joined.
 
@@ -196,7 +213,7 @@ def _groups(requests: Sequence[Surveyed]) -> Iterator[list[Surveyed]]:
         yield group
 
 
-def _block(stream: Stream, group: Sequence[Surveyed]) -> bytes:
+def _block(stream: Stream, group: Sequence[Surveyed]) -> Pieces:
     block = stream.pass_through([request.body for request in group])
     if _rows(block) != sum(request.rows for request in group):
         # Where the engine and the survey differ, as in a oneof that is sent twice, only an encoding that says
@@ -211,10 +228,11 @@ def _is_refusal(error: Exception) -> bool:
     return isinstance(error, StreamEndedError)
 
 
-def _rows(block: bytes) -> int:
+def _rows(block: Pieces) -> int:
     """Read the number of rows that a block in Native format begins with, after that of columns."""
     number = shift = 0
-    for byte in block[1:11]:
+    first = next(iter(block), memoryview(b""))
+    for byte in first[1:11]:
         number |= (byte & 127) << shift
         shift += 7
         if byte < 128:  # noqa: PLR2004  the last byte of a varint

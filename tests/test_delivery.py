@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from clickhouse.columns import STRUCTURES
+from clickhouse.pieces import Pieces
 from clickhouse.store import BlockRefused, StoreAway
 from receiver.block_file import Outgoing
 from receiver.circuit import Circuit
@@ -34,13 +35,13 @@ class ScriptedWriter:
         self.taken: dict[str, bytes] = {}
         self.hanging = threading.Event()
 
-    def insert(self, table: str, block: bytes, token: str) -> None:
+    def insert(self, table: str, block: Pieces, token: str) -> None:
         self.tried.append(token)
         if table == "hangs":
             self.hanging.wait(60)
         if fault := self.faults.get(table):
             raise fault
-        self.taken[token] = block
+        self.taken[token] = bytes(block)
 
     def close(self) -> None:
         pass
@@ -88,7 +89,7 @@ def subject(tmp_path: Path) -> Iterator[Subject]:
 
 
 def block(token: str, table: str = "otel_logs", size: int = 100) -> Outgoing:
-    return Outgoing(table, token, 2, token.encode() * size)
+    return Outgoing(table, token, 2, Pieces([token.encode() * size]))
 
 
 def test_what_is_committed_leaves_the_disk_and_is_known_again(subject: Subject) -> None:

@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from clickhouse.engine import Engine, EngineError, encode, identifier
+from clickhouse.pieces import Pieces
 from tests.server import ROOT
 
 _HOLD = """
 import sys
 from pathlib import Path
+from clickhouse.pieces import Pieces
 from clickhouse.engine import Engine
 engine = Engine(Path(sys.argv[1]))
+from clickhouse.pieces import Pieces
 engine.use("telemetry")
 print("open", flush=True)
 sys.stdin.read()
@@ -86,7 +89,7 @@ def test_a_failed_insert_is_an_engine_error_without_the_data(engine: Engine) -> 
     """A value that does not fit its column fails by name, and the connection goes on working."""
     block = engine.query("SELECT 'hunter2' AS TraceFlags")
     with pytest.raises(EngineError) as caught:
-        engine.insert("otel_logs", block, {"max_threads": 1})
+        engine.insert("otel_logs", Pieces([block]), {"max_threads": 1})
     assert caught.value.name != "UNKNOWN"
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
     assert [engine.rows("SELECT 1") for _ in range(4)] == [[[1]]] * 4
@@ -96,7 +99,8 @@ def test_an_insert_is_visible_to_every_connection_when_it_returns(engine: Engine
     """What insert returns from is there for the next query, whichever connection runs it."""
     engine.command("CREATE TABLE engine_insert (number UInt64) ENGINE = MergeTree ORDER BY number")
     try:
-        engine.insert("engine_insert", engine.query("SELECT number FROM numbers(1000)"), {"max_threads": 1})
+        block = engine.query("SELECT number FROM numbers(1000)")
+        engine.insert("engine_insert", Pieces([block]), {"max_threads": 1})
         counted = [engine.rows("SELECT count(), sum(number) FROM engine_insert") for _ in range(4)]
     finally:
         engine.command("DROP TABLE engine_insert")

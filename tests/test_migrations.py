@@ -11,6 +11,7 @@ import pytest
 
 from clickhouse.engine import Engine, identifier
 from clickhouse.migrations import SCHEMA, SchemaError, migrate, migrations, retain
+from clickhouse.pieces import Pieces
 from clickhouse.store import EmbeddedWriter
 from tests.server import Server
 
@@ -220,7 +221,7 @@ def test_rows_of_the_far_future_are_stored_and_stay(database: Engine, table: str
         block = database.query(
             f"SELECT toDateTime64({{moment:String}}, 9, 'UTC') AS {column}", {"moment": moment}
         )
-        EmbeddedWriter(database).insert(table, block, uuid.uuid4().hex)
+        EmbeddedWriter(database).insert(table, Pieces([block]), uuid.uuid4().hex)
     database.command(f"OPTIMIZE TABLE {table} FINAL")
     assert database.rows(f"SELECT {column} FROM {table} ORDER BY {column}") == [
         [moment] for moment in moments
@@ -236,7 +237,7 @@ def test_a_trace_of_the_far_future_is_looked_up_at_the_last_day_of_the_index(dat
         "SELECT 'ab' AS TraceId, toDateTime64(moment, 9, 'UTC') AS Timestamp"
         " FROM VALUES('moment String', '2150-01-01 00:00:00', '2262-04-11 23:47:16')"
     )
-    EmbeddedWriter(database).insert("otel_traces", block, uuid.uuid4().hex)
+    EmbeddedWriter(database).insert("otel_traces", Pieces([block]), uuid.uuid4().hex)
     rows = database.rows(
         "SELECT TraceId, toString(Start, 'UTC'), toString(End, 'UTC') FROM otel_traces_trace_id_ts"
     )
@@ -255,14 +256,14 @@ def test_a_block_inserted_twice_with_one_token_adds_its_rows_once(database: Engi
     counted = "SELECT (SELECT count() FROM otel_traces), (SELECT count() FROM otel_traces_trace_id_ts)"
     writer = EmbeddedWriter(database)
     token = uuid.uuid4().hex
-    writer.insert("otel_traces", block, token)
-    writer.insert("otel_traces", block, token)
+    writer.insert("otel_traces", Pieces([block]), token)
+    writer.insert("otel_traces", Pieces([block]), token)
     assert database.rows(counted) == [[5, 2]]
     assert database.rows(
         "SELECT TraceId, toUnixTimestamp(Start), toUnixTimestamp(End)"
         " FROM otel_traces_trace_id_ts ORDER BY TraceId"
     ) == [["aa", now, now + 2], ["bb", now + 3, now + 4]]
-    writer.insert("otel_traces", block, uuid.uuid4().hex)
+    writer.insert("otel_traces", Pieces([block]), uuid.uuid4().hex)
     assert database.rows(counted) == [[10, 4]]
 
 
@@ -273,7 +274,7 @@ def test_every_table_knows_a_token_again(database: Engine, table: str) -> None:
     block = database.query(f"SELECT now64(9, 'UTC') AS {TIME_COLUMN[table]} FROM numbers(3)")
     token = uuid.uuid4().hex
     for _ in range(2):
-        EmbeddedWriter(database).insert(table, block, token)
+        EmbeddedWriter(database).insert(table, Pieces([block]), token)
     assert database.rows(f"SELECT count() FROM {table}") == [[3]]
 
 

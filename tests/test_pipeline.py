@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from clickhouse.columns import STRUCTURES
 from clickhouse.engine import Engine
+from clickhouse.pieces import Pieces
 from clickhouse.store import DailyWriter, EmbeddedWriter, StoreAway
 from receiver.batch import Limits
 from receiver.delivery import Delivery
@@ -60,7 +61,7 @@ class RecordingWriter:
         self.open = threading.Event()
         self.open.set()
 
-    def insert(self, table: str, block: bytes, token: str) -> None:
+    def insert(self, table: str, block: Pieces, token: str) -> None:
         self.entered.set()
         if not self.open.wait(PATIENCE):
             raise AssertionError("the event loop did not turn while an insert was under way")

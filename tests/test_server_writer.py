@@ -12,6 +12,7 @@ import pytest
 
 from clickhouse.engine import Engine
 from clickhouse.migrations import SchemaError, check_columns, columns, migrate, migrations
+from clickhouse.pieces import Pieces
 from clickhouse.server import Address, ServerWriter, StoreUnfit, _check_version
 from clickhouse.store import BlockRefused, StoreAway, TooManyPartitions, fault
 from tests.test_store import sink
@@ -76,7 +77,7 @@ def writer(url: str, ca_file: Path | None = None) -> ServerWriter:
 def test_what_is_no_answer_of_clickhouse_is_tried_again(behave: Behave, reason: str) -> None:
     """No such answer is taken for success, and none gives a block up."""
     with server(behave) as port, pytest.raises(StoreAway) as caught:
-        writer(f"http://127.0.0.1:{port}").insert("otel_logs", b"", "token")
+        writer(f"http://127.0.0.1:{port}").insert("otel_logs", Pieces([]), "token")
     assert (caught.value.reason, caught.value.whole) == (reason, True)
     assert "hunter2" not in str(caught.value)
 
@@ -97,7 +98,7 @@ def test_success_is_what_clickhouse_says_and_no_other_page(sink: tuple[str, subp
     with server(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")) as port:
         made._client._backend._base_url = f"http://127.0.0.1:{port}/"
         with pytest.raises(StoreAway) as caught:
-            made.insert("otel_logs", b"", "token")
+            made.insert("otel_logs", Pieces([]), "token")
     made.close()
     assert caught.value.reason == "NOT_CLICKHOUSE"
 
@@ -226,7 +227,7 @@ def test_https_is_verified_by_the_certificates_given(
             writer(f"https://127.0.0.1:{port}").open()
         assert caught.value.reason == "TLS"
         trusting = writer(f"https://127.0.0.1:{port}", made)
-        trusting.insert("otel_logs", b"a block", "token")
+        trusting.insert("otel_logs", Pieces([b"a block"]), "token")
         trusting.close()
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from clickhouse.pieces import Pieces
 from receiver import manifest
 from receiver.block_file import Corrupt, Outgoing
 from receiver.spool import Entry, Recovered, Spool, SpoolFull
 
 MANY = 1 << 30
-FIRST = Outgoing("otel_logs", "token-1", 3, b"rows of the first block")
-SECOND = Outgoing("otel_traces", "token-2", 5, b"rows of the second block")
+FIRST = Outgoing("otel_logs", "token-1", 3, Pieces([b"rows of the ", b"first block"]))
+SECOND = Outgoing("otel_traces", "token-2", 5, Pieces([b"rows of the second block"]))
 REQUESTS = [b"0123456789abcdef", b"fedcba9876543210"]
 
 
@@ -162,7 +163,7 @@ def test_a_bit_flipped_while_it_waited_is_found_when_it_is_read(tmp_path: Path) 
 def test_the_oldest_goes_first_also_after_a_restart(tmp_path: Path) -> None:
     """In each table by itself; one that is postponed lets the others go."""
     spool, _ = spool_in(tmp_path)
-    blocks = [Outgoing("otel_logs", f"token-{number}", 1, b"%d" % number) for number in range(12)]
+    blocks = [Outgoing("otel_logs", f"token-{number}", 1, Pieces([b"%d" % number])) for number in range(12)]
     for block in blocks:
         sealed(spool, [block])
     spool, _ = spool_in(tmp_path)
@@ -176,13 +177,13 @@ def test_the_oldest_goes_first_also_after_a_restart(tmp_path: Path) -> None:
 def test_a_full_spool_takes_no_more(tmp_path: Path) -> None:
     """Unless a part of the batch may be in the store already: then it is kept, so that nothing is stored twice."""
     spool, _ = spool_in(tmp_path, 1000)
-    (kept,) = sealed(spool, [Outgoing("otel_logs", "a", 1, bytes(400))])
-    entries = spool.write([Outgoing("otel_logs", "b", 1, bytes(400))], [])
+    (kept,) = sealed(spool, [Outgoing("otel_logs", "a", 1, Pieces([bytes(400)]))])
+    entries = spool.write([Outgoing("otel_logs", "b", 1, Pieces([bytes(400)]))], [])
     with pytest.raises(SpoolFull):
         spool.seal(entries, "x", even_if_full=False)
     spool.drop(entries)
     assert len(files(tmp_path)) == 2
-    entries = spool.write([Outgoing("otel_logs", "c", 1, bytes(400))], [])
+    entries = spool.write([Outgoing("otel_logs", "c", 1, Pieces([bytes(400)]))], [])
     spool.seal(entries, "x", even_if_full=True)
     assert 1000 < spool.bytes < 1250
     spool.done(kept)

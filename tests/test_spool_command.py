@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from clickhouse.engine import Engine
+from clickhouse.pieces import Pieces
 from receiver.block_file import Outgoing
 from receiver.spool import Spool
 from tests.server import ROOT, Server, eventually
@@ -29,7 +30,7 @@ def telemetry(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def block(engine: Engine, token: str, column: str = "ServiceName") -> Outgoing:
     data = engine.query(f"SELECT now64(9, 'UTC') AS Timestamp, 'replayed' AS {column} FROM numbers(3)")
-    return Outgoing("otel_logs", token, 3, data)
+    return Outgoing("otel_logs", token, 3, Pieces([data]))
 
 
 def test_an_empty_spool_says_so(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from clickhouse.engine import Engine
+from clickhouse.pieces import Pieces
 from clickhouse.server import Address, ServerWriter
 from clickhouse.store import BlockRefused, DailyWriter, EmbeddedWriter, StoreAway
 from tests.server import ROOT
@@ -56,7 +57,7 @@ def test_a_block_reaches_a_server(engine: Engine, sink: tuple[str, subprocess.Po
     url, _ = sink
     writer = server_writer(url)
     try:
-        writer.insert("otel_metrics_gauge", block, "token")
+        writer.insert("otel_metrics_gauge", Pieces([block]), "token")
     finally:
         writer.close()
     stats = httpx.get(f"{url}/stats", timeout=10).json()
@@ -75,7 +76,7 @@ def test_a_server_that_went_away_fails_the_insert(
     process.wait(30)
     try:
         with pytest.raises(StoreAway, match=r"^Inserting into otel_logs failed: CONNECTION_REFUSED$"):
-            writer.insert("otel_logs", engine.query("SELECT 'hunter2' AS Body"), "token")
+            writer.insert("otel_logs", Pieces([engine.query("SELECT 'hunter2' AS Body")]), "token")
     finally:
         writer.close()
 
@@ -83,7 +84,9 @@ def test_a_server_that_went_away_fails_the_insert(
 def test_an_embedded_insert_that_fails_names_the_table_and_the_error(engine: Engine) -> None:
     """Never the data."""
     with pytest.raises(BlockRefused) as caught:
-        EmbeddedWriter(engine).insert("no_such_table", engine.query("SELECT 'hunter2' AS Body"), "token")
+        EmbeddedWriter(engine).insert(
+            "no_such_table", Pieces([engine.query("SELECT 'hunter2' AS Body")]), "token"
+        )
     assert str(caught.value) == "Inserting into no_such_table failed: UNKNOWN_TABLE (code 60)"
 
 
@@ -93,7 +96,7 @@ def test_an_embedded_block_may_span_many_days(engine: Engine) -> None:
         "SELECT now64(9, 'UTC') + toIntervalDay(number) AS TimeUnix, 'spanning' AS MetricName"
         " FROM numbers(110)"
     )
-    EmbeddedWriter(engine).insert("otel_metrics_gauge", block, "spanning")
+    EmbeddedWriter(engine).insert("otel_metrics_gauge", Pieces([block]), "spanning")
     counted = engine.rows("SELECT count() FROM otel_metrics_gauge WHERE MetricName = 'spanning'")
     assert counted == [[110]]
 
@@ -116,7 +119,7 @@ def test_an_embedded_insert_that_fails_at_its_end_is_an_error(engine: Engine) ->
     """The engine's own way to stream an insert would take it for success."""
     block = engine.query("SELECT now64(9, 'UTC') AS TimeUnix, 'thrown' AS MetricName")
     with pytest.raises(BlockRefused, match="FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"):
-        EmbeddedWriter(engine).insert("otel_metrics_gauge", block, "thrown")
+        EmbeddedWriter(engine).insert("otel_metrics_gauge", Pieces([block]), "thrown")
 
 
 def test_a_block_of_several_days_is_inserted_day_by_day(engine: Engine) -> None:
@@ -132,9 +135,9 @@ def test_a_block_of_several_days_is_inserted_day_by_day(engine: Engine) -> None:
         "SELECT toDateTime64('2026-10-01 22:00:00', 9, 'UTC') + toIntervalHour(number) AS Timestamp,"
         " 'daily' AS ServiceName, '00000000000000000000000000000da1' AS TraceId FROM numbers(2)"
     )
-    inner.insert("otel_traces", first, "daily-2026-10-01")
+    inner.insert("otel_traces", Pieces([first]), "daily-2026-10-01")
     for _ in range(2):
-        writer.insert("otel_traces", block, "daily")
+        writer.insert("otel_traces", Pieces([block]), "daily")
     assert engine.rows(
         "SELECT toString(toDate(Timestamp, 'UTC')) AS day, count() FROM otel_traces WHERE ServiceName = 'daily'"
         " GROUP BY day ORDER BY day"

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from clickhouse.engine import Engine
+from clickhouse.pieces import Pieces
 from clickhouse.varint import varint
 from receiver.rules import Level, load_rules
 from receiver.sanitizer import Sanitizer
@@ -66,10 +67,10 @@ class Subject:
                 found[table] = self._read(self._transform.run(table, holding).data)
         return found
 
-    def _read(self, block: bytes) -> list[dict[str, Any]]:
+    def _read(self, block: Pieces) -> list[dict[str, Any]]:
         descriptor = os.memfd_create("block")
         try:
-            os.write(descriptor, block)
+            os.write(descriptor, bytes(block))
             lines = self._engine.query(
                 _READ, {"path": f"/proc/self/fd/{descriptor}"}, "JSONEachRow"
             ).splitlines()

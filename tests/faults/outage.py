@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
 
+from clickhouse.pieces import Pieces
 from receiver import block_file, manifest
 from receiver.block_file import Outgoing
 from receiver.spool import DEAD_LETTERS, RETURNED, Spool
@@ -38,7 +39,9 @@ def play(root: Path) -> Story:
 
     def batch(number: int, tables: Sequence[str]) -> tuple[list[Outgoing], list[bytes]]:
         blocks = [
-            Outgoing(table, f"token-{number}-{table}", number, f"{number} rows of {table} ".encode() * 20)
+            Outgoing(
+                table, f"token-{number}-{table}", number, Pieces([f"{number} rows of {table} ".encode() * 20])
+            )
             for table in tables
         ]
         request = number.to_bytes(16, "big")

@@ -12,6 +12,7 @@ CREATE OR REPLACE FUNCTION otlp_private AS (entries, hash_key, statement) -> otl
             multiIf(
                 (entry).kind = 1 AND ((entry).treatment IN (1, 4) OR ((entry).treatment = 0 AND NOT (entry).found)), (entry).text,
                 (entry).kind = 1 AND (entry).treatment IN (2, 5), otlp_hash((entry).text, hash_key),
+                (entry).kind = 1, assumeNotNull(otlp_text(statement, (entry).key, concat((entry).text, ''))),
                 (entry).kind = 3 AND (entry).treatment NOT IN (2, 5) AND (entry).size BETWEEN 4 AND 11
                     AND otlp_varint_is_whole(reinterpretAsUInt64(right((entry).pair, (entry).size - 3)) AS bytes, (entry).size - 3),
                     toString(otlp_varint(bytes)),

@@ -3,5 +3,5 @@ CREATE OR REPLACE FUNCTION otlp_status_message AS (text, hash_key, statement) ->
     text = '' OR {status_message:UInt8} = 4, '',
     {status_message:UInt8} = 1, text,
     {status_message:UInt8} = 2, otlp_hash(text, hash_key),
-    {status_message:UInt8} = 3, assumeNotNull(otlp_excerpt(statement, 'status.message', concat(text, ''))),
+    {status_message:UInt8} = 3, assumeNotNull(otlp_text(statement, 'status.message', concat(text, ''))),
     otlp_clean(text, statement))
