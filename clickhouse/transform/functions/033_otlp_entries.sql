@@ -1,6 +1,7 @@
 -- What can be said of attributes by looking at their bytes: `KeyValue` messages, whose first field is the key and
 -- whose second is the value. `text` is the value if it is a string; `found` says that a pattern matches `key=text`, so
--- that a key can give its value away (`db.password`), and is asked of keys alone that no rule names.
+-- that a key can give its value away (`db.password`), and is asked of keys alone that no rule names. `number` is the value
+-- if it is an int: worked out for all, since what is asked for a few rows only is worked out each time it is named.
 -- A key of 128 bytes and more, one that does not come first and text that is not UTF-8 cannot be read like this: the
 -- kind is 9 then.
 CREATE OR REPLACE FUNCTION otlp_entries AS (attributes) -> arrayMap(
@@ -10,9 +11,11 @@ CREATE OR REPLACE FUNCTION otlp_entries AS (attributes) -> arrayMap(
         otlp_treatment(key) AS treatment,
         length(pair) - length(key) - 2 AS size,
         reinterpretAsUInt64(substring(pair, length(key) + 3, 8)) AS head,
+        reinterpretAsUInt64(substring(pair, length(key) + 6, 8)) AS bytes,
         right(pair, size - if(size < 130, 4, 6)) AS text,
-        if(bitAnd(start, 0x80FF) = 0x0A, otlp_kind(head, size), 9) AS read,
+        if(bitAnd(start, 0x80FF) = 0x0A, otlp_kind(head, bytes, size), 9) AS read,
         -- Not by AND, whose second half would be asked of a copy.
         if(bitAnd(isValidUTF8(key), (read = 1) <= isValidUTF8(text)), read, 9) AS kind,
+        otlp_varint(bytes) AS number,
         treatment = 0 AND otlp_suspicious(concat(key, '=', if(kind = 1, text, ''))) AS found),
     attributes)

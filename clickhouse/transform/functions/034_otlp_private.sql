@@ -13,15 +13,11 @@ CREATE OR REPLACE FUNCTION otlp_private AS (entries, hash_key, statement) -> otl
                 (entry).kind = 1 AND ((entry).treatment IN (1, 4) OR ((entry).treatment = 0 AND NOT (entry).found)), (entry).text,
                 (entry).kind = 1 AND (entry).treatment IN (2, 5), otlp_hash((entry).text, hash_key),
                 (entry).kind = 1, assumeNotNull(otlp_text(statement, (entry).key, concat((entry).text, ''))),
-                (entry).kind = 3 AND (entry).treatment NOT IN (2, 5) AND (entry).size BETWEEN 4 AND 11
-                    AND otlp_varint_is_whole(reinterpretAsUInt64(right((entry).pair, (entry).size - 3)) AS bytes, (entry).size - 3),
-                    toString(otlp_varint(bytes)),
-                (entry).kind = 4 AND (entry).treatment NOT IN (2, 5) AND (entry).size = 11
-                    AND isFinite(reinterpretAsFloat64(right((entry).pair, 8)) AS double),
-                    otlp_double(double),
                 (entry).kind = 0, '',
-                (entry).kind = 2 AND (entry).treatment NOT IN (2, 5) AND (entry).head = 0x1100212, 'true',
-                (entry).kind = 2 AND (entry).treatment NOT IN (2, 5) AND (entry).head = 0x0100212, 'false',
-                assumeNotNull(otlp_value(statement, hex(concat((entry).pair, '')))))),
+                (entry).treatment IN (2, 5) OR (entry).kind = 9, assumeNotNull(otlp_value(statement, hex(concat((entry).pair, '')))),
+                (entry).kind = 4, toString((entry).number),
+                (entry).kind = 5, otlp_double(reinterpretAsFloat64((entry).bytes)),
+                (entry).kind = 3, 'true',
+                'false')),
         entries)),
     'Map(String, String)'))
