@@ -7,19 +7,25 @@ import ctypes
 from pathlib import Path
 
 # Source: https://man7.org/linux/man-pages/man3/mallopt.3.html
+_M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 _LARGE_BYTES = 1 << 20
+_KEPT_BYTES = 16 << 20
 _ARENAS = 2
 # Source: https://man7.org/linux/man-pages/man2/madvise.2.html, since Linux 5.4
 _MADV_PAGEOUT = 21
 
 
 def give_back_large_buffers() -> None:
-    """Let requests and blocks have pages of their own, which go back at once; by default malloc keeps them."""
+    """Let large requests and blocks have pages of their own, which go back at once; by default malloc keeps them.
+
+    Of what is smaller some is kept: to clear a page for each request costs as much as to decode it.
+    """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
         libc.mallopt(_M_ARENA_MAX, _ARENAS)
 
 
