@@ -111,7 +111,9 @@ class _Export:
 
         async def answer(body: bytes) -> bytes:
             try:
-                accepted = await sender.accept(self._signal, body)
+                accepting = sender.accept(self._signal, body)
+                del body  # once it is rows, nobody shall hold it
+                accepted = await accepting
             except Failure as failure:
                 self._meters.requests.labels(self._signal, "grpc", failure.reason, sender.name).inc()
                 raise

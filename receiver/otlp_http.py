@@ -115,7 +115,9 @@ class _Endpoint:
             )
         body = await self._body(signal, request)
         if encoding == PROTOBUF:
-            return await sender.accept(signal, body)
+            accepting = sender.accept(signal, body)
+            del body  # once it is rows, nobody shall hold it
+            return await accepting
         try:
             decoded = await asyncio.to_thread(decode, signal.value, body)
         except MalformedJson as error:

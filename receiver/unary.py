@@ -130,7 +130,9 @@ class UnaryCalls:
 
     async def _answer(self, answer: Answer, call: Any, body: bytes) -> None:
         try:
-            message = await answer(body)
+            answering = answer(body)
+            del body  # once it is rows, nobody shall hold it
+            message = await answering
         except Failure as failure:
             _refuse(call, failure)
         except Exception as error:  # noqa: BLE001  a service edge; the text could quote what clients sent
