@@ -2,13 +2,11 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
-import clickhouse_connect
-from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from clickhouse.client import Source, connect
 
 FORMATS: Final[Mapping[str, str]] = {
     "table": "PrettyCompact",
@@ -21,6 +19,7 @@ FORMATS: Final[Mapping[str, str]] = {
 # The driver logs what it also raises.
 logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 _PIECE: Final = 1 << 20
+_SECONDS: Final = 300
 _MAX_ERROR: Final = 4000
 
 
@@ -28,38 +27,12 @@ class AskError(Exception):
     """The question was not answered. The text is the server's own, or says how to reach it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where to ask, and as whom."""
-
-    url: str
-    user: str
-    password: str
-    database: str
-
-
-def connect(source: Source, seconds: int = 300) -> Client:
-    """Open a connection whose answers may take so long. Raises what the driver does."""
-    parts = urlsplit(source.url)
-    secure = parts.scheme == "https"
-    return clickhouse_connect.get_client(
-        host=parts.hostname or "localhost",
-        port=parts.port or (8443 if secure else 8123),
-        username=source.user,
-        password=source.password,
-        database=source.database,
-        secure=secure,
-        autogenerate_session_id=False,
-        send_receive_timeout=seconds,
-    )
-
-
 class Reader:
     """A connection to ask on. Raises AskError when there is none to be had."""
 
     def __init__(self, source: Source) -> None:
         try:
-            self._client = connect(source)
+            self._client = connect(source, _SECONDS)
         except (ClickHouseError, OSError) as error:
             raise AskError(_remedy(source, error)) from None
 

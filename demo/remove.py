@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-import clickhouse_connect
-from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from clickhouse.client import Source, connect
 
 _STATEMENTS: Final = Path(__file__).parent / "sql"
 # In this order; a table that does not exist is left out.
@@ -42,25 +41,14 @@ class Removed:
 class Database:
     """A connection that may write. Raises RemoveError when there is none to be had."""
 
-    def __init__(self, url: str, user: str, password: str, database: str) -> None:
-        parts = urlsplit(url)
-        secure = parts.scheme == "https"
-        self._database = database
+    def __init__(self, source: Source) -> None:
+        self._database = source.database
         try:
-            self._client: Client = clickhouse_connect.get_client(
-                host=parts.hostname or "localhost",
-                port=parts.port or (8443 if secure else 8123),
-                username=user,
-                password=password,
-                database=database,
-                secure=secure,
-                autogenerate_session_id=False,
-                send_receive_timeout=_TIMEOUT_SECONDS,
-            )
+            self._client = connect(source, _TIMEOUT_SECONDS)
         except (ClickHouseError, OSError) as error:
             raise RemoveError(
-                f"Nothing lets {user} in at {url} ({type(error).__name__}): start the server; run this where its data"
-                " directory is, or set CLICKHOUSE_PASSWORD."
+                f"Nothing lets {source.user} in at {source.url} ({type(error).__name__}): start the server; run this"
+                " where its data directory is, or set CLICKHOUSE_PASSWORD."
             ) from None
 
     def has_demo(self) -> bool:

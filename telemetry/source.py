@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import orjson
 
-from access.query import AskError, Reader, Source
+from access.query import AskError, Reader
+from clickhouse.client import Source
 from telemetry.address import clickhouse
 from telemetry.credentials import reader_password, writer_password
 from telemetry.settings import Settings
@@ -12,13 +13,23 @@ from telemetry.settings import Settings
 
 def reader_source(settings: Settings, url: str | None) -> Source:
     """Give the address, with the user who only reads. Raises AskError when no address is to be had."""
-    return Source(address(settings, url), settings.reader_user, reader_password(settings), settings.database)
+    return Source(
+        address(settings, url),
+        settings.reader_user,
+        reader_password(settings),
+        settings.database,
+        settings.clickhouse_ca_file,
+    )
 
 
 def writer_source(settings: Settings, url: str | None) -> Source:
     """Give the address, with the user who writes. Raises AskError when no address is to be had."""
     return Source(
-        address(settings, url), settings.clickhouse_user, writer_password(settings), settings.database
+        address(settings, url),
+        settings.clickhouse_user,
+        writer_password(settings),
+        settings.database,
+        settings.clickhouse_ca_file,
     )
 
 

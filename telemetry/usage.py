@@ -13,12 +13,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import clickhouse_connect
 import orjson
 import structlog
-from clickhouse_connect.driver.client import Client
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from clickhouse.client import Source, connect
 from clickhouse.engine import Engine
 from clickhouse.http.session import Session
 from clickhouse.server import Address
@@ -139,29 +138,16 @@ def ask_engine(engine: Engine, database: str) -> Callable[[str], Rows]:
 
 def ask_server(address: Address) -> Callable[[str], Rows]:
     """Ask a ClickHouse server's tables, on a connection of its own for each question."""
+    source = Source(address.url, address.user, address.password, address.database, address.ca_file)
 
     def ask(sql: str) -> Rows:
-        client = _connect(address)
+        client = connect(source, _QUERY_SECONDS, address.connect_seconds)
         try:
             return [_row(row) for row in client.query(sql).result_rows]
         finally:
             client.close()
 
     return ask
-
-
-def _connect(address: Address) -> Client:
-    return clickhouse_connect.get_client(
-        dsn=address.url,
-        port=address.port,
-        username=address.user,
-        password=address.password,
-        database=address.database,
-        ca_cert=str(address.ca_file) if address.ca_file else None,
-        autogenerate_session_id=False,
-        connect_timeout=address.connect_seconds,
-        send_receive_timeout=_QUERY_SECONDS,
-    )
 
 
 def _row(row: Sequence[Any]) -> tuple[str, Sequence[str], float]:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from access.query import Reader, Source
+from access.query import Reader
+from clickhouse.client import Source
 from demo.world import SECRETS
 from telemetry.cli import main
 from tests.server import Server, captures

@@ -12,7 +12,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-from access.query import Reader, Source
+from access.query import Reader
+from clickhouse.client import Source
 from receiver.rules import Level, load_rules
 from receiver.sanitizer import Sanitizer
 from telemetry.cli import main

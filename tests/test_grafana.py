@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from access.query import Reader, Source
+from access.query import Reader
+from clickhouse.client import Source
 from demo.generate import Ledger, Plan, generate
 from receiver.meters import Meters
 from tests.server import ROOT, Server, running

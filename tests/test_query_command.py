@@ -11,8 +11,9 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from access.query import AskError, Reader, Source
+from access.query import AskError, Reader
 from access.questions import questions
+from clickhouse.client import Source
 from tests.server import CAPTURES, ROOT, Server
 
 

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from access.query import Reader, Source
+from access.query import Reader
+from clickhouse.client import Source
 from tests.server import ROOT, Server
 
 STATEMENTS = re.findall(

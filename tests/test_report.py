@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
 
-from access.query import Reader, Source
+from access.query import Reader
 from access.questions import questions
 from access.report.contents import write
 from access.report.document import Document, Section, Table
@@ -24,6 +24,7 @@ from access.report.markdown import markdown
 from access.report.numbers import shown
 from access.report.page import page
 from access.report.period import Period
+from clickhouse.client import Source
 from demo.generate import Ledger, Plan, generate
 from demo.send import connect, send
 from telemetry.cli import main

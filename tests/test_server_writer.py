@@ -9,7 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from clickhouse.client import Source, connect
 from clickhouse.engine import Engine
 from clickhouse.migrations import SchemaError, check_columns, columns, migrate, migrations
 from clickhouse.pieces import Pieces
@@ -202,10 +204,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return made, key
 
 
-def test_https_is_verified_by_the_certificates_given(
+@pytest.fixture
+def https(
     sink: tuple[str, subprocess.Popen[str]], certificate: tuple[Path, Path]
-) -> None:
-    """With them blocks are sent; without them nothing is, and the reason is told."""
+) -> Iterator[tuple[str, Path]]:
+    """Serve the sink behind TLS; give its URL, and what to trust."""
     url, _ = sink
     made, key = certificate
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -223,12 +226,28 @@ def test_https_is_verified_by_the_certificates_given(
             back.join(5)
 
     with server(behind_tls) as port:
-        with pytest.raises(StoreAway) as caught:
-            writer(f"https://127.0.0.1:{port}").open()
-        assert caught.value.reason == "TLS"
-        trusting = writer(f"https://127.0.0.1:{port}", made)
-        trusting.insert("otel_logs", Pieces([b"a block"]), "token")
-        trusting.close()
+        yield f"https://127.0.0.1:{port}", made
+
+
+def test_https_is_verified_by_the_certificates_given(https: tuple[str, Path]) -> None:
+    """With them blocks are sent; without them nothing is, and the reason is told."""
+    url, made = https
+    with pytest.raises(StoreAway) as caught:
+        writer(url).open()
+    assert caught.value.reason == "TLS"
+    trusting = writer(url, made)
+    trusting.insert("otel_logs", Pieces([b"a block"]), "token")
+    trusting.close()
+
+
+def test_who_asks_trusts_the_same_certificates(https: tuple[str, Path]) -> None:
+    """Queries, reports and forgetting connect as ingest does."""
+    url, made = https
+    with pytest.raises(ClickHouseError):
+        connect(Source(url, "reader", "hunter2", "telemetry"), 10)
+    trusting = connect(Source(url, "reader", "hunter2", "telemetry", made), 10)
+    assert trusting.command("SELECT 1") == 1
+    trusting.close()
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 
 import click
 
+from clickhouse.client import Source
 from demo.generate import EVENTS_A_SESSION, Ledger, Plan, generate
 from demo.remove import Database, RemoveError
 from demo.send import SendError, connect, send
@@ -122,7 +123,12 @@ def _refuse_a_second_time(settings: Settings) -> None:
 @contextmanager
 def _database(settings: Settings, url: str | None) -> Iterator[Database]:
     own = f"http://{reachable(settings.host)}:{settings.clickhouse_http_port}"
-    source = url or settings.clickhouse_url or own
-    opened = Database(source, settings.clickhouse_user, writer_password(settings), settings.database)
-    with closing(opened) as database:
+    source = Source(
+        url or settings.clickhouse_url or own,
+        settings.clickhouse_user,
+        writer_password(settings),
+        settings.database,
+        settings.clickhouse_ca_file,
+    )
+    with closing(Database(source)) as database:
         yield database

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from access.query import Source, connect
+from clickhouse.client import Source, connect
 from telemetry.forget.erase import EraseError
 
 _SECONDS: Final = 86_400
