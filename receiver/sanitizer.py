@@ -14,6 +14,7 @@ import hmac
 import re
 import shlex
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -32,9 +33,10 @@ MAX_PASSES: Final = 4
 MAX_SET: Final = 16_384
 """Bytes up to which one pass finds which patterns match. The state it needs grows with the variety of a text;
 past this, a pass for each pattern is no slower and takes the same time for every text."""
+MAX_NAME: Final = 64
 MAX_LABEL: Final = 200
 MAX_COMMAND: Final = 1000
-"""Characters. A longer label is content; a command's program is looked for in its beginning."""
+"""Characters. A name is remembered; a longer label is content; a command's program is looked for in its beginning."""
 
 
 class Sanitizer:
@@ -46,6 +48,8 @@ class Sanitizer:
         markers = frozenset(_marker(pattern.name) for pattern in rules.patterns)
         self._searches = tuple(_Search(pattern, markers) for pattern in rules.patterns)
         self._which = _which(rules.patterns)
+        # The same few programs, servers and skills come again and again.
+        self._is_clean = lru_cache(_MOST_NAMES)(lambda name: self._redact("", name, {}) == name)
 
     def attribute(self, key: str, text: str, counts: MutableMapping[str, int]) -> str | None:
         """Decide what is stored for a text attribute, None for nothing. `counts` takes the redactions."""
@@ -101,11 +105,13 @@ class Sanitizer:
     def _label(self, label: Label, value: str, counts: MutableMapping[str, int]) -> str:
         if label.take == "first_word":
             plain = _PLAIN_COMMAND.match(value)
-            if plain and plain[1] not in _PREFIXES and self.redact(plain[1], {}) == plain[1]:
+            if plain and plain[1] not in _PREFIXES and self._is_clean(plain[1]):
                 return plain[1]
             # Redacted first, as a path or a secret is known by what stands around it. Not counted, because
             # all but the program is hashed, not stored.
             return _program(self.redact(value[:MAX_COMMAND], {}))
+        if len(value) <= MAX_NAME and self._is_clean(value):
+            return value
         return self.redact(value, counts) if len(value) <= MAX_LABEL else ""
 
     def _redact(self, prefix: str, text: str, counts: MutableMapping[str, int]) -> str:
@@ -221,6 +227,7 @@ def _in_latin_1(regex: str) -> Callable[..., Any] | None:
         return None
 
 
+_MOST_NAMES: Final = 4096
 _ANYWHERE: Final = re2._re2.RE2.Anchor.UNANCHORED  # noqa: SLF001
 _NOWHERE: Final = (-1, -1)
 
