@@ -6,4 +6,4 @@
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
 setup dev
-exec .venv/bin/python -m pytest -n auto --dist loadfile "$@"
+exec .venv/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder "$@"

@@ -10,7 +10,7 @@ from pathlib import Path
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
-_LARGE_BYTES = 1 << 20
+_LARGE_BYTES = 256 << 10
 _KEPT_BYTES = 16 << 20
 _ARENAS = 2
 # Source: https://man7.org/linux/man-pages/man2/madvise.2.html, since Linux 5.4

@@ -23,6 +23,8 @@ from tests.faults.stage import Stage, staged
 _FULL = argparse.Namespace(kills=200, seconds=10.0, spans=10_000_000)
 _SMALL = argparse.Namespace(kills=2, seconds=2.0, spans=100_000)
 _BAR = 30
+# The tenth of each play that was told of last.
+_TOLD: dict[str, int] = {}
 
 
 def main() -> int:
@@ -137,7 +139,8 @@ def _show(name: str, done: int, of: int) -> None:
     text = f"{time.strftime('%H:%M:%S')} {name} [{'#' * full}{'.' * (_BAR - full)}] {done:,} of {of:,}"
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{text}")
-    elif done % max(1, of // 10) == 0:
+    elif (tenth := 10 * done // max(1, of)) != _TOLD.get(name):
+        _TOLD[name] = tenth
         sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
