@@ -35,11 +35,13 @@ NEVER = Limits(batch_bytes=HUGE, batch_records=HUGE, batch_age_seconds=3600, que
 AT_ONCE = Limits(batch_bytes=HUGE, batch_records=HUGE, batch_age_seconds=0.0, queue_bytes=HUGE)
 PATIENCE = 20
 
-# Well-formed for the generated classes, which take a field of another wire type for an unknown one.
+# Well-formed for the survey, which takes a field of another wire type for an unknown one, and leaves attributes alone.
 ENGINE_REFUSES = {
     "a group": b"\x9b\x06\x08\x02\x9c\x06",
     "a number for a name": b"\x28\x03",
     "a number for attributes": b"\x48\x03",
+    "an attribute that is none": b"\x4a\x03\xff\xff\xff",
+    "an attribute that is not UTF-8": b"\x4a\x08\x0a\x01k\x12\x03\x0a\x01\xff",
 }
 # What protobuf allows and the engine does not, until the request is written anew.
 WRITTEN_ANEW = {

@@ -12,7 +12,7 @@ CREATE OR REPLACE FUNCTION otlp_entries AS (attributes) -> arrayMap(
         (read).bytes AS bytes,
         (read).text AS text,
         otlp_varint((read).bytes) AS number,
-        if(bitAnd((read).start, 0x80FF) = 0x0A, otlp_kind((read).head, (read).bytes, (read).size), 9) AS told,
+        if((read).start = 0x0A + 0x100 * length((read).key) AND (read).start < 0x8000, otlp_kind((read).head, (read).bytes, (read).size), 9) AS told,
         -- Not by AND, whose second half would be asked of a copy.
         if(bitAnd(isValidUTF8((read).key), (told = 1) <= isValidUTF8((read).text)), told, 9) AS kind,
         (read).treatment = 0 AND otlp_suspicious(concat((read).key, '=', if(kind = 1, (read).text, ''))) AS found),
