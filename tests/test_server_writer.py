@@ -105,6 +105,38 @@ def test_success_is_what_clickhouse_says_and_no_other_page(sink: tuple[str, subp
     assert caught.value.reason == "NOT_CLICKHOUSE"
 
 
+def test_a_block_goes_again_whole_when_its_connection_was_closed(
+    sink: tuple[str, subprocess.Popen[str]],
+) -> None:
+    """A server closes connections that were idle, and a writer finds out when it has begun to send."""
+    url, _ = sink
+    made = writer(url)
+    made.open()
+    assert made._client is not None
+    block = Pieces([b"first piece, ", b"second piece"])
+    received: list[bytes] = []
+
+    def close_the_first(connection: socket.socket) -> None:
+        sent = b""
+        while not sent.endswith(bytes(block)):
+            sent += connection.recv(1 << 16)
+        received.append(sent)
+        if len(received) > 1:
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\nX-ClickHouse-Query-Id: 1\r\nX-ClickHouse-Summary: {}\r\nContent-Length: 0\r\n\r\n"
+            )
+
+    with server(close_the_first) as port:
+        made._client._backend._base_url = f"http://127.0.0.1:{port}/"
+        made.insert("otel_logs", block, "the token")
+    made.close()
+    assert len(received) == 2
+    for sent in received:
+        assert b"insert_deduplication_token=the+token" in sent
+        assert b"Content-Length: 25\r\n" in sent
+        assert sent.endswith(b"\r\n\r\n" + bytes(block))
+
+
 @pytest.mark.parametrize(
     ("code", "kind", "whole"),
     [
