@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from access.questions import find
+from benchmarks import corpus
 from clickhouse.engine import Engine
 from clickhouse.store import EmbeddedWriter
 from tests import oracle
@@ -472,6 +473,27 @@ def test_a_block_stored_twice_adds_nothing_anywhere(store: Tables) -> None:
     assert store.rows(counted) == [[20, 20, 20, 20 * 10**9, 100]]
     writer.insert("otel_logs", block, uuid.uuid4().hex)
     assert store.rows(counted) == [[40, 40, 40, 40 * 10**9, 200]]
+
+
+def test_a_block_of_spans_stored_twice_adds_nothing_anywhere(store: Tables) -> None:
+    """As with log records: not in the narrow table, nor in the index of traces."""
+    request = corpus.traces(200, 1, round(NOW * 1e9))
+    block = store.transform.run("otel_traces", surveyed("otel_traces", [request])).data
+    counted = (
+        "SELECT (SELECT count() FROM otel_traces), (SELECT count() FROM telemetry_spans),"
+        " (SELECT count() FROM otel_traces_trace_id_ts)"
+    )
+    writer, token = EmbeddedWriter(store.engine), uuid.uuid4().hex
+    writer.insert("otel_traces", block, token)
+    ((spans, narrow, traces),) = store.rows(counted)
+    assert spans == 200
+    assert 0 < narrow < spans
+    assert 0 < traces < spans
+    for _ in range(2):
+        writer.insert("otel_traces", block, token)
+    assert store.rows(counted) == [[spans, narrow, traces]]
+    writer.insert("otel_traces", block, uuid.uuid4().hex)
+    assert store.rows(counted) == [[2 * spans, 2 * narrow, 2 * traces]]
 
 
 def test_equal_blocks_are_not_taken_for_one(store: Tables) -> None:
