@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from clickhouse_cityhash.cityhash import CityHash128
+from xxhash import xxh3_128_digest
 
 from receiver.signals import Signal
 
@@ -55,7 +55,7 @@ class Resends:
         """Name a request by its content: 16 bytes, or none when nothing is to be known again."""
         if not self._seconds:
             return b""
-        return _hash(b"%s %d %s" % (signal.encode(), len(body), _hash(body)))
+        return xxh3_128_digest(b"%s %d %s" % (signal.encode(), len(body), xxh3_128_digest(body)))
 
     def knows(self, name: bytes) -> bool:
         """Tell whether the request's records are stored."""
@@ -119,8 +119,3 @@ class Resends:
         if self._descriptor is not None:
             os.close(self._descriptor)
         self._descriptor, self._logged = descriptor, len(records)
-
-
-def _hash(data: bytes) -> bytes:
-    number: int = CityHash128(data)
-    return number.to_bytes(16, "little")
