@@ -214,7 +214,9 @@ class Delivery:
             try:
                 self._writer.insert(block.table, block.data, block.token)
             except (StoreAway, BlockRefused) as error:
-                failure = error
+                # What led to it holds the frames that hold the block, which is not to wait for a collection.
+                error.__context__ = None
+                failure = error.with_traceback(None)
             except Exception as error:  # noqa: BLE001  an edge: whatever breaks in a driver; its text could quote data
                 name = type(error).__name__
                 failure = StoreAway(f"Inserting into {block.table} failed: {name}", name)
@@ -229,8 +231,12 @@ class Delivery:
             if not outcome:
                 reason = _STOPPING if self._hurried else "NO_ANSWER"
                 raise StoreAway(f"Inserting into {block.table} failed: {reason} in {seconds:g} s", reason)
-        if outcome[0] is not None:
-            raise outcome[0]
+        failure = outcome.pop()
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure  # as above: it would hold the frame that holds it
 
     def _note(self, table: str, away: StoreAway | None) -> None:
         """Open or close the circuits, count, and tell once what changed."""
