@@ -16,6 +16,7 @@ _INSERT = """
 import json, sys
 from pathlib import Path
 from clickhouse.engine import Engine
+from clickhouse.pieces import Pieces
 from clickhouse.store import EmbeddedWriter
 engine = Engine(Path(sys.argv[1]))
 engine.use("telemetry")
@@ -24,7 +25,8 @@ for table in ("source", "fed"):
     engine.command(f"CREATE TABLE IF NOT EXISTS {table} (x UInt8) {settings}")
 engine.command("CREATE MATERIALIZED VIEW IF NOT EXISTS feeding TO fed AS SELECT x FROM source")
 for token in sys.argv[2:]:
-    EmbeddedWriter(engine).insert("source", engine.query(f"SELECT toUInt8({token}) AS x FROM numbers(3)"), token)
+    block = engine.query(f"SELECT toUInt8({token}) AS x FROM numbers(3)")
+    EmbeddedWriter(engine).insert("source", Pieces([block]), token)
 count = "SELECT x, count() FROM {} GROUP BY x ORDER BY x"
 print(json.dumps({table: dict(engine.rows(count.format(table))) for table in ("source", "fed")}))
 engine.close()
