@@ -9,7 +9,6 @@ Source: https://clickhouse.com/docs/interfaces/http
 
 import re
 import threading
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,11 +117,8 @@ class ServerWriter:
             except Exception as error:  # noqa: BLE001  an edge: the driver meets whatever answers there
                 is_missing = getattr(error, "code", None) in MISSING
                 # A connection that was kept may have been closed meanwhile; with its token the block may go twice.
-                failed = _fault(table, error, one_part=one_part)
-                again = is_missing or _name(error) == "CUT_OFF"
-                _let_go(error)
-                if is_last or not again:
-                    raise failed from None
+                if is_last or not (is_missing or _name(error) == "CUT_OFF"):
+                    raise _fault(table, error, one_part=one_part) from None
             if is_missing:
                 self._forget(client)
         return None
@@ -202,9 +198,7 @@ class ServerWriter:
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001  an edge: the driver meets whatever answers there
-            unusable = self._unusable(error)
-            _let_go(error)
-            raise unusable from None
+            raise self._unusable(error) from None
         return client
 
     def _unusable(self, error: Exception) -> StoreError:
@@ -243,18 +237,6 @@ def _fault(table: str, error: Exception, *, one_part: bool) -> StoreError:
         return fault(table, code, str(getattr(error, "name", None) or ""), one_part=one_part)
     what = _name(error)
     return StoreAway(f"Inserting into {table} failed: {what}", what, whole=what not in _OF_ONE_TABLE)
-
-
-def _let_go(error: BaseException) -> None:
-    """Free what the frames of an error hold.
-
-    The driver keeps errors in variables of frames that the error holds, and a frame holds those that called it, down to
-    the one with the block: megabytes, until the next collection of such circles.
-    """
-    seen: BaseException | None = error
-    while seen is not None:
-        traceback.clear_frames(seen.__traceback__)
-        seen = seen.__cause__ or seen.__context__
 
 
 # A server that does not answer one insert may answer another.

@@ -10,6 +10,7 @@ replay finds out when all is well again. A spool that is full makes clients try 
 done without, and then only what is committed is acknowledged.
 """
 
+import gc
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
@@ -214,8 +215,6 @@ class Delivery:
             try:
                 self._writer.insert(block.table, block.data, block.token)
             except (StoreAway, BlockRefused) as error:
-                # What led to it holds the frames that hold the block, which is not to wait for a collection.
-                error.__context__ = None
                 failure = error.with_traceback(None)
             except Exception as error:  # noqa: BLE001  an edge: whatever breaks in a driver; its text could quote data
                 name = type(error).__name__
@@ -233,10 +232,14 @@ class Delivery:
                 raise StoreAway(f"Inserting into {block.table} failed: {reason} in {seconds:g} s", reason)
         failure = outcome.pop()
         if failure is not None:
+            # The driver keeps errors in variables of frames that these errors hold, and with them every frame that
+            # called, down to the block: megabytes, which in an outage would gather until the next collection.
+            failure.__context__ = None
+            gc.collect()
             try:
                 raise failure
             finally:
-                del failure  # as above: it would hold the frame that holds it
+                del failure  # it would hold the frame that holds it
 
     def _note(self, table: str, away: StoreAway | None) -> None:
         """Open or close the circuits, count, and tell once what changed."""

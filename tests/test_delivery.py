@@ -1,14 +1,17 @@
 """From a batch to an answer: what is committed, what is kept, what is refused, and how long a store is left alone."""
 
+import gc
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from clickhouse.columns import STRUCTURES
 from clickhouse.pieces import Pieces
+from clickhouse.server import Address, ServerWriter
 from clickhouse.store import BlockRefused, StoreAway
 from receiver.block_file import Outgoing
 from receiver.circuit import Circuit
@@ -90,6 +93,43 @@ def subject(tmp_path: Path) -> Iterator[Subject]:
 
 def block(token: str, table: str = "otel_logs", size: int = 100) -> Outgoing:
     return Outgoing(table, token, 2, Pieces([token.encode() * size]))
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["refused", "closed"])
+def test_a_failed_insert_holds_its_block_no_longer(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    is_there: bool,  # noqa: FBT001
+) -> None:
+    """It is megabytes, and an outage can be long: it must not wait for the collector's next turn."""
+    for logger in ("clickhouse_connect", "urllib3"):
+        caplog.set_level("CRITICAL", logger=logger)  # what is captured is held too
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    if is_there:
+        threading.Thread(target=_close_each, args=(listener,), daemon=True).start()
+    else:
+        listener.close()
+    subject = Subject(tmp_path)
+    address = Address(f"http://127.0.0.1:{port}", "writer", "hunter2", "telemetry")
+    delivery = Delivery(
+        ServerWriter(address, lambda _: None), subject.spool, subject.resends, subject.meters, 20
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        assert delivery.deliver([block("a")], []) is None
+        assert not [held for held in gc.get_objects() if isinstance(held, Pieces)]
+    finally:
+        gc.enable()
+        listener.close()
+    assert delivery.troubles == {"all": "CUT_OFF" if is_there else "CONNECTION_REFUSED"}
+
+
+def _close_each(listener: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            listener.accept()[0].close()
 
 
 def test_what_is_committed_leaves_the_disk_and_is_known_again(subject: Subject) -> None:
