@@ -18,18 +18,23 @@ class Source:
     database: str
     ca_file: Path | None = None
 
+    @property
+    def port(self) -> int:
+        """The port, ClickHouse's own for the scheme if the URL has none."""
+        parts = urlsplit(self.url)
+        return parts.port or (8443 if parts.scheme == "https" else 8123)
+
 
 def connect(source: Source, seconds: float, connect_seconds: float = 10) -> Client:
     """Open a connection whose answers may take so long. Raises what the driver does."""
     parts = urlsplit(source.url)
-    secure = parts.scheme == "https"
     return clickhouse_connect.get_client(
         host=parts.hostname or "localhost",
-        port=parts.port or (8443 if secure else 8123),
+        port=source.port,
         username=source.user,
         password=source.password,
         database=source.database,
-        secure=secure,
+        secure=parts.scheme == "https",
         ca_cert=str(source.ca_file) if source.ca_file else None,
         autogenerate_session_id=False,
         connect_timeout=connect_seconds,

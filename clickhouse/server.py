@@ -10,8 +10,7 @@ Source: https://clickhouse.com/docs/interfaces/http
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httputil import check_env_proxy, get_pool_manager
 
+from clickhouse.client import Source
 from clickhouse.clustered import ClusteredSession
 from clickhouse.engine import identifier
 from clickhouse.faults import CREDENTIALS, MISSING, PERMANENT
@@ -42,14 +42,9 @@ class StoreUnfit(StoreError):  # noqa: N818  what happened, as in Python's own S
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class Address(Source):
     """Where a ClickHouse server is, and how long to wait for it."""
 
-    url: str
-    user: str
-    password: str = field(repr=False)
-    database: str
-    ca_file: Path | None = None
     cluster: str | None = None
     connect_seconds: float = 5.0
     insert_seconds: float = 60.0
@@ -59,12 +54,6 @@ class Address:
         """Host, port and user, for people."""
         parts = urlsplit(self.url)
         return f"{parts.hostname}:{self.port} as {self.user}"
-
-    @property
-    def port(self) -> int:
-        """The port, ClickHouse's own for the scheme if the URL has none."""
-        parts = urlsplit(self.url)
-        return parts.port or (8443 if parts.scheme == "https" else 8123)
 
 
 class ServerSession:

@@ -17,7 +17,7 @@ import orjson
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from clickhouse.client import Source, connect
+from clickhouse.client import connect
 from clickhouse.engine import Engine
 from clickhouse.http.session import Session
 from clickhouse.server import Address
@@ -138,10 +138,9 @@ def ask_engine(engine: Engine, database: str) -> Callable[[str], Rows]:
 
 def ask_server(address: Address) -> Callable[[str], Rows]:
     """Ask a ClickHouse server's tables, on a connection of its own for each question."""
-    source = Source(address.url, address.user, address.password, address.database, address.ca_file)
 
     def ask(sql: str) -> Rows:
-        client = connect(source, _QUERY_SECONDS, address.connect_seconds)
+        client = connect(address, _QUERY_SECONDS, address.connect_seconds)
         try:
             return [_row(row) for row in client.query(sql).result_rows]
         finally:
