@@ -3,7 +3,8 @@
 A client that did not hear an answer sends the same bytes once more. They are answered as the first ones were, without
 storing anything: while those are under way by waiting for their outcome, afterwards from memory, and after a restart
 from a log that each batch's requests are appended to before the batch leaves the disk. The log is not synced: it
-survives a kill, not a loss of power.
+survives a kill, not a loss of power. It has both clocks of each request, since one may be set at any time and the
+other begins anew with the machine; what either calls young is young.
 
 Two requests that are equal to the byte within that time count as one. Clients put times and ids into their records,
 so that happens by resending alone; one that sends the same constant record twice on purpose has it stored once.
@@ -20,7 +21,8 @@ from xxhash import xxh3_128_digest
 
 from receiver.signals import Signal
 
-_RECORD = struct.Struct("<16sd")
+# Name, seconds of the wall clock, seconds of the monotonic clock, which on one machine processes share.
+_RECORD = struct.Struct("<16sdd")
 _MOST = 100_000
 
 
@@ -43,13 +45,10 @@ class Resends:
         """Read the log, add what else was found to be stored, and begin to append. Raises OSError."""
         if self._log is None or not self._seconds:
             return
-        now, monotonic = time.time(), time.monotonic()
-        for name, at in self._read():
-            # A clock that was set back makes nothing older than new.
-            self._stored[name] = monotonic - max(0.0, now - at)
-        self._stored |= dict.fromkeys(found, monotonic)
+        now = time.monotonic()
+        self._stored = {name: now - age for name, age in self._read()} | dict.fromkeys(found, now)
         self._forget_old()
-        self._rewrite([(name, now - (monotonic - at)) for name, at in self._stored.items()])
+        self._rewrite((name, now - at) for name, at in self._stored.items())
 
     def name(self, signal: Signal, body: bytes) -> bytes:
         """Name a request by its content: 16 bytes, or none when nothing is to be known again."""
@@ -78,10 +77,8 @@ class Resends:
             if self._descriptor is None:
                 return
             if self._logged > 2 * self._most:
-                since = time.time() - self._seconds
-                self._rewrite([(name, at) for name, at in self._read()[-self._most :] if at >= since])
-            now = time.time()
-            os.write(self._descriptor, b"".join(_RECORD.pack(name, now) for name in names))
+                self._rewrite((name, age) for name, age in self._read()[-self._most :] if age < self._seconds)
+            os.write(self._descriptor, _records((name, 0.0) for name in names))
             self._logged += len(names)
 
     def close(self) -> None:
@@ -100,22 +97,32 @@ class Resends:
             del self._stored[oldest]
 
     def _read(self) -> list[tuple[bytes, float]]:
+        """Give the log's names, and how many seconds ago each was stored."""
         assert self._log is not None  # noqa: S101  for the type checker
         try:
             data = self._log.read_bytes()
         except FileNotFoundError:
             return []
-        return list(_RECORD.iter_unpack(data[: len(data) - len(data) % _RECORD.size]))
+        now, monotonic = time.time(), time.monotonic()
+        return [
+            (name, max(0.0, min(now - at, monotonic - monotonic_at)))
+            for name, at, monotonic_at in _RECORD.iter_unpack(data[: len(data) - len(data) % _RECORD.size])
+        ]
 
-    def _rewrite(self, records: Sequence[tuple[bytes, float]]) -> None:
-        """Replace the log by these records, in one step."""
+    def _rewrite(self, ages: Iterable[tuple[bytes, float]]) -> None:
+        """Replace the log by these names and their ages, in one step."""
         assert self._log is not None  # noqa: S101  for the type checker
         new = self._log.with_suffix(".new")
         new.unlink(missing_ok=True)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         with open(descriptor, "wb", closefd=False) as file:
-            file.writelines(_RECORD.pack(*record) for record in records)
+            size = file.write(_records(ages))
         new.replace(self._log)
         if self._descriptor is not None:
             os.close(self._descriptor)
-        self._descriptor, self._logged = descriptor, len(records)
+        self._descriptor, self._logged = descriptor, size // _RECORD.size
+
+
+def _records(ages: Iterable[tuple[bytes, float]]) -> bytes:
+    now, monotonic = time.time(), time.monotonic()
+    return b"".join(_RECORD.pack(name, now - age, monotonic - age) for name, age in ages)

@@ -73,6 +73,44 @@ def test_after_its_time_a_request_is_new_again(tmp_path: Path, monkeypatch: pyte
     resends.close()
 
 
+@pytest.mark.parametrize("days", [-30, 30])
+def test_a_clock_that_is_set_makes_nothing_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """Before the restart or after it; otherwise what was stored and not heard of would be stored again."""
+    log = tmp_path / "log"
+    resends = opened(log)
+    names = [resends.name(Signal.LOGS, b"%d" % number) for number in range(2)]
+    resends.record(names[:1])
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + days * 86_400)
+    resends.record(names[1:])
+    resends.close()
+    for _ in range(2):
+        resends = opened(log)
+        assert [resends.knows(name) for name in names] == [True, True]
+        resends.close()
+        monkeypatch.setattr(time, "time", lambda: now)
+
+
+def test_a_monotonic_clock_that_begins_anew_makes_nothing_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does with the machine; at worst a request is known for its time once more."""
+    log = tmp_path / "log"
+    resends = opened(log, seconds=100)
+    name = resends.name(Signal.LOGS, BODY)
+    resends.record([name])
+    resends.close()
+    now = time.time()
+    for monotonic, is_known in ((5.0, True), (106.0, False)):
+        monkeypatch.setattr(time, "monotonic", lambda at=monotonic: at)
+        monkeypatch.setattr(time, "time", lambda at=monotonic: now + 45 + at)
+        resends = opened(log, seconds=100)
+        assert resends.knows(name) == is_known
+        resends.close()
+
+
 def test_the_newest_are_kept_within_the_bound(tmp_path: Path) -> None:
     """In memory, and in the log, which is written anew when it is twice as long."""
     log = tmp_path / "log"
@@ -82,7 +120,7 @@ def test_the_newest_are_kept_within_the_bound(tmp_path: Path) -> None:
         resends.record([name])
         resends.learn([name])
     assert [resends.knows(name) for name in names] == [False] * 40 + [True] * 10
-    assert log.stat().st_size <= 24 * 21
+    assert log.stat().st_size <= 32 * 21
     resends.close()
     resends = opened(log, most=10)
     assert [resends.knows(name) for name in names] == [False] * 40 + [True] * 10
