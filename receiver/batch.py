@@ -28,19 +28,12 @@ class Waiting:
     """A request that waits to be stored; its future resolves to the failure, or None when committed."""
 
     body: bytes
-    """Empty once it is rows."""
     survey: Survey
     arrived: float
     name: bytes = b""
-    size: int = field(init=False)
-    """Bytes of the body as it came."""
     outcome: asyncio.Future[Failure | None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
-
-    def __post_init__(self) -> None:
-        """Measure the body."""
-        self.size = len(self.body)
 
 
 class Batch:
@@ -59,7 +52,7 @@ class Batch:
     def add(self, waiting: Waiting) -> None:
         """Let a request wait."""
         self._waiting.append(waiting)
-        self._bytes += waiting.size
+        self._bytes += len(waiting.body)
         self._records += waiting.survey.records
         if len(self._waiting) == 1 or self._full:
             self._changed.set()
@@ -101,12 +94,12 @@ class Batch:
         size = records = 0
         while self._waiting:
             head = self._waiting[0]
-            size += head.size
+            size += len(head.body)
             records += head.survey.records
             if taken and (size > self._limits.batch_bytes or records > self._limits.batch_records):
                 break
             taken.append(self._waiting.popleft())
-        self._bytes -= sum(waiting.size for waiting in taken)
+        self._bytes -= sum(len(waiting.body) for waiting in taken)
         self._records -= sum(waiting.survey.records for waiting in taken)
         return taken
 

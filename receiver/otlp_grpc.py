@@ -111,9 +111,7 @@ class _Export:
 
         async def answer(body: bytes) -> bytes:
             try:
-                accepting = sender.accept(self._signal, body)
-                del body  # once it is rows, nobody shall hold it
-                accepted = await accepting
+                accepted = await sender.accept(self._signal, body)
             except Failure as failure:
                 self._meters.requests.labels(self._signal, "grpc", failure.reason, sender.name).inc()
                 raise

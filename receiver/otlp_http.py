@@ -115,9 +115,7 @@ class _Endpoint:
             )
         body = await self._body(signal, request)
         if encoding == PROTOBUF:
-            accepting = sender.accept(signal, body)
-            del body  # once it is rows, nobody shall hold it
-            return await accepting
+            return await sender.accept(signal, body)
         try:
             decoded = await asyncio.to_thread(decode, signal.value, body)
         except MalformedJson as error:

@@ -104,9 +104,7 @@ class Pipeline:
         meters.received.inc(found.records + found.untyped_metrics)
         meters.received_bytes.inc(len(body))
         try:
-            storing = self._store(signal, body, found)
-            del body  # once it is rows, nobody shall hold it
-            stored = await storing
+            stored = await self._store(signal, body, found) if found.records else 0
         except Failure as failure:
             self._meters.refused.labels(signal, failure.reason).inc(found.records)
             raise
@@ -135,8 +133,6 @@ class Pipeline:
 
     async def _store(self, signal: Signal, body: bytes, found: Survey) -> int:
         """Have a request's records stored; give how many, none if they are already."""
-        if not found.records:
-            return 0
         name = self._resends.name(signal, body)
         if self._resends.knows(name):
             self._meters.resent.labels(signal).inc(found.records)
@@ -145,7 +141,6 @@ class Pipeline:
         if earlier is not None:
             self._meters.resent.labels(signal).inc(found.records)
         outcome = earlier or self._enqueue(signal, Waiting(body, found, time.monotonic(), name))
-        del body
         # A client that goes away takes nothing with it: its request is stored, and the next one like it awaits that.
         failure = await asyncio.shield(outcome)
         if failure is not None:
@@ -153,7 +148,8 @@ class Pipeline:
         return found.records if earlier is None else 0
 
     def _enqueue(self, signal: Signal, waiting: Waiting) -> asyncio.Future[Failure | None]:
-        if waiting.size > self._limits.queue_bytes:
+        body = waiting.body
+        if len(body) > self._limits.queue_bytes:
             raise Rejected(
                 Reason.TOO_LARGE,
                 "The request is larger than the server's whole queue: send smaller batches, or raise"
@@ -161,12 +157,12 @@ class Pipeline:
             )
         if self._delivery.is_full:
             raise full()
-        if self._queued_bytes + waiting.size > self._limits.queue_bytes:
+        if self._queued_bytes + len(body) > self._limits.queue_bytes:
             raise TryLater(
                 Reason.OVERLOADED,
                 "The server's queue is full; send again later. If it stays so, raise TELEMETRY_QUEUE_BYTES.",
             )
-        self._queued_bytes += waiting.size
+        self._queued_bytes += len(body)
         self._batches[signal].add(waiting)
         if waiting.name:
             self._under_way[waiting.name] = waiting.outcome
@@ -188,7 +184,7 @@ class Pipeline:
             under_way.add_done_callback(lambda _: slots.release())
 
     async def _flush(self, signal: Signal, taken: Sequence[Waiting]) -> None:
-        self._meters.batch_bytes.labels(signal).observe(sum(waiting.size for waiting in taken))
+        self._meters.batch_bytes.labels(signal).observe(sum(len(waiting.body) for waiting in taken))
         self._meters.batch_age.labels(signal).observe(time.monotonic() - taken[0].arrived)
         loop = asyncio.get_running_loop()
         try:
@@ -201,7 +197,7 @@ class Pipeline:
             broken = TryLater(Reason.INTERNAL, "The server failed to store the request; its log says more.")
             failures = [broken] * len(taken)
         for waiting, failure in zip(taken, failures, strict=True):
-            self._queued_bytes -= waiting.size
+            self._queued_bytes -= len(waiting.body)
             self._under_way.pop(waiting.name, None)
             if failure is None:
                 self._accepting[signal].accepted.inc(waiting.survey.records)
@@ -224,15 +220,13 @@ class Pipeline:
             if len(taken) == 1:
                 return [self._commit_alone(signal, taken[0], refused)]
             # Those that do not parse are found by parsing, any others by bisection.
-            failures = [_malformed(signal, waiting) for waiting in taken]
+            failures = [None if refused.too_large else _malformed(signal, waiting) for waiting in taken]
             if any(failures):
                 rest = [waiting for waiting, failure in zip(taken, failures, strict=True) if failure is None]
                 stored = iter(self._commit(signal, rest)) if rest else iter(())
                 return [failure or next(stored) for failure in failures]
             middle = len(taken) // 2
             return self._commit(signal, taken[:middle]) + self._commit(signal, taken[middle:])
-        for waiting in taken:
-            waiting.body = b""
         return [self._deliver(taken, blocks)] * len(taken)
 
     def _commit_alone(self, signal: Signal, waiting: Waiting, refused: Refused) -> Failure | None:

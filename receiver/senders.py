@@ -40,9 +40,7 @@ class Sender:
         if self._rate:
             self._hold_to_rate(signal, self._rate.pay(len(body)))
         self._bytes[signal].inc(len(body))
-        accepting = self._accept(signal, body)
-        del body  # once it is rows, nobody shall hold it
-        accepted = await accepting
+        accepted = await self._accept(signal, body)
         self._records[signal].inc(accepted.records)
         return accepted
 

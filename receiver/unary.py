@@ -130,9 +130,7 @@ class UnaryCalls:
 
     async def _answer(self, answer: Answer, call: Any, body: bytes) -> None:
         try:
-            answering = answer(body)
-            del body  # once it is rows, nobody shall hold it
-            message = await answering
+            message = await answer(body)
         except Failure as failure:
             _refuse(call, failure)
         except Exception as error:  # noqa: BLE001  a service edge; the text could quote what clients sent
