@@ -19,20 +19,22 @@ columns:
   p95_ms: nineteen of twenty took no longer
 example: {trigger: auto, compactions: 31, failed: 1, sessions: 22, most_in_a_session: 4, tokens_before: 158020, tokens_after: 21080, saved_percent: 86.7, p50_ms: 21040, p95_ms: 48800}
 */
-WITH found AS (
-    SELECT
-        attributes['trigger'] AS trigger,
-        session_id,
-        success,
-        duration_ms,
-        toFloat64OrNull(attributes['pre_tokens']) AS sent_before,
-        toFloat64OrNull(attributes['post_tokens']) AS sent_after,
-        success AND sent_before BETWEEN 1 AND 1e9 AND sent_after BETWEEN 0 AND 1e9 AS is_sized,
-        count() OVER (PARTITION BY trigger, session_id) AS in_session
-    FROM telemetry_events
-    WHERE event_type = 'compaction' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
-        AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-)
+WITH
+    found AS (
+        SELECT
+            attributes['trigger'] AS trigger,
+            session_id,
+            success,
+            duration_ms,
+            toFloat64OrNull(attributes['pre_tokens']) AS sent_before,
+            toFloat64OrNull(attributes['post_tokens']) AS sent_after,
+            success AND sent_before BETWEEN 1 AND 1e9 AND sent_after BETWEEN 0 AND 1e9 AS is_sized,
+            count() OVER (PARTITION BY trigger, session_id) AS in_session
+        FROM telemetry_events
+        WHERE event_type = 'compaction' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    ),
+    quantilesExactOrNull(0.5, 0.95)(duration_ms) AS took
 SELECT
     trigger,
     count() AS compactions,
@@ -42,8 +44,8 @@ SELECT
     round(avgIf(sent_before, is_sized)) AS tokens_before,
     round(avgIf(sent_after, is_sized)) AS tokens_after,
     round(100 * (1 - sumIf(sent_after, is_sized) / sumIf(sent_before, is_sized)), 1) AS saved_percent,
-    round(quantileExactOrNull(0.5)(duration_ms)) AS p50_ms,
-    round(quantileExactOrNull(0.95)(duration_ms)) AS p95_ms
+    if(empty(took), NULL, round(took[1])) AS p50_ms,
+    if(empty(took), NULL, round(took[2])) AS p95_ms
 FROM found
 GROUP BY trigger
 ORDER BY compactions DESC, trigger

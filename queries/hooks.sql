@@ -21,6 +21,7 @@ columns:
   sessions: sessions in which it ran
 example: {event: PreToolUse, hook: 'PreToolUse:Bash', runs: 900, hooks: 1800, blocked: 12, blocked_percent: 1.3, errors: 3, cancelled: 0, p50_ms: 42, p95_ms: 310, minutes: 1.2, sessions: 40}
 */
+WITH quantilesExactOrNull(0.5, 0.95)(duration_ms) AS took
 SELECT
     attributes['hook_event'] AS event,
     attributes['hook_name'] AS hook,
@@ -30,8 +31,8 @@ SELECT
     round(100 * blocked / runs, 1) AS blocked_percent,
     sum(toUInt64OrZero(attributes['num_non_blocking_error'])) AS errors,
     sum(toUInt64OrZero(attributes['num_cancelled'])) AS cancelled,
-    round(quantileExactOrNull(0.5)(duration_ms)) AS p50_ms,
-    round(quantileExactOrNull(0.95)(duration_ms)) AS p95_ms,
+    if(empty(took), NULL, round(took[1])) AS p50_ms,
+    if(empty(took), NULL, round(took[2])) AS p95_ms,
     round(ifNull(sum(duration_ms), 0) / 60000, 2) AS minutes,
     uniqExact(cityHash64(session_id)) AS sessions
 FROM telemetry_events

@@ -25,8 +25,7 @@ WITH
         SELECT
             replaceOne(model, '[1m]', '') AS name,
             count() AS measured,
-            quantileExactOrNull(0.5)(ttft_ms) AS p50,
-            quantileExactOrNull(0.95)(ttft_ms) AS p95
+            quantilesExactOrNull(0.5, 0.95)(ttft_ms) AS took
         FROM (
             SELECT model, ttft_ms
             FROM telemetry_spans
@@ -44,9 +43,7 @@ WITH
         SELECT
             replaceOne(model, '[1m]', '') AS name,
             count() AS requests,
-            quantileExactOrNull(0.5)(duration_ms) AS p50,
-            quantileExactOrNull(0.95)(duration_ms) AS p95,
-            quantileExactOrNull(0.99)(duration_ms) AS p99,
+            quantilesExactOrNull(0.5, 0.95, 0.99)(duration_ms) AS took,
             sum(output_tokens) AS tokens,
             sum(duration_ms) AS ms
         FROM telemetry_events
@@ -57,13 +54,13 @@ WITH
 SELECT
     name AS model,
     requests.requests AS requests,
-    round(requests.p50) AS p50_ms,
-    round(requests.p95) AS p95_ms,
-    round(p99) AS p99_ms,
+    if(empty(requests.took), NULL, round(requests.took[1])) AS p50_ms,
+    if(empty(requests.took), NULL, round(requests.took[2])) AS p95_ms,
+    if(empty(requests.took), NULL, round(requests.took[3])) AS p99_ms,
     round(1000 * tokens / ms, 1) AS tokens_per_second,
     measured,
-    round(first_tokens.p50) AS ttft_p50_ms,
-    round(first_tokens.p95) AS ttft_p95_ms
+    if(empty(first_tokens.took), NULL, round(first_tokens.took[1])) AS ttft_p50_ms,
+    if(empty(first_tokens.took), NULL, round(first_tokens.took[2])) AS ttft_p95_ms
 FROM requests
 FULL JOIN first_tokens USING (name)
 ORDER BY requests DESC, model

@@ -20,6 +20,7 @@ columns:
   error: the latest error, redacted, or its code
 example: {server: github, transport: http, scope: user, connected: 88, failed: 4, failed_percent: 4.3, disconnected: 2, p50_ms: 310, p95_ms: 2200, sessions: 3, error: connect ECONNREFUSED}
 */
+WITH quantilesExactOrNull(0.5, 0.95)(duration_ms) AS took
 SELECT
     mcp_server_name AS server,
     attributes['transport_type'] AS transport,
@@ -28,8 +29,8 @@ SELECT
     countIf(attributes['status'] = 'failed') AS failed,
     round(100 * failed / nullIf(connected + failed, 0), 1) AS failed_percent,
     countIf(attributes['status'] = 'disconnected') AS disconnected,
-    round(quantileExactOrNull(0.5)(duration_ms)) AS p50_ms,
-    round(quantileExactOrNull(0.95)(duration_ms)) AS p95_ms,
+    if(empty(took), NULL, round(took[1])) AS p50_ms,
+    if(empty(took), NULL, round(took[2])) AS p95_ms,
     uniqExactIf(cityHash64(session_id), attributes['status'] = 'failed') AS sessions,
     argMaxIf(if(error_message = '', attributes['error_code'], error_message), timestamp, attributes['status'] = 'failed') AS error
 FROM telemetry_events

@@ -22,14 +22,15 @@ columns:
   usd: what these cost
 example: {server: github, tool: search_issues, calls: 55, failures: 2, failure_percent: 3.6, p50_ms: 410, p95_ms: 1900, sessions: 14, result_mb: 0.92, requests: 50, usd: 1.13}
 */
+WITH quantilesExactOrNullIf(0.5, 0.95)(duration_ms, event_type = 'tool_result') AS took
 SELECT
     mcp_server_name AS server,
     mcp_tool_name AS tool,
     countIf(event_type = 'tool_result') AS calls,
     countIf(event_type = 'tool_result' AND success = false) AS failures,
     round(100 * failures / nullIf(calls, 0), 1) AS failure_percent,
-    round(quantileExactIfOrNull(0.5)(duration_ms, event_type = 'tool_result')) AS p50_ms,
-    round(quantileExactIfOrNull(0.95)(duration_ms, event_type = 'tool_result')) AS p95_ms,
+    if(empty(took), NULL, round(took[1])) AS p50_ms,
+    if(empty(took), NULL, round(took[2])) AS p95_ms,
     uniqExactIf(cityHash64(session_id), event_type = 'tool_result') AS sessions,
     round(ifNull(sum(result_bytes), 0) / 1e6, 2) AS result_mb,
     countIf(event_type = 'api_request') AS requests,

@@ -19,12 +19,13 @@ columns:
   sessions: sessions in which one waited
 example: {tool: Bash, decision_source: user_temporary, waits: 88, p50_seconds: 4.1, p95_seconds: 71.3, minutes: 22.8, percent: 61.2, sessions: 30}
 */
+WITH quantilesExactOrNull(0.5, 0.95)(waited) AS took
 SELECT
     tool_name AS tool,
     decision_source,
     count() AS waits,
-    round(quantileExactOrNull(0.5)(waited) / 1000, 1) AS p50_seconds,
-    round(quantileExactOrNull(0.95)(waited) / 1000, 1) AS p95_seconds,
+    if(empty(took), NULL, round(took[1] / 1000, 1)) AS p50_seconds,
+    if(empty(took), NULL, round(took[2] / 1000, 1)) AS p95_seconds,
     round(sum(waited) / 60000, 1) AS minutes,
     round(100 * sum(waited) / sum(sum(waited)) OVER (), 1) AS percent,
     uniqExact(cityHash64(session_id)) AS sessions

@@ -19,13 +19,14 @@ columns:
   sessions: sessions that ran it
 example: {program: pytest, calls: 140, failures: 21, failure_percent: 15, p50_ms: 4100, p95_ms: 39000, hours: 0.6, sessions: 12}
 */
+WITH quantilesExactOrNull(0.5, 0.95)(duration_ms) AS took
 SELECT
     command AS program,
     count() AS calls,
     countIf(success = false) AS failures,
     round(100 * failures / calls, 1) AS failure_percent,
-    round(quantileExactOrNull(0.5)(duration_ms)) AS p50_ms,
-    round(quantileExactOrNull(0.95)(duration_ms)) AS p95_ms,
+    if(empty(took), NULL, round(took[1])) AS p50_ms,
+    if(empty(took), NULL, round(took[2])) AS p95_ms,
     round(ifNull(sum(duration_ms), 0) / 3600000, 2) AS hours,
     uniqExact(cityHash64(session_id)) AS sessions
 FROM telemetry_events

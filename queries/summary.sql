@@ -18,38 +18,23 @@ example: {measure: usd, value: 64.2, before: 51.1, change_percent: 25.6}
 WITH
     toStartOfHour({from:DateTime('UTC')}) AS begins,
     begins - dateDiff('second', begins, {to:DateTime('UTC')}) AS begins_before,
-    kinds AS (
+    counted AS (
         SELECT
             hour >= begins AS is_now,
-            event_type,
-            groupUniqArray(user_id) AS people,
-            sum(events) AS times,
+            uniqExactIf(cityHash64(user_id), user_id != '') AS users,
+            sumIf(events, event_type = 'user_prompt') AS prompts,
+            sumIf(events, event_type = 'api_request') AS requests,
+            sumIf(events, event_type = 'tool_result') AS tool_calls,
+            sumIf(failures, event_type = 'tool_result') AS tools_failed,
+            sumIf(events, event_type = 'api_error') AS api_errors,
             sum(failures) AS failed,
-            sum(cost_nanos) AS nanos,
-            sum(input_tokens) AS tokens_in,
-            sum(output_tokens) AS tokens_out,
-            sum(cache_read_tokens) AS tokens_read,
-            sum(cache_creation_tokens) AS tokens_written
+            sumIf(cost_nanos, event_type = 'api_request') / 1e9 AS usd,
+            sumIf(input_tokens + output_tokens, event_type = 'api_request') AS tokens,
+            sumIf(cache_read_tokens, event_type = 'api_request') AS cached,
+            sumIf(input_tokens + cache_read_tokens + cache_creation_tokens, event_type = 'api_request') AS sent
         FROM telemetry_hourly
         WHERE hour >= toStartOfHour(begins_before) AND hour < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-        GROUP BY is_now, event_type
-    ),
-    counted AS (
-        SELECT
-            is_now,
-            length(arrayFilter(user -> user != '', groupUniqArrayArray(people))) AS users,
-            sumIf(times, event_type = 'user_prompt') AS prompts,
-            sumIf(times, event_type = 'api_request') AS requests,
-            sumIf(times, event_type = 'tool_result') AS tool_calls,
-            sumIf(kinds.failed, event_type = 'tool_result') AS tools_failed,
-            sumIf(times, event_type = 'api_error') AS api_errors,
-            sum(kinds.failed) AS failed,
-            sumIf(nanos, event_type = 'api_request') / 1e9 AS usd,
-            sumIf(tokens_in + tokens_out, event_type = 'api_request') AS tokens,
-            sumIf(tokens_read, event_type = 'api_request') AS cached,
-            sumIf(tokens_in + tokens_read + tokens_written, event_type = 'api_request') AS sent
-        FROM kinds
         GROUP BY is_now
     ),
     opened AS (

@@ -28,21 +28,32 @@ WITH
         WHERE event_type = 'tool_result' AND hour >= toStartOfHour(begins_before) AND hour < toStartOfHour(begins)
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
         GROUP BY tool_name
+    ),
+    ended AS (
+        SELECT
+            tool_name,
+            count() AS calls,
+            countIf(success = false) AS failures,
+            quantilesExactOrNull(0.5, 0.95)(duration_ms) AS took,
+            sum(duration_ms) AS ms,
+            uniqExact(cityHash64(session_id)) AS sessions,
+            sum(result_bytes) AS bytes
+        FROM telemetry_events
+        WHERE event_type = 'tool_result' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        GROUP BY tool_name
     )
 SELECT
     tool_name AS tool,
-    count() AS calls,
-    countIf(success = false) AS failures,
+    calls,
+    ended.failures AS failures,
     round(100 * failures / calls, 1) AS failure_percent,
-    round(100 * any(failed) / nullIf(any(ended), 0), 1) AS before_percent,
-    round(quantileExactOrNull(0.5)(duration_ms)) AS p50_ms,
-    round(quantileExactOrNull(0.95)(duration_ms)) AS p95_ms,
-    round(ifNull(sum(duration_ms), 0) / 3600000, 2) AS hours,
-    uniqExact(cityHash64(session_id)) AS sessions,
-    round(ifNull(sum(result_bytes), 0) / 1e6, 2) AS result_mb
-FROM telemetry_events
+    round(100 * failed / nullIf(earlier.ended, 0), 1) AS before_percent,
+    if(empty(took), NULL, round(took[1])) AS p50_ms,
+    if(empty(took), NULL, round(took[2])) AS p95_ms,
+    round(ifNull(ms, 0) / 3600000, 2) AS hours,
+    sessions,
+    round(ifNull(bytes, 0) / 1e6, 2) AS result_mb
+FROM ended
 LEFT JOIN earlier USING (tool_name)
-WHERE event_type = 'tool_result' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
-    AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-GROUP BY tool
 ORDER BY calls DESC, tool

@@ -17,7 +17,12 @@ example: {trace: 0af7651916cd43dd8448eb211c80319c, span: b7ad6b7169203331, paren
 */
 WITH
     if({trace:String} = '',
-        (SELECT argMax(TraceId, End) FROM otel_traces_trace_id_ts WHERE Start <= now('UTC')), {trace:String}) AS wanted,
+        (
+            SELECT argMax(TraceId, End)
+            FROM otel_traces_trace_id_ts
+            WHERE Start <= now('UTC') AND Start >= toStartOfDay(
+                (SELECT max(Start) FROM otel_traces_trace_id_ts WHERE _partition_value.1 <= toDate(now('UTC'))), 'UTC')
+        ), {trace:String}) AS wanted,
     (SELECT min(Start) FROM otel_traces_trace_id_ts WHERE TraceId = wanted) AS begun,
     (SELECT max(End) FROM otel_traces_trace_id_ts WHERE TraceId = wanted) AS last
 SELECT

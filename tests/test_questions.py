@@ -1,5 +1,6 @@
 """The questions of `queries/` and their headers, and what they answer on real requests."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,47 @@ def test_freshness_knows_what_arrives(captured: Engine) -> None:
     """A row a signal that has any."""
     (logs,) = [row for row in answer(captured, "freshness") if row["signal"] == "logs"]
     assert logs["newest"].startswith("2026-")
+
+
+@pytest.fixture
+def timeless(captured: Engine) -> Iterator[str]:
+    """Give a team whose events have no duration, but for one."""
+    events = [
+        ("tool_result", "Lonely", "lonely", "", "NULL"),
+        ("tool_result", "Other", "other", "another server", "5"),
+        ("api_request", "", "", "server", "NULL"),
+        ("hook_execution_complete", "", "", "", "NULL"),
+        ("mcp_server_connection", "", "", "server", "NULL"),
+        ("compaction", "", "", "", "NULL"),
+    ]
+    rows = ", ".join(
+        f"(now64(9), 'timeless', '{kind}', '{tool}', '{command}', '{server}', {duration})"
+        for kind, tool, command, server, duration in events
+    )
+    captured.command(
+        "INSERT INTO telemetry_events (timestamp, team, event_type, tool_name, command, mcp_server_name, duration_ms)"
+        f" VALUES {rows}"
+    )
+    yield "timeless"
+    for table in ("telemetry_events", "telemetry_hourly", "telemetry_daily", "telemetry_sessions"):
+        captured.command(f"DELETE FROM {table} WHERE team = 'timeless'")
+
+
+def test_what_took_no_known_time_has_no_percentiles(captured: Engine, timeless: str) -> None:
+    """None is told from zero milliseconds, also where others of the question have durations."""
+
+    def percentiles(name: str) -> dict[Any, Any]:
+        question = find(name)
+        found = captured.rows(question.sql, question.values({"team": timeless, "to": "2100-01-01 00:00:00"}))
+        p50 = [column.startswith("p50") for column in question.columns].index(True)
+        return {row[0]: tuple(row[p50 : p50 + 2]) for row in found}
+
+    none = (None, None)
+    assert percentiles("tools") == {"Lonely": none, "Other": (5, 5)}
+    assert percentiles("programs") == {"lonely": none, "other": (5, 5)}
+    assert percentiles("mcp_tools") == {"server": none, "another server": (5, 5)}
+    assert percentiles("mcp_connections") == {"server": none}
+    assert [percentiles(name) for name in ("hooks", "compactions", "latency")] == 3 * [{"": none}]
 
 
 def test_times_may_be_relative() -> None:

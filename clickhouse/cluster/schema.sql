@@ -352,7 +352,7 @@ CREATE TABLE IF NOT EXISTS telemetry_events_local ON CLUSTER '{cluster}'
 (
     timestamp DateTime64(9) CODEC(GCD, Delta, ZSTD(1)),
     event_type LowCardinality(String) CODEC(ZSTD(1)),
-    session_id String CODEC(ZSTD(1)),
+    session_id LowCardinality(String) CODEC(ZSTD(1)),
     user_id LowCardinality(String) CODEC(ZSTD(1)),
     organization_id LowCardinality(String) CODEC(ZSTD(1)),
     prompt_id String CODEC(ZSTD(1)),
@@ -417,7 +417,7 @@ SETTINGS
     fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
-    min_bytes_for_wide_part = 1073741824,
+    min_bytes_for_wide_part = 8388608,
     merge_selector_base = 8,
     max_parts_to_merge_at_once = 8,
     max_compress_block_size = 131072,
@@ -851,7 +851,7 @@ CREATE TABLE IF NOT EXISTS telemetry_spans_local ON CLUSTER '{cluster}'
     trace_id String CODEC(ZSTD(1)),
     span_id UInt64 COMMENT 'the eight bytes of SpanId: numbers join faster' CODEC(ZSTD(1)),
     parent_span_id UInt64 CODEC(ZSTD(1)),
-    session_id String CODEC(ZSTD(1)),
+    session_id LowCardinality(String) CODEC(ZSTD(1)),
     user_id LowCardinality(String) CODEC(ZSTD(1)),
     team LowCardinality(String) CODEC(ZSTD(1)),
     service_name LowCardinality(String) CODEC(ZSTD(1)),
@@ -876,7 +876,7 @@ SETTINGS
     fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
-    min_bytes_for_wide_part = 1073741824,
+    min_bytes_for_wide_part = 8388608,
     merge_selector_base = 8,
     max_parts_to_merge_at_once = 8;
 

@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS telemetry_spans
     trace_id String CODEC(ZSTD(1)),
     span_id UInt64 COMMENT 'the eight bytes of SpanId: numbers join faster' CODEC(ZSTD(1)),
     parent_span_id UInt64 CODEC(ZSTD(1)),
-    session_id String CODEC(ZSTD(1)),
+    session_id LowCardinality(String) CODEC(ZSTD(1)),
     user_id LowCardinality(String) CODEC(ZSTD(1)),
     team LowCardinality(String) CODEC(ZSTD(1)),
     service_name LowCardinality(String) CODEC(ZSTD(1)),
@@ -32,6 +32,6 @@ SETTINGS
     fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1,
-    min_bytes_for_wide_part = 1073741824,
+    min_bytes_for_wide_part = 8388608,
     merge_selector_base = 8,
     max_parts_to_merge_at_once = 8
