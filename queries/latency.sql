@@ -21,46 +21,28 @@ columns:
 example: {model: claude-opus-4-8, requests: 318, p50_ms: 5100, p95_ms: 24000, p99_ms: 51000, tokens_per_second: 61.2, measured: 318, ttft_p50_ms: 820, ttft_p95_ms: 2900}
 */
 WITH
-    first_tokens AS (
-        SELECT
-            replaceOne(model, '[1m]', '') AS name,
-            count() AS measured,
-            quantilesExactOrNull(0.5, 0.95)(ttft_ms) AS took
-        FROM (
-            SELECT model, ttft_ms
-            FROM telemetry_spans
-            WHERE span_type = 'llm_request' AND ttft_ms IS NOT NULL AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
-                AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-            UNION ALL
-            SELECT model, ttft_ms
-            FROM telemetry_events
-            WHERE event_type = 'api_request' AND ttft_ms IS NOT NULL AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
-                AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-        )
-        GROUP BY name
-    ),
-    requests AS (
-        SELECT
-            replaceOne(model, '[1m]', '') AS name,
-            count() AS requests,
-            quantilesExactOrNull(0.5, 0.95, 0.99)(duration_ms) AS took,
-            sum(output_tokens) AS tokens,
-            sum(duration_ms) AS ms
-        FROM telemetry_events
-        WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-        GROUP BY name
-    )
+    quantilesExactOrNull(0.5, 0.95, 0.99)(duration_ms) AS took,
+    quantilesExactOrNull(0.5, 0.95)(ttft_ms) AS waited
 SELECT
-    name AS model,
-    requests.requests AS requests,
-    if(empty(requests.took), NULL, round(requests.took[1])) AS p50_ms,
-    if(empty(requests.took), NULL, round(requests.took[2])) AS p95_ms,
-    if(empty(requests.took), NULL, round(requests.took[3])) AS p99_ms,
-    round(1000 * tokens / ms, 1) AS tokens_per_second,
-    measured,
-    if(empty(first_tokens.took), NULL, round(first_tokens.took[1])) AS ttft_p50_ms,
-    if(empty(first_tokens.took), NULL, round(first_tokens.took[2])) AS ttft_p95_ms
-FROM requests
-FULL JOIN first_tokens USING (name)
+    replaceOne(sent.model, '[1m]', '') AS model,
+    countIf(is_event) AS requests,
+    if(empty(took), NULL, round(took[1])) AS p50_ms,
+    if(empty(took), NULL, round(took[2])) AS p95_ms,
+    if(empty(took), NULL, round(took[3])) AS p99_ms,
+    round(1000 * sum(output_tokens) / sum(duration_ms), 1) AS tokens_per_second,
+    count(ttft_ms) AS measured,
+    if(empty(waited), NULL, round(waited[1])) AS ttft_p50_ms,
+    if(empty(waited), NULL, round(waited[2])) AS ttft_p95_ms
+FROM (
+    SELECT model, true AS is_event, duration_ms, ttft_ms, output_tokens
+    FROM telemetry_events
+    WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+        AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    UNION ALL
+    SELECT model, false, NULL, ttft_ms, NULL
+    FROM telemetry_spans
+    WHERE span_type = 'llm_request' AND ttft_ms IS NOT NULL AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+        AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+) AS sent
+GROUP BY model
 ORDER BY requests DESC, model

@@ -25,10 +25,7 @@ example: {model: claude-opus-4-8, speed: normal, requests: 318, reported_usd: 6.
 WITH
     requests AS (
         SELECT
-            -- us.anthropic.claude-opus-4-5-20251101-v1:0, claude-opus-4-5@20251101 and claude-opus-4-5[1m] are one model.
-            replaceRegexpOne(
-                replaceRegexpOne(model, '^.*(claude-)', '\\1'),
-                '(-latest|[-@]20[0-9]{6}.*|@.*|-v[0-9]+(:[0-9]+)?|\\[.*)$', '') AS name,
+            model,
             speed,
             toDate(timestamp, 'UTC') AS day,
             ifNull(input_tokens, 0) AS sent,
@@ -47,7 +44,7 @@ WITH
     ),
     used AS (
         SELECT
-            name, speed, day, prompt_over,
+            model, speed, day, prompt_over,
             count() AS times,
             sum(sent) AS sent_all,
             sum(received) AS received_all,
@@ -57,11 +54,15 @@ WITH
             sum(written - written_1h - written_5m) AS assumed,
             sum(nanos) AS nanos_all
         FROM requests
-        GROUP BY name, speed, day, prompt_over
+        GROUP BY model, speed, day, prompt_over
     ),
     costs AS (
         SELECT
             *,
+            -- us.anthropic.claude-opus-4-5-20251101-v1:0, claude-opus-4-5@20251101 and claude-opus-4-5[1m] are one model.
+            replaceRegexpOne(
+                replaceRegexpOne(model, '^.*(claude-)', '\\1'),
+                '(-latest|[-@]20[0-9]{6}.*|@.*|-v[0-9]+(:[0-9]+)?|\\[.*)$', '') AS name,
             -- The longest pattern, the band of prompts that it is in, and the latest price of that day.
             arrayLast(
                 price -> name LIKE price.1 AND price.2 = if(speed IN ('', 'normal', 'standard'), '', speed)
@@ -91,5 +92,5 @@ SELECT
     sum(assumed + written_5m_all + written_1h_all) AS cache_creation_tokens,
     sum(assumed) AS assumed_tokens
 FROM costs
-GROUP BY model, speed
+GROUP BY name, speed
 ORDER BY reported_usd DESC, model, speed

@@ -4,6 +4,7 @@ topic: data
 note: >
   A client exports its metrics once a minute and its events every few seconds, so the newest minutes differ, and so do sessions that end
   before their metrics are sent. Clients that send only one of the two differ for good. Deltas and cumulative values are both understood.
+  Counted by whole hours.
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
@@ -25,13 +26,13 @@ FROM (
     SELECT 'events' AS source, one.1 AS measure, toFloat64(one.2) AS amount
     FROM (
         SELECT arrayJoin([
-            ('usd', toFloat64(sum(ifNull(cost_nanos, 0))) / 1e9),
-            ('input tokens', toFloat64(sum(ifNull(input_tokens, 0)))),
-            ('output tokens', toFloat64(sum(ifNull(output_tokens, 0)))),
-            ('cache read tokens', toFloat64(sum(ifNull(cache_read_tokens, 0)))),
-            ('cache creation tokens', toFloat64(sum(ifNull(cache_creation_tokens, 0))))]) AS one
-        FROM telemetry_events
-        WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            ('usd', toFloat64(sum(cost_nanos)) / 1e9),
+            ('input tokens', toFloat64(sum(input_tokens))),
+            ('output tokens', toFloat64(sum(output_tokens))),
+            ('cache read tokens', toFloat64(sum(cache_read_tokens))),
+            ('cache creation tokens', toFloat64(sum(cache_creation_tokens)))]) AS one
+        FROM telemetry_hourly
+        WHERE event_type = 'api_request' AND hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
     )
     UNION ALL
     SELECT
@@ -42,7 +43,8 @@ FROM (
             type = 'cacheCreation', 'cache creation tokens',
             concat(type, ' tokens')),
         increment
-    FROM telemetry_metric_increments(from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
+    FROM telemetry_metric_increments(
+        from = toStartOfHour({from:DateTime('UTC')}), to = toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)))
     WHERE metric IN ('cost.usage', 'token.usage')
 )
 GROUP BY measure

@@ -248,7 +248,7 @@ def _clickhouse_http(settings: Settings, engine: Engine, directory: Path, meters
         settings.query_memory_bytes,
         settings.query_result_rows,
         settings.query_result_bytes,
-        threads=max(1, (os.cpu_count() or 2) // 2),
+        threads=os.cpu_count() or 2,
         patience_seconds=settings.body_timeout_seconds,
     )
     return ClickHouseHttp(engine, settings.database, users(settings, directory), limits, meters.queries)

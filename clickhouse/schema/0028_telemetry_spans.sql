@@ -2,7 +2,7 @@
 -- a span's map of attributes is twenty times as much to read; docs/analysis.md has the measurement.
 CREATE TABLE IF NOT EXISTS telemetry_spans
 (
-    timestamp DateTime64(9) CODEC(Delta, ZSTD(1)),
+    timestamp DateTime64(9) CODEC(GCD, Delta, LZ4),
     span_type LowCardinality(String) CODEC(ZSTD(1)),
     trace_id String CODEC(ZSTD(1)),
     span_id UInt64 COMMENT 'the eight bytes of SpanId: numbers join faster' CODEC(ZSTD(1)),
@@ -18,8 +18,8 @@ CREATE TABLE IF NOT EXISTS telemetry_spans
     success Nullable(Bool) CODEC(ZSTD(1)),
     decision LowCardinality(String) CODEC(ZSTD(1)),
     decision_source LowCardinality(String) CODEC(ZSTD(1)),
-    duration_ms Nullable(Float64) CODEC(ZSTD(1)),
-    ttft_ms Nullable(Float64) CODEC(ZSTD(1))
+    duration_ms Nullable(Float64) CODEC(LZ4),
+    ttft_ms Nullable(Float64) CODEC(LZ4)
 )
 ENGINE = MergeTree
 PARTITION BY toDate(least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC')
