@@ -1,11 +1,13 @@
 """The questions of `queries/` and their headers, and what they answer on real requests."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from access.questions import QuestionError, find, questions, read, when
 from clickhouse.engine import Engine
@@ -19,14 +21,19 @@ from tests.server import captures
 
 NAMES = [question.name for question in questions()]
 # The captures' events are of one day.
+TOKENS = {
+    f"{name} tokens": f"{name.replace(' ', '_')}_tokens"
+    for name in ("input", "output", "cache read", "cache creation")
+}
 PERIOD = {"from": "2026-01-01 00:00:00", "to": "2027-01-01 00:00:00", "limit": "50"}
 
 
 @pytest.fixture(scope="module")
 def captured(engine: Engine) -> Engine:
-    """Fill the tables with the logs that real clients sent, and nothing else."""
+    """Fill the tables with the logs and metrics that real clients sent, and nothing else."""
     for table in (
         "otel_logs",
+        "otel_metrics_sum",
         "telemetry_events",
         "telemetry_hourly",
         "telemetry_daily",
@@ -36,10 +43,10 @@ def captured(engine: Engine) -> Engine:
     rules = load_rules(None, Level.strict)
     transform = Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", 3650)
     writer = EmbeddedWriter(engine)
-    for number, body in enumerate(captures("logs")):
-        writer.insert(
-            "otel_logs", transform.run("otel_logs", surveyed("otel_logs", [body])).data, f"captured {number}"
-        )
+    for signal, table in (("logs", "otel_logs"), ("metrics", "otel_metrics_sum")):
+        for number, body in enumerate(captures(signal)):
+            block = transform.run(table, surveyed(table, [body])).data
+            writer.insert(table, block, f"captured {signal} {number}")
     return engine
 
 
@@ -88,6 +95,47 @@ def test_tools_count_calls_and_failures(captured: Engine) -> None:
         "Bash": (2, 0),
         "Write": (1, 0),
     }
+
+
+def test_totals_are_those_of_plain_python(captured: Engine) -> None:
+    """Cost, tokens and calls, exact, from events, both roll-ups and metrics, as the clients' requests have them."""
+    tokens: Counter[str] = Counter()
+    calls: Counter[tuple[str, str]] = Counter()
+    dollars = []
+    for request in map(ExportLogsServiceRequest.FromString, captures("logs")):
+        for record in (
+            record
+            for resource in request.resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ):
+            sent = {
+                one.key: getattr(one.value, str(one.value.WhichOneof("value"))) for one in record.attributes
+            }
+            if sent["event.name"] == "api_request":
+                dollars.append(float(sent["cost_usd"]))
+                tokens.update({key: int(sent[key]) for key in TOKENS.values()})
+            elif sent["event.name"] == "tool_result":
+                calls[sent["tool_name"], str(sent["success"])] += 1
+    assert len(dollars) == 10
+    assert calls.total() == 7
+    nanos = sum(round(usd * 1e9) for usd in dollars)
+    columns = ", ".join(f"sum({key})" for key in tokens)
+    for table in ("telemetry_events", "telemetry_hourly", "telemetry_daily"):
+        ((cost, *found),) = captured.rows(
+            f"SELECT sum(cost_nanos), {columns} FROM {table} WHERE event_type = 'api_request'"
+        )
+        assert (int(cost), list(map(int, found))) == (nanos, list(tokens.values())), table
+    counted = captured.rows(
+        "SELECT tool_name, if(success, 'true', 'false') AS ok, count() FROM telemetry_events"
+        " WHERE event_type = 'tool_result' GROUP BY tool_name, ok"
+    )
+    assert {(tool, ok): int(count) for tool, ok, count in counted} == dict(calls)
+    reconciled = {row["measure"]: row for row in answer(captured, "reconcile")}
+    for name, key in TOKENS.items():
+        assert (reconciled[name]["events"], reconciled[name]["metrics"]) == (tokens[key], tokens[key])
+    usd = reconciled["usd"]
+    assert (usd["events"], round(usd["metrics"], 9), usd["difference"]) == (nanos / 1e9, nanos / 1e9, 0)
 
 
 def test_sessions_have_what_happened_in_them(captured: Engine) -> None:
