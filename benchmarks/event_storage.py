@@ -1,0 +1,102 @@
+"""What a typed event takes on disk beside its OTLP: `python -m benchmarks.event_storage`.
+
+Log requests are stored in an embedded engine, as they are inserted and merged into one part a day: those of the demo,
+whose values are such as clients send, and those of the corpus, whose ids and texts are random. It prints Markdown,
+which stands in docs/performance.md.
+"""
+
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import corpus
+from benchmarks.ingest import LARGE, machine
+from clickhouse.engine import Engine
+from clickhouse.migrations import migrate
+from clickhouse.store import EmbeddedWriter
+from demo.generate import Ledger, Plan, generate
+from receiver.rules import Level, load_rules
+from receiver.sanitizer import Sanitizer
+from receiver.scrub import Scrub
+from receiver.signals import Signal, survey
+from receiver.transform import Surveyed, Transform
+
+TARGET = 1 / 20
+BATCH_BYTES = 4 << 20
+DAY = 86_400
+RETENTION_DAYS = 90
+_SIZE = (
+    "SELECT sum(rows), sum(bytes_on_disk), count() FROM system.parts"
+    " WHERE active AND database = currentDatabase() AND table = 'telemetry_events'"
+)
+
+
+def main() -> None:
+    """Store both and print what they take."""
+    print(machine())
+    print("\nCommand: `python -m benchmarks.event_storage`\n")
+    print("| log requests of | events | OTLP | as inserted | ratio | merged | ratio | target |")
+    print("|---|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as directory:
+        engine = Engine(Path(directory), 2)
+        engine.use("telemetry")
+        migrate(engine, RETENTION_DAYS)
+        rules = load_rules(None, Level.strict)
+        transform = Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", RETENTION_DAYS)
+        for name, bodies in (("the demo", demo()), ("the corpus", random())):
+            print(row(engine, transform, name, bodies), flush=True)
+        engine.close()
+
+
+def demo() -> Iterator[bytes]:
+    """Make the log requests of a week of sixty people."""
+    until = datetime.fromtimestamp(time.time() // DAY * DAY, UTC)
+    plan = Plan(seed=3, sessions=1200, users=60, days=6, until=until)
+    return (request.body for request in generate(plan, Ledger()) if request.signal == Signal.LOGS)
+
+
+def random() -> Iterator[bytes]:
+    """Make log requests of the last hours."""
+    begin = time.time_ns() - 3 * 3_600_000_000_000
+    return (corpus.logs(LARGE, seed, begin + seed * 20_000_000_000) for seed in range(200))
+
+
+def row(engine: Engine, transform: Transform, name: str, bodies: Iterable[bytes]) -> str:
+    """Store requests in empty tables, and give the line of the report in bytes an event."""
+    engine.command("TRUNCATE TABLE otel_logs")
+    engine.command("TRUNCATE TABLE telemetry_events")
+    engine.command("SYSTEM STOP MERGES telemetry_events")
+    writer = EmbeddedWriter(engine)
+    sent = 0
+    batch: list[Surveyed] = []
+    for body in bodies:
+        sent += len(body)
+        batch.append(Surveyed(body, survey(Signal.LOGS, body).tables["otel_logs"]))
+        if sum(len(request.body) for request in batch) >= BATCH_BYTES:
+            writer.insert("otel_logs", transform.run("otel_logs", batch).data, uuid.uuid4().hex)
+            batch = []
+    if batch:
+        writer.insert("otel_logs", transform.run("otel_logs", batch).data, uuid.uuid4().hex)
+    ((events, inserted, parts),) = engine.rows(_SIZE)
+    engine.command("SYSTEM START MERGES telemetry_events")
+    engine.command("OPTIMIZE TABLE telemetry_events FINAL")
+    ((_, merged, merged_parts),) = engine.rows(_SIZE)
+    met = "met" if merged / sent <= TARGET else "not met"
+    cells = [
+        name,
+        f"{events:,}",
+        f"{sent / events:.0f}",
+        f"{inserted / events:.1f} in {parts} parts",
+        f"1/{sent / inserted:.1f}",
+        f"{merged / events:.1f} in {merged_parts}",
+        f"1/{sent / merged:.1f}",
+        f"1/20: {met}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
