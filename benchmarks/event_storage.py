@@ -5,29 +5,23 @@ whose values are such as clients send, and those of the corpus, whose ids and te
 which stands in docs/performance.md.
 """
 
-import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 from benchmarks import corpus
+from benchmarks.embedded import embedded
 from benchmarks.ingest import LARGE, machine
 from clickhouse.engine import Engine
-from clickhouse.migrations import migrate
 from clickhouse.store import EmbeddedWriter
 from demo.generate import Ledger, Plan, generate
-from receiver.rules import Level, load_rules
-from receiver.sanitizer import Sanitizer
-from receiver.scrub import Scrub
 from receiver.signals import Signal, survey
 from receiver.transform import Surveyed, Transform
 
 TARGET = 1 / 20
 BATCH_BYTES = 4 << 20
 DAY = 86_400
-RETENTION_DAYS = 90
 _SIZE = (
     "SELECT sum(rows), sum(bytes_on_disk), count() FROM system.parts"
     " WHERE active AND database = currentDatabase() AND table = 'telemetry_events'"
@@ -40,15 +34,9 @@ def main() -> None:
     print("\nCommand: `python -m benchmarks.event_storage`\n")
     print("| log requests of | events | OTLP | as inserted | ratio | merged | ratio | target |")
     print("|---|---|---|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory(prefix="benchmark-") as directory:
-        engine = Engine(Path(directory), 2)
-        engine.use("telemetry")
-        migrate(engine, RETENTION_DAYS)
-        rules = load_rules(None, Level.strict)
-        transform = Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", RETENTION_DAYS)
+    with embedded() as (engine, transform):
         for name, bodies in (("the demo", demo()), ("the corpus", random())):
             print(row(engine, transform, name, bodies), flush=True)
-        engine.close()
 
 
 def demo() -> Iterator[bytes]:

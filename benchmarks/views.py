@@ -7,21 +7,16 @@ rounds; the ratio is how much of its speed ingest keeps. It prints Markdown, whi
 
 import argparse
 import resource
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks import corpus
+from benchmarks.embedded import embedded
 from benchmarks.ingest import LARGE, machine
 from clickhouse.engine import Engine
-from clickhouse.migrations import migrate
 from clickhouse.store import EmbeddedWriter
-from receiver.rules import Level, load_rules
-from receiver.sanitizer import Sanitizer
-from receiver.scrub import Scrub
 from receiver.signals import Signal, survey
 from receiver.transform import Block, Surveyed, Transform
 
@@ -29,7 +24,6 @@ TARGET = 0.85
 REQUESTS, BLOCKS = 40, 8
 """Requests of a block, about as many as a batch has, and blocks that are merged, as many as a merge takes."""
 CORPORA = {"otel_logs": (Signal.LOGS, corpus.logs), "otel_traces": (Signal.TRACES, corpus.traces)}
-RETENTION_DAYS = 90
 
 
 def main() -> None:
@@ -43,15 +37,10 @@ def main() -> None:
         "| CPU, µs a record | transform | insert | merge | all | with views: insert | merge | all | ratio | target |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory(prefix="benchmark-") as directory:
-        engine = Engine(Path(directory), 2)
-        engine.use("telemetry")
-        migrate(engine, RETENTION_DAYS)
-        rules = load_rules(None, Level.strict)
-        bench = Bench(engine, Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", RETENTION_DAYS))
+    with embedded() as (engine, transform):
+        bench = Bench(engine, transform)
         for table in CORPORA:
             print(bench.row(table, options.rounds), flush=True)
-        engine.close()
 
 
 @dataclass(frozen=True, slots=True)
