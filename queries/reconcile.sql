@@ -20,7 +20,7 @@ SELECT
     measure,
     sumIf(amount, source = 'events') AS events,
     sumIf(amount, source = 'metrics') AS metrics,
-    round(metrics - events, 6) AS difference,
+    round(metrics - events, 6) + 0 AS difference, -- no -0
     round(100 * difference / nullIf(events, 0), 2) AS percent
 FROM (
     SELECT 'events' AS source, one.1 AS measure, toFloat64(one.2) AS amount
