@@ -52,6 +52,20 @@ def random() -> Iterator[bytes]:
     return (corpus.logs(LARGE, seed, begin + seed * 20_000_000_000) for seed in range(200))
 
 
+def batches(bodies: Iterable[bytes]) -> Iterator[list[Surveyed]]:
+    """Put requests together as the receiver does under load."""
+    batch: list[Surveyed] = []
+    size = 0
+    for body in bodies:
+        batch.append(Surveyed(body, survey(Signal.LOGS, body).tables["otel_logs"]))
+        size += len(body)
+        if size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
 def row(engine: Engine, transform: Transform, name: str, bodies: Iterable[bytes]) -> str:
     """Store requests in empty tables, and give the line of the report in bytes an event."""
     engine.command("TRUNCATE TABLE otel_logs")
@@ -59,14 +73,8 @@ def row(engine: Engine, transform: Transform, name: str, bodies: Iterable[bytes]
     engine.command("SYSTEM STOP MERGES telemetry_events")
     writer = EmbeddedWriter(engine)
     sent = 0
-    batch: list[Surveyed] = []
-    for body in bodies:
-        sent += len(body)
-        batch.append(Surveyed(body, survey(Signal.LOGS, body).tables["otel_logs"]))
-        if sum(len(request.body) for request in batch) >= BATCH_BYTES:
-            writer.insert("otel_logs", transform.run("otel_logs", batch).data, uuid.uuid4().hex)
-            batch = []
-    if batch:
+    for batch in batches(bodies):
+        sent += sum(len(request.body) for request in batch)
         writer.insert("otel_logs", transform.run("otel_logs", batch).data, uuid.uuid4().hex)
     ((events, inserted, parts),) = engine.rows(_SIZE)
     engine.command("SYSTEM START MERGES telemetry_events")

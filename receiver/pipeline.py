@@ -220,7 +220,7 @@ class Pipeline:
             if len(taken) == 1:
                 return [self._commit_alone(signal, taken[0], refused)]
             # Those that do not parse are found by parsing, any others by bisection.
-            failures = [None if refused.too_large else _malformed(signal, waiting) for waiting in taken]
+            failures = [] if refused.too_large else [_malformed(signal, waiting) for waiting in taken]
             if any(failures):
                 rest = [waiting for waiting, failure in zip(taken, failures, strict=True) if failure is None]
                 stored = iter(self._commit(signal, rest)) if rest else iter(())
