@@ -69,7 +69,7 @@ class Proxy:
 
     def close(self) -> None:
         """Stop listening and drop every connection."""
-        self._call(self._change(Fault.REFUSED, 1.0))
+        self._call(self._finish())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
@@ -84,13 +84,20 @@ class Proxy:
     async def _change(self, fault: Fault, share: float) -> None:
         self._fault, self._share = fault, share
         if fault is Fault.REFUSED and self._server:
-            self._server.close()
+            await _stop_listening(self._server)
             self._server = None
         elif fault is not Fault.REFUSED and not self._server:
             await self._listen()
         if fault in {Fault.REFUSED, Fault.RESET}:
             for writer in set(self._connections):
                 _reset(writer)
+
+    async def _finish(self) -> None:
+        await self._change(Fault.REFUSED, 1.0)
+        serving = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections.add(writer)
@@ -145,10 +152,10 @@ class Proxy:
                 return False
             case Fault.SLOW:
                 await asyncio.sleep(self._slow_seconds)
-        return await self._finish(fault, head + body, writer, from_server, upstream)
+        return await self._answer(fault, head + body, writer, from_server, upstream)
 
     @staticmethod
-    async def _finish(
+    async def _answer(
         fault: Fault,
         request: bytes,
         writer: asyncio.StreamWriter,
@@ -195,6 +202,14 @@ async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
         if name == b"content-length":
             return await reader.readexactly(int(value))
     return b""
+
+
+async def _stop_listening(server: asyncio.Server) -> None:
+    """Close a server once it has taken in what it has just accepted, which asyncio would leave open."""
+    for sock in server.sockets:
+        asyncio.get_running_loop().remove_reader(sock)
+    await asyncio.sleep(0)
+    server.close()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
