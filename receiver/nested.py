@@ -9,22 +9,21 @@ bytes as base64, numbers as JavaScript prints them.
 
 import base64
 import math
-from collections.abc import MutableMapping
 from decimal import Decimal
 from typing import Any
 
 import orjson
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
-from receiver.sanitizer import Sanitizer
+from receiver.sanitizer import Counts, Sanitizer
 
 
-def key_of(attribute: KeyValue, sanitizer: Sanitizer, counts: MutableMapping[str, int]) -> str:
+def key_of(attribute: KeyValue, sanitizer: Sanitizer, counts: Counts) -> str:
     """Give an attribute's key, redacted unless a rule names it."""
     return _Private(sanitizer, counts).key(attribute.key)
 
 
-def text_of(value: AnyValue, key: str, sanitizer: Sanitizer, counts: MutableMapping[str, int]) -> str:
+def text_of(value: AnyValue, key: str, sanitizer: Sanitizer, counts: Counts) -> str:
     """Give the private text of a value that stands under `key`; a log record's body has an empty one."""
     rules = sanitizer.rules
     if key in rules.drop_keys:
@@ -38,7 +37,7 @@ def text_of(value: AnyValue, key: str, sanitizer: Sanitizer, counts: MutableMapp
 class _Private:
     """The rules, and where redactions are counted."""
 
-    def __init__(self, sanitizer: Sanitizer, counts: MutableMapping[str, int]) -> None:
+    def __init__(self, sanitizer: Sanitizer, counts: Counts) -> None:
         self._sanitizer = sanitizer
         self._counts = counts
         self.rules = sanitizer.rules

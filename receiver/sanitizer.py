@@ -15,13 +15,16 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 import re2
 
 from receiver.checks import CHECKS
 from receiver.rules import Label, Pattern, Rules
+
+Counts: TypeAlias = MutableMapping[str, int]
+"""Redactions by the name of their rule."""
 
 MAX_MATCHES: Final = 5000
 MAX_REFUSED_SHARE: Final = 4
@@ -51,7 +54,7 @@ class Sanitizer:
         # The same few programs, servers and skills come again and again.
         self._is_clean = lru_cache(_MOST_NAMES)(lambda name: self._redact("", name, {}) == name)
 
-    def attribute(self, key: str, text: str, counts: MutableMapping[str, int]) -> str | None:
+    def attribute(self, key: str, text: str, counts: Counts) -> str | None:
         """Decide what is stored for a text attribute, None for nothing. `counts` takes the redactions."""
         rules = self.rules
         if key in rules.drop_keys:
@@ -63,11 +66,11 @@ class Sanitizer:
         redacted = self.redact_attribute(key, text, counts)
         return self.excerpt(redacted) if key in rules.excerpt_keys else redacted
 
-    def redact(self, text: str, counts: MutableMapping[str, int]) -> str:
+    def redact(self, text: str, counts: Counts) -> str:
         """Replace every match with `[REDACTED:name]` and count each under its name in `counts`."""
         return self._redact("", text, counts)
 
-    def redact_attribute(self, key: str, text: str, counts: MutableMapping[str, int]) -> str:
+    def redact_attribute(self, key: str, text: str, counts: Counts) -> str:
         """Redact `text` as the value of `key`: a key that says `password` makes the whole value one."""
         return self._redact(f"{key}=", text, counts)
 
@@ -85,7 +88,7 @@ class Sanitizer:
         line = text.partition("\n")[0].partition("\r")[0][: self.rules.excerpt_length]
         return line if len(line) == len(text) else f"{line}…"
 
-    def labels(self, key: str, text: str, counts: MutableMapping[str, int]) -> dict[str, str]:
+    def labels(self, key: str, text: str, counts: Counts) -> dict[str, str]:
         """Take the harmless fields, redacted, from a JSON object, as `key.label`; none if it is not one."""
         wanted = self.rules.extract.get(key)
         if not wanted:
@@ -102,7 +105,7 @@ class Sanitizer:
                 found[f"{key}.{label.name}"] = kept
         return found
 
-    def _label(self, label: Label, value: str, counts: MutableMapping[str, int]) -> str:
+    def _label(self, label: Label, value: str, counts: Counts) -> str:
         if label.take == "first_word":
             plain = _PLAIN_COMMAND.match(value)
             if plain and plain[1] not in _PREFIXES and self._is_clean(plain[1]):
@@ -114,7 +117,7 @@ class Sanitizer:
             return value
         return self.redact(value, counts) if len(value) <= MAX_LABEL else ""
 
-    def _redact(self, prefix: str, text: str, counts: MutableMapping[str, int]) -> str:
+    def _redact(self, prefix: str, text: str, counts: Counts) -> str:
         """Search until nothing is found, since a replacement can bring a neighbour to light."""
         if not text or not self._searches:
             return text
@@ -165,7 +168,7 @@ class _Search:
         self._markers = markers
         self._longest = max(map(len, markers))
 
-    def replace(self, data: bytes, floor: int, counts: MutableMapping[str, int]) -> bytes:
+    def replace(self, data: bytes, floor: int, counts: Counts) -> bytes:
         """Put the marker for each match, leaving what stands before `floor`, which is the key."""
         pieces: list[bytes] = []
         copied = position = matches = refused = 0

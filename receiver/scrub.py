@@ -12,6 +12,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable
 from functools import wraps
+from typing import Final
 
 import orjson
 from google.protobuf.message import DecodeError
@@ -19,10 +20,15 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from clickhouse.engine import register
 from receiver.nested import key_of, text_of
-from receiver.sanitizer import Sanitizer
+from receiver.sanitizer import Counts, Sanitizer
 
 # What stands for a value that could not be looked at; to keep it would be to trust it.
 UNREADABLE = "[UNREADABLE]"
+
+
+MAX_KNOWN: Final = 4096
+MAX_KNOWN_SIZE: Final = 1024
+"""How many results are known again in one batch, and of texts of how many characters at most."""
 
 
 class Tally:
@@ -36,13 +42,26 @@ class Tally:
         self.oddities: Counter[str] = Counter()
 
 
+class _Batch:
+    """What one statement is at: its tally, and results by what was asked, since most texts come more than once.
+
+    An error's text stands in each span that failed by it, and a call's parameters in its decision and its result.
+    """
+
+    __slots__ = ("known", "tally")
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.known: dict[tuple[str, tuple[str, ...]], tuple[str, dict[str, int]]] = {}
+
+
 class Scrub:
     """The functions of one process, registered with its engine."""
 
     def __init__(self, sanitizer: Sanitizer) -> None:
         self._sanitizer = sanitizer
         self._numbers = itertools.count(1)
-        self._tallies: dict[int, Tally] = {}
+        self._batches: dict[int, _Batch] = {}
         text = "String"
         register("otlp_redact", self._safely(self._redact), ["UInt64", text], "String")
         register("otlp_text", self._safely(self._text), ["UInt64", text, text], "String")
@@ -55,55 +74,69 @@ class Scrub:
     def begin(self) -> int:
         """Open a tally and return the number that the statement passes to each function."""
         statement = next(self._numbers)
-        self._tallies[statement] = Tally()
+        self._batches[statement] = _Batch()
         return statement
 
     def take(self, statement: int) -> Tally:
-        """Return a statement's tally, and begin another in its place."""
-        tally, self._tallies[statement] = self._tallies[statement], Tally()
-        return tally
+        """Return the tally of a statement's batch, forget what it held, and begin another."""
+        batch, self._batches[statement] = self._batches[statement], _Batch()
+        return batch.tally
 
     def end(self, statement: int) -> None:
         """Close a statement's tally."""
-        del self._tallies[statement]
+        del self._batches[statement]
 
     def _safely(self, function: Callable[..., str]) -> Callable[..., str]:
+        batches, name = self._batches, function.__name__
+
         @wraps(function)  # the engine counts the parameters
         def call(statement: int, *arguments: str) -> str:
-            try:
-                return function(self._tallies[statement], *arguments)
-            except DecodeError:
-                self._tallies[statement].malformed += 1
-                return UNREADABLE
-            except Exception:  # noqa: BLE001  the engine would quote the value in its own error
-                self._tallies[statement].oddities["unreadable_value"] += 1
-                return UNREADABLE
+            batch = batches[statement]
+            asked = (name, arguments)
+            known = batch.known.get(asked)
+            if known is None:
+                counts: dict[str, int] = {}
+                try:
+                    text = function(counts, *arguments)
+                except DecodeError:
+                    batch.tally.malformed += 1
+                    return UNREADABLE
+                except Exception:  # noqa: BLE001  the engine would quote the value in its own error
+                    batch.tally.oddities["unreadable_value"] += 1
+                    return UNREADABLE
+                known = text, counts
+                if len(arguments[-1]) <= MAX_KNOWN_SIZE and len(batch.known) < MAX_KNOWN:
+                    batch.known[asked] = known
+            text, counts = known
+            for rule in counts:
+                batch.tally.redactions[rule] += counts[rule]
+            return text
 
         return call
 
-    def _redact(self, tally: Tally, text: str) -> str:
-        return self._sanitizer.redact(text, tally.redactions)
+    def _redact(self, counts: Counts, text: str) -> str:
+        return self._sanitizer.redact(text, counts)
 
-    def _text(self, tally: Tally, key: str, text: str) -> str:
-        return self._sanitizer.attribute(key, text, tally.redactions) or ""
+    def _text(self, counts: Counts, key: str, text: str) -> str:
+        return self._sanitizer.attribute(key, text, counts) or ""
 
-    def _key(self, tally: Tally, encoded: str) -> str:
-        return key_of(KeyValue.FromString(bytes.fromhex(encoded)), self._sanitizer, tally.redactions)
+    def _key(self, counts: Counts, encoded: str) -> str:
+        return key_of(KeyValue.FromString(bytes.fromhex(encoded)), self._sanitizer, counts)
 
-    def _value(self, tally: Tally, encoded: str) -> str:
+    def _value(self, counts: Counts, encoded: str) -> str:
         attribute = KeyValue.FromString(bytes.fromhex(encoded))
-        return text_of(attribute.value, attribute.key, self._sanitizer, tally.redactions)
+        return text_of(attribute.value, attribute.key, self._sanitizer, counts)
 
-    def _body(self, tally: Tally, encoded: str) -> str:
-        return text_of(AnyValue.FromString(bytes.fromhex(encoded)), "", self._sanitizer, tally.redactions)
+    def _body(self, counts: Counts, encoded: str) -> str:
+        return text_of(AnyValue.FromString(bytes.fromhex(encoded)), "", self._sanitizer, counts)
 
-    def _extract(self, tally: Tally, encoded: str) -> str:
+    def _extract(self, counts: Counts, encoded: str) -> str:
         labels: dict[str, str] = {}
         for attribute in map(KeyValue.FromString, map(bytes.fromhex, encoded.split(" "))):
-            labels |= self._sanitizer.labels(attribute.key, attribute.value.string_value, tally.redactions)
+            labels |= self._sanitizer.labels(attribute.key, attribute.value.string_value, counts)
         return orjson.dumps(labels).decode()
 
     def _count(self, statement: int, kind: str, _: str) -> int:
         # The last argument keeps the engine from calling us once, while it plans, for a constant.
-        self._tallies[statement].oddities[kind] += 1
+        self._batches[statement].tally.oddities[kind] += 1
         return 0

@@ -136,7 +136,7 @@ def run(transform: Transform, writer: RecordingWriter, tmp_path: Path) -> Iterat
             async with _running(Subject(transform, writer, limits, tmp_path)) as subject:
                 await play(subject)
             assert subject.count("queued_bytes") == 0
-            assert len(transform._scrub._tallies) == sum(map(len, transform._idle.values()))
+            assert len(transform._scrub._batches) == sum(map(len, transform._idle.values()))
 
         asyncio.run(main())
 
