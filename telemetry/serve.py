@@ -43,7 +43,7 @@ from receiver.transform import Transform
 from telemetry.credentials import FILE as CREDENTIALS
 from telemetry.credentials import users
 from telemetry.health import health, metrics
-from telemetry.memory import give_back_large_buffers, page_out
+from telemetry.memory import give_back_free_pages, give_back_large_buffers, page_out
 from telemetry.settings import Settings
 from telemetry.store import Store, address, open_engine, open_store
 from telemetry.tls import Files, Tls
@@ -171,7 +171,7 @@ async def _run(
     # The engine's threads call our functions and must not wait 5 ms (the default) for Python's lock each time.
     sys.setswitchinterval(0.0005)
     _announce(settings, listening)
-    refreshing = asyncio.create_task(usage.run(stopping))
+    refreshing = asyncio.gather(usage.run(stopping), give_back_free_pages(stopping))
     await stopping.wait()
     log.info("Stopping: no new requests; those under way are being stored.")
     await grpc.refuse()

@@ -60,7 +60,7 @@ class Subject:
         rules = load_rules(None, level)
         self.sanitizer = Sanitizer(rules, hash_key or None)
         self._engine = engine
-        self._transform = Transform(engine, rules, Scrub(self.sanitizer), hash_key, 90)
+        self.transform = Transform(engine, rules, Scrub(self.sanitizer), hash_key, 90)
 
     def rows(self, signal: str, requests: Sequence[bytes]) -> dict[str, list[dict[str, Any]]]:
         """All rows of a signal's tables, as the statements make them."""
@@ -68,7 +68,7 @@ class Subject:
         for table in found:
             holding = surveyed(table, requests)
             if holding:
-                found[table] = self._read(self._transform.run(table, holding).data)
+                found[table] = self._read(self.transform.run(table, holding).data)
         return found
 
     def _read(self, block: Pieces) -> list[dict[str, Any]]:
@@ -283,6 +283,23 @@ def test_bytes_that_parse_become_their_rows_and_others_are_refused(strict: Subje
                 check(strict, "traces", [request])
 
     hold()
+
+
+def test_a_text_that_comes_again_is_redacted_and_counted_each_time(strict: Subject) -> None:
+    """Under each key by that key's rules, in later batches too; and what a batch held is not kept."""
+    text = "Ask jane@example.com.\nThen wait."
+    request = ExportTraceServiceRequest()
+    made = request.resource_spans.add().scope_spans.add().spans
+    for number in range(20):
+        span = made.add(name=f"step {number}", start_time_unix_nano=1, end_time_unix_nano=2)
+        for key in ("note", "exception.message", "other.note"):
+            span.attributes.add(key=key).value.string_value = text
+    body = request.SerializeToString()
+    check(strict, "traces", [body, body])
+    for _ in range(2):
+        block = strict.transform.run("otel_traces", surveyed("otel_traces", [body, body]))
+        assert block.tally.redactions == {"email": 2 * 20 * 3}
+    assert not any(batch.known for batch in strict.transform._scrub._batches.values())
 
 
 def test_a_body_in_pieces_is_one(strict: Subject) -> None:
