@@ -127,7 +127,8 @@ def test_a_whole_body_is_not_held_twice() -> None:
         ("zstd", b"", zstandard.compress(b"")),
         ("deflate", zlib.compress(b"")[:2], b"\x00\x00\x00\xff\xff"),
     ],
-    ids=["gzip", "zstd", "deflate"],  # not the bytes: gzip's hold the time, and all processes must name a test alike
+    # Names of their own: gzip's bytes hold the time, and every process of a run must name a test alike.
+    ids=["gzip", "zstd", "deflate"],
 )
 def test_input_that_never_becomes_a_body_is_refused(encoding: str, head: bytes, nothing: bytes) -> None:
     """Empty members, frames and blocks cannot keep the server busy for ever."""
