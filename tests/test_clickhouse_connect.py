@@ -890,7 +890,8 @@ class TestErrors:
                 for row in stream:
                     assert row[0] == read
                     read += 1
-            assert 0 < read < 3_000_000
+            # Those before the block that fails, and fewer when the error overtakes some on the way.
+            assert 0 < read <= 3_000_000
             assert client.command("SELECT 1") == 1
 
     @pytest.mark.parametrize("coding", [False, *CODINGS])
