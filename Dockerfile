@@ -1,19 +1,20 @@
 # The receiver. Built in two stages: the second has Python and the installed program, no pip, no compiler, no sources.
-ARG PYTHON=python:3.11.14-slim-bookworm
+ARG PYTHON=python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
 
 FROM ${PYTHON} AS build
 WORKDIR /src
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /opt/telemetry
-# What changes seldom first, so that a change of the code does not install everything again.
-COPY requirements.lock pyproject.toml ./
-# chdb asks for pandas and pyarrow, for data frames; there are none here, and they are a third of the size.
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" >dependencies.txt \
-    && python -m pip --python /opt/telemetry/bin/python install --no-compile --only-binary :all: --constraint requirements.lock --requirement dependencies.txt \
-    && python -m pip --python /opt/telemetry/bin/python uninstall --yes numpy pandas pyarrow
+# Files that seldom change come first, so that a change of the code does not install everything again.
+COPY requirements.lock requirements-build.lock requirements-postgres.lock ./
+# All that is installed is in the locks, with hashes. They leave out pandas and pyarrow, which chdb-core requires for data
+# frames: this program has none, and the two are a third of the size.
+RUN python -m venv /opt/build \
+    && /opt/build/bin/python -m pip install --no-deps --only-binary :all: --require-hashes --requirement requirements-build.lock \
+    && python -m pip --python /opt/telemetry/bin/python install --no-compile --no-deps --only-binary :all: --require-hashes --requirement requirements.lock --requirement requirements-postgres.lock
 COPY . .
-# Compiled here, since nothing can be written where it runs.
-RUN python -m pip wheel --no-deps --wheel-dir wheels . \
+# Compiled here, since the container cannot write to its own files.
+RUN /opt/build/bin/python -m pip wheel --no-deps --no-build-isolation --no-index --wheel-dir wheels . \
     && python -m pip --python /opt/telemetry/bin/python install --no-compile --no-index --no-deps wheels/*.whl \
     && /opt/telemetry/bin/python -m compileall -q /opt/telemetry/lib \
     && /opt/telemetry/bin/telemetry --version

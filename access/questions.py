@@ -1,9 +1,11 @@
-"""The questions of `queries/`: one a file, its header in YAML in the comment at the top.
+"""The questions of `queries/`: one in each file, with a header in YAML in the comment at the top.
 
-The header says what the file answers (`question`), the `topic` to list it under, how to read the answer if that needs
-saying (`note`), its parameters with their defaults, its columns, and an example row.
+The header has the question (`question`), the `topic` that lists it, what the client has to send for it (`needs`, names
+of `access.needs`), an optional `note` on how to read the answer, the parameters with their defaults, the columns, an
+example row, and optionally the columns that a narrow table leaves out first (`wide`).
 """
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,14 +15,19 @@ from typing import Any, Final
 
 import yaml
 
+from access import records
+from access.needs import NEEDS
+
 QUERIES: Final = Path(__file__).parent.parent / "queries"
 TOPICS: Final = ("sessions", "errors", "tools", "cost", "speed", "people", "security", "data")
 _HEADER: Final = re.compile(r"\A/\*\n(.*?)\n\*/\n", re.DOTALL)
+_PARAMETER: Final = re.compile(r"\{(\w+):([^{}]+)\}")
+_KEPT: Final = 256
 _AGO: Final = re.compile(r"(\d+) (minute|hour|day|week)s? ago")
 
 
 class QuestionError(ValueError):
-    """There is no such question, or a value that it cannot take. The text has the remedy."""
+    """There is no such question, or it cannot take a value. The text has the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +47,18 @@ class Question:
     topic: str
     question: str
     note: str
+    needs: tuple[str, ...]
     parameters: tuple[Parameter, ...]
     columns: Mapping[str, str]
     example: Mapping[str, Any]
+    wide: tuple[str, ...]
+    """Columns that a table leaves out when it has no room for all, in this order."""
     sql: str
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The ClickHouse types of the parameters, by name."""
+        return dict(_PARAMETER.findall(self.sql))
 
     def values(self, given: Mapping[str, str], now: datetime | None = None) -> dict[str, str]:
         """Fill in defaults and work out relative times (`7 days ago`, `now`). Raises QuestionError."""
@@ -60,7 +75,7 @@ class Question:
 
 
 def when(value: str, now: datetime) -> str:
-    """Turn `now` and `3 days ago` into a time as ClickHouse reads it, in UTC; give other values back."""
+    """Return `now` and `3 days ago` as a time in UTC that ClickHouse reads, and any other value unchanged."""
     ago = _AGO.fullmatch(value.strip())
     if ago:
         now -= timedelta(**{f"{ago[2]}s": int(ago[1])})
@@ -68,23 +83,34 @@ def when(value: str, now: datetime) -> str:
 
 
 def questions(folder: Path = QUERIES) -> list[Question]:
-    """Read all questions, by topic and name. Raises QuestionError for a file without a proper header."""
+    """Return all questions, sorted by topic and name. Raises QuestionError for a file without a valid header.
+
+    A file is read again when it has changed.
+    """
     found = [read(path) for path in sorted(folder.glob("*.sql"))]
     return sorted(found, key=lambda question: TOPICS.index(question.topic))
 
 
+def names(folder: Path = QUERIES) -> list[str]:
+    """Return the names of all questions, in their order."""
+    return sorted(path.stem for path in folder.glob("*.sql"))
+
+
 def find(name: str, folder: Path = QUERIES) -> Question:
-    """Read one question by its name. Raises QuestionError."""
+    """Return the question of this name. Raises QuestionError."""
     path = folder / f"{name}.sql"
     if not re.fullmatch(r"[a-z0-9_]+", name) or not path.is_file():
-        names = ", ".join(sorted(path.stem for path in folder.glob("*.sql")))
-        raise QuestionError(f"There is no question {name}; there are {names}.")
+        raise QuestionError(f"There is no question {name}; there are {', '.join(names(folder))}.")
     return read(path)
 
 
 def read(path: Path) -> Question:
-    """Read the question in a file. Raises QuestionError."""
-    text = path.read_text(encoding="utf-8")
+    """Return the question in a file. Raises QuestionError."""
+    return _parsed(path, path.read_text(encoding="utf-8"))
+
+
+@functools.lru_cache(_KEPT)
+def _parsed(path: Path, text: str) -> Question:
     header = _HEADER.match(text)
     if header is None:
         raise QuestionError(f"{path.name} does not begin with a header: /*, lines of YAML, */.")
@@ -96,15 +122,23 @@ def read(path: Path) -> Question:
         )
         if fields["topic"] not in TOPICS:
             raise QuestionError(f"The topic of {path.name} is none of {', '.join(TOPICS)}.")
+        needs = tuple(fields["needs"])
+        if unknown := [name for name in needs if name not in NEEDS]:
+            raise QuestionError(f"{path.name} needs {unknown[0]}, which is none of {', '.join(NEEDS)}.")
+        sql = records.real(text) if path.resolve().parent == QUERIES else text
+        if records.is_asked(sql):
+            parameters += (Parameter(records.PARAMETER, records.REAL, records.MEANING),)
         return Question(
             path.stem,
             fields["topic"],
             fields["question"],
             fields.get("note", "").strip(),
+            needs,
             parameters,
             fields["columns"],
             fields["example"],
-            text,
+            tuple(fields.get("wide", ())),
+            sql,
         )
     except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise QuestionError(f"The header of {path.name} lacks or misspells {error}.") from None

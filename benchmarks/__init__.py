@@ -1,1 +1,1 @@
-"""What the server costs: spans per CPU-second, memory and latency, side by side with its peers."""
+"""Measures the server's cost: spans per CPU-second, memory and latency, side by side with its peers."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from clickhouse.engine import Engine
 from clickhouse.migrations import migrate
-from receiver.rules import Level, load_rules
-from receiver.sanitizer import Sanitizer
+from privacy.rules import Level, load_rules
+from privacy.sanitizer import Sanitizer
 from receiver.scrub import Scrub
 from receiver.transform import Transform
 

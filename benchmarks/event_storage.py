@@ -1,8 +1,8 @@
-"""What a typed event takes on disk beside its OTLP: `python -m benchmarks.event_storage`.
+"""Measures the size of a typed event on disk beside its OTLP: `python -m benchmarks.event_storage`.
 
 Log requests are stored in an embedded engine, as they are inserted and merged into one part a day: those of the demo,
-whose values are such as clients send, and those of the corpus, whose ids and texts are random. It prints Markdown,
-which stands in docs/performance.md.
+whose values are like those of real clients, and those of the corpus, whose ids and texts are random. It prints the
+Markdown that docs/performance.md contains.
 """
 
 import time
@@ -16,7 +16,7 @@ from benchmarks.ingest import LARGE, machine
 from clickhouse.engine import Engine
 from clickhouse.store import EmbeddedWriter
 from demo.generate import Ledger, Plan, generate
-from receiver.signals import Signal, survey
+from otlp.signals import Signal, survey
 from receiver.transform import Surveyed, Transform
 
 TARGET = 1 / 20
@@ -29,7 +29,7 @@ _SIZE = (
 
 
 def main() -> None:
-    """Store both and print what they take."""
+    """Store both and print their sizes."""
     print(machine())
     print("\nCommand: `python -m benchmarks.event_storage`\n")
     print("| log requests of | events | OTLP | as inserted | ratio | merged | ratio | target |")
@@ -53,7 +53,7 @@ def random() -> Iterator[bytes]:
 
 
 def batches(bodies: Iterable[bytes]) -> Iterator[list[Surveyed]]:
-    """Put requests together as the receiver does under load."""
+    """Combine requests as the receiver does under load."""
     batch: list[Surveyed] = []
     size = 0
     for body in bodies:
@@ -67,7 +67,7 @@ def batches(bodies: Iterable[bytes]) -> Iterator[list[Surveyed]]:
 
 
 def row(engine: Engine, transform: Transform, name: str, bodies: Iterable[bytes]) -> str:
-    """Store requests in empty tables, and give the line of the report in bytes an event."""
+    """Store requests in empty tables, and return the line of the report in bytes an event."""
     engine.command("TRUNCATE TABLE otel_logs")
     engine.command("TRUNCATE TABLE telemetry_events")
     engine.command("SYSTEM STOP MERGES telemetry_events")

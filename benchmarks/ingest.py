@@ -1,9 +1,9 @@
-"""What ingest costs, ours and its peers side by side: `python -m benchmarks.ingest`.
+"""Measures the cost of ingest, this server's and its peers' side by side: `python -m benchmarks.ingest`.
 
-Every comparison starts both servers, then measures them in turn (ours, peer, ours, peer, …) so that the
+Every comparison starts both servers, then measures them in turn (subject, peer, subject, peer, …) so that the
 machine's noise falls on both: the same client, the same requests, the same number in flight and, where there
-is one, the same sink. Figures are medians over the rounds; memory is the highest of them. It prints Markdown:
-what docs/performance.md holds is its output.
+is one, the same sink. Figures are medians over the rounds; memory is the highest of them. It prints the Markdown
+that docs/performance.md contains.
 
 A target that is not met is printed as such and is no failure; the exit code is 1 when a server did not start,
 a request failed, or a stopped embedded server does not hold exactly what it acknowledged.
@@ -33,7 +33,7 @@ from benchmarks.servers import Server
 
 LARGE, SMALL, HUGE = 512, 10, 2048
 REQUESTS = {LARGE: 160, SMALL: 1000, HUGE: 24}
-"""How many different requests there are of each size."""
+"""The number of different requests of each size."""
 IN_FLIGHT = {LARGE: 64, SMALL: 2000, HUGE: 24}
 LATENCY_TARGET_MS = 500
 MEMORY_TARGET_MIB = 512
@@ -56,9 +56,9 @@ def main() -> int:
         for name, case in CASES.items():
             if options.case in (name, "all"):
                 case(bench)
-        for fault in bench.faults:
-            print(f"\nFailed: {fault}")
-    return 1 if bench.faults else 0
+        for failure in bench.failures:
+            print(f"\nFailed: {failure}")
+    return 1 if bench.failures else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Comparison:
     peer: str
     items: int
     target: float | None
-    """The least ratio of spans per CPU-second, ours to the peer's."""
+    """The least ratio of spans per CPU-second, the subject's to the peer's."""
     signal: str = "traces"
 
 
@@ -83,14 +83,14 @@ AGAINST_SINK = Comparison("512 spans a request, tables written", "ours", LARGE, 
 
 
 def compare_with_peers(bench: "Bench") -> None:
-    """Ours against rotel and the naive receiver, all writing to the sink."""
+    """Compare this server with rotel and the naive receiver, all writing to the sink."""
     head()
     for comparison in AGAINST_PEERS:
         bench.compare(comparison, "ours")
 
 
 def compare_embedded(bench: "Bench") -> None:
-    """Our embedded mode against ours into the sink, and the size of what it stores."""
+    """Compare the embedded mode with server mode into the sink, and measure the size of the stored rows."""
     head()
     bench.compare(AGAINST_SINK, "ours-embedded")
     with bench.guarded("storage"):
@@ -126,7 +126,7 @@ def measure_latency(bench: "Bench") -> None:
 
 
 def measure_memory(bench: "Bench") -> None:
-    """Resident memory of the embedded mode under more than it can do, in large requests."""
+    """Resident memory of the embedded mode under more load than it can take, in large requests."""
     with bench.guarded("memory"):
         with bench.start("ours-embedded") as server:
             result = bench.load(
@@ -153,14 +153,14 @@ CASES: dict[str, Callable[["Bench"], None]] = {
 
 @dataclass(slots=True)
 class Bench:
-    """One run: where its files are, how long it measures, and what went wrong."""
+    """One run: its directory, the time that it measures, and its failures."""
 
     directory: Path
     seconds: float
     rounds: int
     sink: Server = field(init=False)
     started: int = 0
-    faults: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     now: int = field(default_factory=time.time_ns)
 
     def compare(self, comparison: Comparison, subject: str) -> None:
@@ -195,7 +195,7 @@ class Bench:
     def load(
         self, server: Server, signal: str, items: int, *more: str, tolerated: set[str] | None = None
     ) -> Measurement:
-        """Run the load generator once; every status but OK and the tolerated ones is a fault."""
+        """Run the load generator once; every status except OK and the tolerated ones is a failure."""
         command = [
             *(sys.executable, "-m", "benchmarks.load", "--target", server.target),
             *("--pid", str(server.process.pid), "--signal", signal, "--items", str(items)),
@@ -207,7 +207,7 @@ class Bench:
         )
         result = Measurement(**orjson.loads(done.stdout))
         if unexpected := {code: n for code, n in result.errors.items() if code not in (tolerated or ())}:
-            self.faults.append(f"{server.name}, {items} {signal} a request: {unexpected}")
+            self.failures.append(f"{server.name}, {items} {signal} a request: {unexpected}")
         return result
 
     def bodies(self, signal: str, items: int) -> Path:
@@ -219,15 +219,15 @@ class Bench:
         return path
 
     def check_stored(self, server: Server, acknowledged: int) -> storage.Stored:
-        """Return what the stopped server left on disk; rows other than those acknowledged are a fault."""
+        """Return the figures of a stopped server's disk; rows other than those acknowledged are a failure."""
         stored = storage.measure(server.directory / "data")
         if stored.rows != acknowledged:
-            self.faults.append(f"{server.name} stored {stored.rows:,} rows, acknowledged {acknowledged:,}")
+            self.failures.append(f"{server.name} stored {stored.rows:,} rows, acknowledged {acknowledged:,}")
         return stored
 
     def guarded(self, title: str) -> "Guard":
         """Return a block whose failure is noted, so that the other cases still run."""
-        return Guard(title, self.faults)
+        return Guard(title, self.failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +235,7 @@ class Guard:
     """Notes servers that do not start and loads that do not end."""
 
     title: str
-    faults: list[str]
+    failures: list[str]
 
     def __enter__(self) -> None:
         """Begin."""
@@ -244,7 +244,7 @@ class Guard:
         """Note the failures that belong to a case, let the others pass."""
         expected = isinstance(error, servers.StartError | subprocess.SubprocessError | OSError)
         if expected:
-            self.faults.append(f"{self.title}: {error}")
+            self.failures.append(f"{self.title}: {error}")
         return expected
 
 
@@ -291,16 +291,16 @@ def row(comparison: Comparison, subject: Side, peer: Side) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def verdict(met: bool, target: str) -> str:  # noqa: FBT001  the one thing it says
+def verdict(met: bool, target: str) -> str:  # noqa: FBT001  the function's one question
     """Return the target and whether it is met."""
     return f"{target}: {'met' if met else 'not met'}"
 
 
 def machine() -> str:
-    """Return a line that says what the figures were made on."""
+    """Return a line that describes the machine of the figures."""
     cpu = line_value("/proc/cpuinfo", "model name")
     memory = int(line_value("/proc/meminfo", "MemTotal").split()[0]) / 1024**2
-    packages = ", ".join(f"{name} {installed(name)}" for name in ("chdb", "chdb-core", "grpcio", "rotel"))
+    packages = ", ".join(f"{name} {installed(name)}" for name in ("chdb-core", "grpcio", "rotel"))
     return (
         f"Machine: {cpu}, {os.cpu_count()} cores, {memory:.1f} GiB, Linux {platform.release()}, "
         f"Python {platform.python_version()}, {packages}"
@@ -308,7 +308,7 @@ def machine() -> str:
 
 
 def line_value(path: str, name: str) -> str:
-    """Return what follows `name:` on the first line of a /proc file that starts so."""
+    """Return the text after `name:` on the first line of a /proc file that starts with it."""
     lines = Path(path).read_text().splitlines()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "unknown")
 

@@ -61,7 +61,7 @@ def main() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to send to whom; the fields are the command line's options."""
+    """The load and its target; the fields are the command line's options."""
 
     target: str
     pid: int
@@ -76,11 +76,11 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What a load cost. An item is a span or a log record; only acknowledged ones count."""
+    """The cost of a load. An item is a span or a log record; only acknowledged ones count."""
 
     items: int
     items_in_all: int
-    """Those of the warm-up included."""
+    """With the items of the warm-up."""
     wire_bytes: int
     """OTLP bytes acknowledged, as they were on the wire."""
     seconds: float
@@ -98,7 +98,7 @@ class Measurement:
 
 
 async def measure(load: Load) -> Measurement:
-    """Send the load and return what it cost the process `load.pid`."""
+    """Send the load and return its cost to the process `load.pid`."""
     bodies = corpus.read(load.bodies)
     channels = [grpc.aio.insecure_channel(load.target, options=CHANNEL_OPTIONS) for _ in range(CHANNELS)]
     calls = cycle([channel.unary_unary(EXPORT[load.signal]) for channel in channels])
@@ -152,7 +152,7 @@ class Call(Protocol):
 
 @dataclass(slots=True)
 class Tally:
-    """What has been answered so far."""
+    """The answers so far."""
 
     requests: int = 0
     wire_bytes: int = 0
@@ -199,7 +199,7 @@ async def closed_loop(
 async def open_loop(
     tally: Tally, calls: Callable[[], Call], bodies: Callable[[], bytes], interval: float, seconds: float
 ) -> None:
-    """Start a request every `interval` seconds whether or not the ones before are answered."""
+    """Start a request every `interval` seconds, even when those before are not answered yet."""
     start = time.perf_counter()
     async with asyncio.TaskGroup() as requests:
         for number in range(int(seconds / interval)):

@@ -1,9 +1,9 @@
 """The straightforward receiver: generated classes, a Python loop over spans and attributes, one regex each.
 
-What one writes first, and well: the sync gRPC server, the same privacy as ours (the same keys hashed with
+The obvious design, written well: the sync gRPC server, the same privacy as this server (the same keys hashed with
 SHA256, known-safe keys left alone, a dozen patterns replaced in every other string), rows collected under
 a lock and inserted 10,000 at a time as JSONEachRow by clickhouse-connect, orjson as the encoder. It
-acknowledges when the rows are in memory, so it promises less than ours, and it knows traces only.
+acknowledges when the rows are in memory, so it promises less than this server, and it takes traces only.
 
 `python -m benchmarks.naive --clickhouse-port PORT` prints its own port on the first line and serves until
 SIGTERM.
@@ -40,7 +40,7 @@ Row = dict[str, object]
 
 
 def main() -> None:
-    """Serve until SIGTERM, then insert what is left."""
+    """Serve until SIGTERM, then insert the remaining rows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=0, help="0 means any free port")
     parser.add_argument("--clickhouse-port", type=int, required=True)

@@ -1,12 +1,12 @@
-"""What each bundled question costs, beside the same question on the plain tables: `python -m benchmarks.queries`.
+"""Measures each bundled question beside the same question on the plain tables: `python -m benchmarks.queries`.
 
 Makes log records, spans and data points in SQL, straight into the tables of an embedded engine, with every view
-attached, so that what the questions read is filled as it is by ingest. Then runs every question over its default
+attached, so that the questions' tables are filled as ingest fills them. Then runs every question over its default
 period. With `--plain`, the same text again with `telemetry_events`, the roll-ups and `telemetry_spans` replaced by
 views that work them out from otel_logs and otel_traces as they go, which takes an hour with ten million events.
 
 A query may use all cores, as a reader's may. Figures are medians of the time that a query takes, without HTTP, and of
-the process's CPU time, which depends less on what else the machine does; the plain tables are asked once. The data are
+the process's CPU time, which depends less on other load of the machine; the plain tables are asked once. The data are
 kept in the directory given, for another run; otherwise they are deleted.
 """
 
@@ -43,7 +43,7 @@ VIEWS: Final = (
     "telemetry_sessions",
     "telemetry_spans",
 )
-"""In the order in which they are made of one another."""
+"""In the order in which they are made from one another."""
 GIVEN: Final = {"session": "session", "category": "tool Bash ShellError"}
 
 
@@ -93,7 +93,7 @@ def run(directory: Path, options: argparse.Namespace) -> None:
 
 def make(engine: Engine, kind: str, count: int, days: int) -> None:
     """Fill a table up to `count` rows that end now, the oldest first."""
-    ((there,),) = engine.rows(f"SELECT count() FROM {TABLE[kind]}")  # noqa: S608  a constant of ours
+    ((there,),) = engine.rows(f"SELECT count() FROM {TABLE[kind]}")  # noqa: S608  a constant
     begin = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
     statement = (MADE / f"{kind}.sql").read_text()
     started = time.perf_counter()
@@ -128,7 +128,7 @@ def sizes(engine: Engine) -> str:
 
 
 def make_plain(engine: Engine) -> None:
-    """Make views that work out from the plain tables what ingest's views have written."""
+    """Make views that compute from the plain tables the rows that ingest's views have written."""
     for table in VIEWS:
         (path,) = SCHEMA.glob(f"*_{table}_mv.sql")
         select = path.read_text().partition(" AS\n")[2]
@@ -164,7 +164,7 @@ class Result:
 
 
 def ask(engine: Engine, question: Question, rounds: int, *, with_plain: bool) -> Result:
-    """Run a question, and on the plain tables where that is another question."""
+    """Run a question, and its variant on the plain tables where the two differ."""
     given: dict[str, str] = {}
     names = {parameter.name for parameter in question.parameters}
     if question.name == "session":
@@ -197,7 +197,7 @@ def timed(
 
 
 def summary(results: list[Result]) -> str:
-    """Return how many met the targets."""
+    """Return the lines about the targets: how many questions met them."""
     share = sum(result.ms < TARGET_MS for result in results) / max(1, len(results))
     by_cpu = sum(result.cpu_ms < TARGET_MS for result in results) / max(1, len(results))
     ratios = [result.ratio for result in results if result.ratio is not None]

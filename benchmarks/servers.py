@@ -1,4 +1,4 @@
-"""The processes that a benchmark compares: ours in both modes, rotel, the naive receiver, and the sink.
+"""The processes that a benchmark compares: this server in both modes, rotel, the naive receiver, and the sink.
 
 Each starter returns when the server accepts requests; leaving its `with` block sends SIGTERM and waits. A
 server's output goes to a file in its directory, and its last lines are in the error when it does not start.
@@ -29,7 +29,7 @@ STOP_SECONDS = 30
 
 
 class StartError(Exception):
-    """A server that did not start, with what it said last."""
+    """A server that did not start, with its last output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,11 @@ class Server:
 
 
 @contextmanager
-def ours(directory: Path, sink: Server | None) -> Iterator[Server]:
-    """Start `telemetry serve`, writing to the sink in server mode, or to its own tables without one."""
+def ours(directory: Path, sink: Server | None, data: Path | None = None, **settings: str) -> Iterator[Server]:
+    """Start `telemetry serve`, writing to the sink in server mode, or to its own tables without one.
+
+    `data` is its data directory, None: a new one in `directory`. `settings` are variables of its environment.
+    """
     health = free_port()
     environment = {
         name: value
@@ -66,11 +69,13 @@ def ours(directory: Path, sink: Server | None) -> Iterator[Server]:
         "TELEMETRY_OTLP_HTTP_PORT": "0",
         "TELEMETRY_CLICKHOUSE_HTTP_PORT": "0",
         "TELEMETRY_METRICS_PORT": "0",
+        "TELEMETRY_WEB_PORT": "off",
         "TELEMETRY_HEALTH_PORT": str(health),
-        "TELEMETRY_DATA_DIR": str(directory / "data"),
+        "TELEMETRY_DATA_DIR": str(data or directory / "data"),
         "TELEMETRY_LOG_FORMAT": "json",
         # The load sends the same requests again and again, which would not be stored twice.
         "TELEMETRY_RESEND_SECONDS": "0",
+        **settings,
     }
     # As scripts/start.sh installs it: the tests' pyarrow, which the engine imports where it finds it, is 45 MiB.
     without = directory / "without"
@@ -143,12 +148,12 @@ def rotel_agent() -> Path:
 
 
 def listening(server: Server) -> dict[str, str]:
-    """Return where each port of one of ours listens."""
+    """Return the address of each port of one of this project's servers."""
     return dict(orjson.loads((server.directory / "ready.json").read_bytes())["listening"])
 
 
 def _get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  an address of ours
+    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  an address on this machine
         return bytes(answer.read())
 
 

@@ -7,7 +7,7 @@ that it shares.
 
 It answers what clickhouse-connect asks when it connects, 200 with nothing to any other statement (which a
 client reads as no rows), and on GET /stats how many inserts and body bytes it has seen, so that a benchmark
-can tell that a peer did send what it acknowledged. It never looks into a block and never says no.
+can check that a peer did send the records that it acknowledged. It never reads a block and never refuses one.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 ANSWERS = {
-    # https://clickhouse.com/docs/interfaces/http; the client decides by these what it may send
+    # https://clickhouse.com/docs/interfaces/http; these decide which features the client uses
     "select version(), timezone()": b"26.9.2.1\tUTC\n",
     "select version()": b"26.9.2.1\n",
     "select 1": b"1\n",
@@ -45,7 +45,7 @@ async def serve(port: int) -> None:
 
 @dataclass(slots=True)
 class Stats:
-    """What the sink has swallowed."""
+    """The requests that the sink has taken."""
 
     inserts: int = 0
     body_bytes: int = 0

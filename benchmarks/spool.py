@@ -1,9 +1,9 @@
-"""What keeping blocks on disk costs: `python -m benchmarks.spool`.
+"""Measures the cost of keeping blocks on disk: `python -m benchmarks.spool`.
 
 Each figure is of a server as a real process under the load of benchmarks.load: spans per CPU-second with the ClickHouse
-server up (a sink that discards) and down (a port that nobody listens on); and a start that finds a gigabyte waiting:
-when it is ready, and when all of that is in the sink, alone and beside new data. It prints Markdown, which stands in
-docs/reliability.md.
+server up (a sink that discards) and down (a port without a listener); and a start that finds a gigabyte waiting:
+when it is ready, and when all of that is in the sink, alone and beside new data. It prints the Markdown that
+docs/reliability.md contains.
 """
 
 import argparse
@@ -41,12 +41,12 @@ def main() -> None:
             waiting = compare(bench)
             for beside in (False, True):
                 recover(bench, waiting, options.megabytes, with_load=beside)
-        for fault in bench.faults:
-            print(f"\nFailed: {fault}")
+        for failure in bench.failures:
+            print(f"\nFailed: {failure}")
 
 
 def compare(bench: Bench) -> Path:
-    """Measure with the sink up and down, in turn; give the data directory in which the blocks wait."""
+    """Measure with the sink up and down, in turn. Return the data directory in which the blocks wait."""
     nobody = Server("nobody", bench.sink.process, "127.0.0.1:1", bench.directory)
     figures: dict[str, list[float]] = {"up": [], "down": []}
     rates: dict[str, list[float]] = {"up": [], "down": []}
@@ -65,7 +65,7 @@ def compare(bench: Bench) -> Path:
 
 
 def recover(bench: Bench, waiting: Path, megabytes: int, *, with_load: bool) -> None:
-    """Start over a spool of so many bytes; print how long until ready, and until nothing waits."""
+    """Start over a spool of so many bytes. Print the time until the server is ready, and until nothing waits."""
     directory = bench.directory / f"recovering-{with_load}"
     size, records = fill(
         directory / "data" / "spool" / "batches", waiting / "spool" / "batches", megabytes * MIB
@@ -86,7 +86,7 @@ def recover(bench: Bench, waiting: Path, megabytes: int, *, with_load: bool) -> 
             thread.start()
         while metric(server, "telemetry_waiting_blocks"):
             if time.monotonic() - begun > PATIENCE_SECONDS:
-                bench.faults.append("what waited was not inserted in time")
+                bench.failures.append("the waiting blocks were not inserted in time")
                 break
             time.sleep(0.2)
         spent = time.monotonic() - begun - ready
@@ -102,7 +102,7 @@ def recover(bench: Bench, waiting: Path, megabytes: int, *, with_load: bool) -> 
 
 
 def fill(target: Path, source: Path, least: int) -> tuple[int, int]:
-    """Copy batches that wait, again and again under new names, until there are so many bytes; give them and spans."""
+    """Copy waiting batches under new names until there are so many bytes. Return the bytes and spans."""
     batches = sorted(path for path in source.iterdir() if path.suffix not in {".tmp", ".open"})
     size = records = number = 0
     target.mkdir(parents=True)

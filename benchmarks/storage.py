@@ -1,8 +1,8 @@
-"""What a stopped embedded server left on disk: rows and bytes of the parts that are in use.
+"""The rows and bytes of the parts that are in use in a stopped embedded server's directory.
 
 Read from the files, because only one process can open a data directory. A directory with a `columns.txt` is a
 part. Its name is partition_first_last_level_mutation; a part that spans the blocks of another at the same
-or a higher level and mutation has replaced it, which is only waiting for its deletion and does not count
+or a higher level and mutation has replaced it, which only waits for its deletion and does not count
 (https://clickhouse.com/docs/engines/table-engines/mergetree-family/custom-partitioning-key).
 """
 
@@ -18,7 +18,7 @@ PART_NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the parts in use hold."""
+    """The contents of the parts in use."""
 
     rows: int
     """Of the table with the most rows."""
@@ -28,7 +28,7 @@ class Stored:
 
 
 def measure(data: Path) -> Stored:
-    """Return what the tables below `data` hold."""
+    """Return the contents of the tables below `data`."""
     parts = [part for table in tables(data).values() for part in in_use(table)]
     rows: defaultdict[Path, int] = defaultdict(int)
     for part in parts:

@@ -1,8 +1,8 @@
-"""What the views cost: `python -m benchmarks.views`, in the engine alone, with no gRPC and no other process.
+"""Measures the views' cost: `python -m benchmarks.views`, in the engine alone, with no gRPC and no other process.
 
 Blocks of log records and of spans are made, inserted, and merged into one part a table, with the views that fill the
 typed events, sessions and roll-ups and without any, in turn. The figures are CPU time a record, the least of the
-rounds; the ratio is how much of its speed ingest keeps. It prints Markdown, which stands in docs/performance.md.
+rounds; the ratio is the share of its speed that ingest keeps. It prints the Markdown that docs/performance.md contains.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from benchmarks.embedded import embedded
 from benchmarks.ingest import LARGE, machine
 from clickhouse.engine import Engine
 from clickhouse.store import EmbeddedWriter
-from receiver.signals import Signal, survey
+from otlp.signals import Signal, survey
 from receiver.transform import Block, Surveyed, Transform
 
 TARGET = 0.85
@@ -45,13 +45,13 @@ def main() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """The engine with its tables, and what makes rows."""
+    """The engine with its tables, and the transform that makes rows."""
 
     engine: Engine
     transform: Transform
 
     def row(self, table: str, rounds: int) -> str:
-        """Measure a table with and without what it feeds, and give the line of the report."""
+        """Measure a table with and without the views that it feeds, and return the line of the report."""
         requests = [self._requests(table, number) for number in range(BLOCKS)]
         records = BLOCKS * REQUESTS * LARGE
         blocks = [self.transform.run(table, some) for some in requests]
@@ -91,7 +91,7 @@ class Bench:
         return [Surveyed(body, survey(signal, body).tables[table]) for body in bodies]
 
     def _stored(self, blocks: Sequence[Block], records: int) -> tuple[float, float]:
-        """Insert blocks into empty tables, then merge all; give what each took."""
+        """Insert blocks into empty tables, then merge all. Return the cost of each step."""
         tables = [
             name
             for (name,) in self.engine.rows(
@@ -118,7 +118,7 @@ class Bench:
 
 
 def least(rounds: int, work: Callable[[], object], records: int) -> float:
-    """Give the CPU time that some work takes at the least, in microseconds a record."""
+    """Return the least CPU time that some work takes, in microseconds a record."""
     spent = []
     for _ in range(rounds):
         before = cpu_seconds()
@@ -128,7 +128,7 @@ def least(rounds: int, work: Callable[[], object], records: int) -> float:
 
 
 def cpu_seconds() -> float:
-    """Give the CPU time of this process so far, in all threads."""
+    """Return the CPU time of this process so far, in all threads."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 

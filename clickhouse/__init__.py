@@ -1,1 +1,1 @@
-"""All that ClickHouse executes or is configured by, and the small Python doors to it."""
+"""Everything that ClickHouse executes or is configured with, and the small Python modules that call it."""

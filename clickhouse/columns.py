@@ -1,9 +1,8 @@
 """The column types in which the engine reads `otlp.proto`, one per OTLP signal or metric kind.
 
-The engine could infer them from the schema file, but not the extra column that tells which member of a
-`oneof` was sent (`input_format_protobuf_oneof_presence`): an enumeration named after the `oneof`, whose
-element for "none" must be called `no`. Names that repeat within a batch are dictionary-encoded, so that
-they are looked at once.
+The engine could infer them from the schema file, except for the extra column that says which member of a `oneof` was
+sent (`input_format_protobuf_oneof_presence`): an enumeration named after the `oneof`, whose element for "none" must be
+called `no`. Names that repeat within a batch are dictionary-encoded, so that each is processed once.
 
 Source: https://clickhouse.com/docs/interfaces/formats/Protobuf
 """
@@ -20,7 +19,7 @@ def _array(**elements: str) -> str:
 
 
 def _oneof(**members: tuple[int, str]) -> dict[str, str]:
-    """Give the members' columns, and the one that says by its tag number which of them was sent."""
+    """Return the members' columns, and the column that holds the tag number of the member that was sent."""
     tags = {"no": 0, **{name: tag for name, (tag, _) in members.items()}}
     sent = ", ".join(f"'{name}' = {tag}" for name, tag in tags.items())
     return {**{name: kind for name, (_, kind) in members.items()}, "value": f"Enum8({sent})"}
@@ -84,7 +83,7 @@ _NUMBER_POINTS = _array(
     flags="UInt32",
 )
 
-# One member of Metric's oneof each: a statement reads only the kind that its table is for.
+# Each is one member of Metric's oneof: a statement reads only the kind of its table.
 _METRIC_DATA = {
     "gauge": _tuple(data_points=_NUMBER_POINTS),
     "sum": _tuple(data_points=_NUMBER_POINTS, aggregation_temporality="Int32", is_monotonic="Bool"),
@@ -134,4 +133,4 @@ STRUCTURES: Mapping[str, str] = {
     "otel_metrics_histogram": _metrics("histogram"),
     "otel_metrics_exp_histogram": _metrics("exponential_histogram"),
 }
-"""What `file(…, 'Protobuf', structure)` is told, by target table."""
+"""The structure passed to `file(…, 'Protobuf', structure)`, by target table."""

@@ -1,10 +1,11 @@
-"""The ClickHouse engine in this process (chDB): statements, inserts and functions of ours.
+"""The ClickHouse engine in this process (chDB): statements, inserts and SQL functions written in Python.
 
-One engine owns one data directory, and a process has one engine at most. A statement runs on one of a few
-connections and outside Python's lock, so as many run in parallel as there are connections.
+One engine owns one data directory, and a process has one engine at most. `query` and `insert` share a few connections
+and run outside Python's lock, so as many of them run in parallel as there are shared connections. Each stream, and
+each caller of `connect`, has its own connection in addition.
 
-The engine's error texts can quote the data that failed. They stop here: an `EngineError` carries the error's
-number and its name, nothing else.
+The engine's error texts can quote the data that failed. They are discarded here: an `EngineError` has only the error's
+number and name.
 """
 
 import atexit
@@ -12,24 +13,28 @@ import contextlib
 import os
 import queue
 import re
+import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import chdb
 import orjson
 
+from clickhouse.database import LOAD_SETTINGS
+from clickhouse.leftovers import remove_leftovers
 from clickhouse.pieces import Pieces
+from clickhouse.quoting import Value, identifier, literal, parameter
 from clickhouse.stream import Stream
 
-Value = str | int | bool | Sequence[str] | Sequence[int]
-
 CONFIG = Path(__file__).parent / "embedded.xml"
+_STDERR: Final = 2
 
 
 class EngineError(Exception):
-    """A statement failed. The text is the error's name only, for example `MEMORY_LIMIT_EXCEEDED`."""
+    """A statement failed. The text is the error's name and code only, as in `MEMORY_LIMIT_EXCEEDED (code 241)`."""
 
     def __init__(self, code: int, name: str) -> None:
         super().__init__(f"{name} (code {code})")
@@ -48,6 +53,7 @@ class Engine:
         target = ":memory:" if path is None else str(path)
         self._target = f"{target}?config-file={CONFIG}"
         self.path = path
+        remove_leftovers()
         try:
             self._all = [self.connect() for _ in range(connections)]
         except (chdb.ChdbError, RuntimeError):
@@ -59,16 +65,17 @@ class Engine:
         self._streams: list[Stream] = []
         for connection in self._all:
             self._free.put(connection)
-        # A stream that is open at the end of the process would be waited for.
+        # The process would wait at its end for a stream that is still open.
         atexit.register(self._close_streams)
 
     def connect(self) -> Any:
-        """Open one more connection, with settings and temporary tables of its own; who asks closes it."""
+        """Open another connection, with its own settings and temporary tables. The caller closes it."""
         connect: Any = chdb.connect
-        return connect(self._target)
+        with _no_terminal():
+            return connect(self._target)
 
     def cancel(self, tag: str) -> None:
-        """Stop the statements that run with this `log_comment`, on whatever connection."""
+        """Stop the statements that run with this `log_comment`, on any connection."""
         connection = self.connect()
         try:
             with _engine_errors(connection):
@@ -78,24 +85,29 @@ class Engine:
         finally:
             connection.close()
 
+    def memory_bytes(self, tag: str) -> int:
+        """Return the memory that the statements that run with this `log_comment` take, on any connection."""
+        used = "SELECT sum(greatest(memory_usage, 0)) FROM system.processes"
+        return int(self.rows(f"{used} WHERE Settings['log_comment'] = {{tag:String}}", {"tag": tag})[0][0])
+
     def query(
         self, sql: str, params: Mapping[str, Value] | None = None, output_format: str = "Native"
     ) -> bytes:
         """Run a statement with its parameters bound and return its result in `output_format`."""
-        bound = {name: encode(value) for name, value in (params or {}).items()}
+        bound = {name: parameter(value) for name, value in (params or {}).items()}
         with self._connection() as connection, _engine_errors(connection):
             return connection.query(sql, output_format, params=bound).bytes()  # type: ignore[no-any-return]
 
     def stream(self, sql: str, params: Mapping[str, Value], sample: bytes) -> Stream:
-        """Open a statement that makes a block of each message (see `Stream`); closed with the engine at the latest."""
-        bound = {name: encode(value) for name, value in params.items()}
-        made = Stream(self.connect(), sql, bound, sample, self._understood)
+        """Open a statement that returns a block for each message (see `Stream`). Closing the engine closes it."""
+        bound = {name: parameter(value) for name, value in params.items()}
+        made = Stream(self.connect(), sql, bound, sample, self._as_engine_error)
         self._streams.append(made)
         return made
 
     def drop(self, stream: Stream) -> None:
-        """Close a stream before the engine is."""
-        with contextlib.suppress(ValueError):  # closed with the engine
+        """Close a stream before the engine is closed."""
+        with contextlib.suppress(ValueError):  # closing the engine has removed it
             self._streams.remove(stream)
         stream.close()
 
@@ -110,37 +122,51 @@ class Engine:
     def insert(self, table: str, block: Pieces, settings: Mapping[str, int | str]) -> None:
         """Insert a block in Native format; returns once the engine has committed it.
 
-        `table` and the settings' names must be constants of ours.
+        `table` and the settings' names must be constants of the program.
         """
-        changes = ", ".join(f"{name} = {_quote(value)}" for name, value in settings.items())
-        # Not send_insert: what fails in its last step, such as a view or the commit, it takes for success.
+        # send_insert would report success even if its last step fails, such as a view or the commit.
         with memory_file(block) as path:
-            self.command(
-                f"INSERT INTO {table} FROM INFILE '{path}' COMPRESSION 'none' SETTINGS {changes} FORMAT Native"
-            )
+            self._insert_file(table, path, settings)
+
+    def load(self, table: str, pieces: Iterable[bytes]) -> None:
+        """Fill a table with data in Native format, which may be more than fits in memory. `table` is a quoted name.
+
+        The data is gathered in a file without a name, beside the tables or, without tables, in the temporary folder.
+        """
+        with tempfile.TemporaryFile(dir=self.path) as file:
+            file.writelines(pieces)
+            file.flush()
+            self._insert_file(table, f"/proc/self/fd/{file.fileno()}", LOAD_SETTINGS)
 
     def use(self, database: str) -> None:
-        """Create the database if need be and make it the default of every connection."""
+        """Create the database if it does not exist, and make it the default of every shared connection."""
         for connection in self._all:
             with _engine_errors(connection):
                 connection.query(f"CREATE DATABASE IF NOT EXISTS {identifier(database)}")
                 connection.query(f"USE {identifier(database)}")
 
     def close(self) -> None:
-        """Close every connection; the data directory may then be opened by another process."""
+        """Close every shared connection and stream; another process may then open the data directory."""
         self._close_streams()
         atexit.unregister(self._close_streams)
         for _ in self._all:
             self._free.get().close()
         self._all.clear()
 
+    def _insert_file(self, table: str, path: str, settings: Mapping[str, int | str]) -> None:
+        changes = ", ".join(f"{name} = {literal(value)}" for name, value in settings.items())
+        # Not send_insert: it reports success even if its last step fails, such as a view or the commit.
+        self.command(
+            f"INSERT INTO {table} FROM INFILE {literal(path)} COMPRESSION 'none' SETTINGS {changes} FORMAT Native"
+        )
+
     def _close_streams(self) -> None:
         while self._streams:
             self._streams.pop().close()
 
-    def _understood(self, error: Exception) -> EngineError:
+    def _as_engine_error(self, error: Exception) -> EngineError:
         with self._connection() as connection:
-            return _understood(error, connection)
+            return _as_engine_error(error, connection)
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
@@ -151,9 +177,28 @@ class Engine:
             self._free.put(connection)
 
 
+_OPENING: Final = threading.Lock()
+
+
+@contextmanager
+def _no_terminal() -> Iterator[None]:
+    """Let a connection that is opened meanwhile find no terminal, whose bell it rings after each long statement."""
+    if not os.isatty(_STDERR):
+        yield
+        return
+    with _OPENING, Path(os.devnull).open("wb") as nowhere:
+        terminal = os.dup(_STDERR)
+        try:
+            os.dup2(nowhere.fileno(), _STDERR)
+            yield
+        finally:
+            os.dup2(terminal, _STDERR)
+            os.close(terminal)
+
+
 @contextmanager
 def memory_file(pieces: Iterable[bytes | memoryview]) -> Iterator[str]:
-    """Write bytes to a file that exists in memory only; give its path."""
+    """Write bytes to a file that exists in memory only, and yield its path."""
     descriptor = os.memfd_create("telemetry")
     try:
         with open(descriptor, "wb", closefd=False) as file:
@@ -166,39 +211,13 @@ def memory_file(pieces: Iterable[bytes | memoryview]) -> Iterator[str]:
 def register(
     name: str, function: Callable[..., Any], arguments: Sequence[str], returns: Literal["String", "UInt64"]
 ) -> None:
-    """Make a Python function callable from SQL, in place of one of that name. It must not raise.
+    """Make a Python function callable from SQL, in place of an earlier one of that name. It must not raise.
 
     The engine gives its results the type Nullable(`returns`): wrap calls in assumeNotNull.
     """
-    with contextlib.suppress(RuntimeError):  # there is none yet
+    with contextlib.suppress(RuntimeError):  # there is no function of that name yet
         chdb.drop_function(name)
     chdb.create_function(name, function, list(arguments), returns)
-
-
-def identifier(name: str) -> str:
-    """Quote a name for SQL."""
-    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
-    return f"`{escaped}`"
-
-
-def encode(value: Value) -> str:
-    """Write a value as ClickHouse reads the text of a query parameter."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case str():
-            return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
-        case _:
-            return f"[{', '.join(_quote(item) for item in value)}]"
-
-
-def _quote(value: str | int) -> str:
-    if isinstance(value, int):
-        return str(value)
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 @contextmanager
@@ -206,10 +225,10 @@ def _engine_errors(connection: Any) -> Iterator[None]:
     try:
         yield
     except (chdb.ChdbError, RuntimeError) as error:
-        raise _understood(error, connection) from None
+        raise _as_engine_error(error, connection) from None
 
 
-def _understood(error: Exception, connection: Any) -> EngineError:
+def _as_engine_error(error: Exception, connection: Any) -> EngineError:
     found = re.search(r"Code: (\d+)", str(error))
     code = int(found[1]) if found else 0
     name = connection.query(f"SELECT errorCodeToName({code})", "TSVRaw").bytes().decode().strip()

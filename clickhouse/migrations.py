@@ -4,8 +4,8 @@ Each file of `schema/` is one statement, applied once and in order, and recorded
 checksum. A released file is never edited: a checksum that differs stops the start. Retention is a setting:
 every table's TTL is altered to it whenever the two differ.
 
-Several receivers may migrate one server at a time: each statement does nothing where it was run before, so
-whoever comes second finds it done, and a record has a token that makes it one.
+Several receivers may migrate one server at a time. A statement does nothing where it was run before, and the token of a
+record keeps it from being stored twice.
 """
 
 import hashlib
@@ -13,7 +13,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+
+from clickhouse.database import Database
 
 SCHEMA = Path(__file__).parent / "schema"
 
@@ -27,22 +28,14 @@ _RECORD = """CREATE TABLE IF NOT EXISTS schema_migrations
 ENGINE = MergeTree
 ORDER BY number
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 1000"""
-_FAULTS_TOLD = 5
+ANALYTICS = frozenset({"session_metrics", "performance_metrics", "feature_usage"})
+"""The tables of MCP servers' analytics, which have a retention of their own."""
+_MOST_LISTED = 5
 _RETENTION = re.compile(r"toIntervalDay\(\d+\)")
 
 
-class Session(Protocol):
-    """What migrations need of a database, embedded or server."""
-
-    def command(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
-        """Run a statement that returns nothing."""
-
-    def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
-        """Run a query and return its rows."""
-
-
 class SchemaError(Exception):
-    """The database's schema is not one that this version can bring up to date. The text has the remedy."""
+    """The database's schema does not fit this version, which cannot update it. The text has the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +61,19 @@ def migrations(folder: Path = SCHEMA) -> list[Migration]:
     return found
 
 
-def migrate(session: Session, retention_days: int, folder: Path = SCHEMA) -> list[Migration]:
-    """Apply what is missing, set the retention everywhere, and return the migrations applied.
+def migrate(
+    database: Database, retention_days: int, folder: Path = SCHEMA, analytics_days: int | None = None
+) -> list[Migration]:
+    """Apply the missing migrations, set the retention everywhere, and return the migrations applied.
 
-    Raises SchemaError when the database holds a migration that this version does not know or has otherwise.
+    The tables of ANALYTICS are kept `analytics_days`; None: as long as all others.
+
+    Raises SchemaError when the database holds a migration that this version does not know or has with another text.
     """
-    session.command(_RECORD)
+    database.command(_RECORD)
     recorded = {
         int(number): (name, checksum)
-        for number, name, checksum in session.rows(
+        for number, name, checksum in database.rows(
             "SELECT number, name, toString(checksum) FROM schema_migrations"
         )
     }
@@ -84,23 +81,31 @@ def migrate(session: Session, retention_days: int, folder: Path = SCHEMA) -> lis
     _check(known, recorded)
     applied = [migration for migration in known if migration.number not in recorded]
     for migration in applied:
-        session.command(migration.sql)
-        session.command(
+        database.command(migration.sql)
+        database.command(
             "INSERT INTO schema_migrations (number, name, checksum)"
             f" SETTINGS insert_deduplication_token = '{migration.number}-{migration.checksum}'"
             " SELECT {number:UInt32}, {name:String}, {checksum:String}",
             {"number": migration.number, "name": migration.name, "checksum": migration.checksum},
         )
-    retain(session, retention_days)
+    retain(database, retention_days, analytics_days)
     return applied
 
 
-def retain(session: Session, days: int) -> list[str]:
+def retention_of(table: str, days: int, analytics_days: int | None) -> int:
+    """Return how many days a table keeps its rows; of the tables of ANALYTICS `analytics_days`, unless that is None."""
+    is_of_analytics = table.removesuffix("_local") in ANALYTICS
+    return analytics_days if is_of_analytics and analytics_days is not None else days
+
+
+def retain(database: Database, days: int, analytics_days: int | None = None) -> list[str]:
     """Alter the TTL of every table whose retention is not `days`; return the tables altered.
+
+    Of the tables of ANALYTICS it is `analytics_days`, unless that is None.
 
     A TTL counts from a row's day in UTC, so it has one day more: a row stays `days` days at least.
     """
-    tables = session.rows(
+    tables = database.rows(
         "SELECT name, engine_full FROM system.tables"
         " WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND engine_full LIKE '% TTL %'"
         " ORDER BY name"
@@ -108,17 +113,17 @@ def retain(session: Session, days: int) -> list[str]:
     altered = []
     for name, engine in tables:
         ttl = engine.partition(" TTL ")[2].partition(" SETTINGS ")[0]
-        wanted = _RETENTION.sub(f"toIntervalDay({days + 1})", ttl)
+        wanted = _RETENTION.sub(f"toIntervalDay({retention_of(name, days, analytics_days) + 1})", ttl)
         if wanted != ttl:
-            session.command(f"ALTER TABLE {name} MODIFY TTL {wanted}")
+            database.command(f"ALTER TABLE {name} MODIFY TTL {wanted}")
             altered.append(name)
     return altered
 
 
-def columns(session: Session) -> Mapping[str, Mapping[str, str]]:
-    """Read the columns of every table and view: their types by name, by table."""
+def columns(database: Database) -> Mapping[str, Mapping[str, str]]:
+    """Return the columns of every table and view: their types by name, by table."""
     found: dict[str, dict[str, str]] = {}
-    rows = session.rows("SELECT table, name, type FROM system.columns WHERE database = currentDatabase()")
+    rows = database.rows("SELECT table, name, type FROM system.columns WHERE database = currentDatabase()")
     for table, name, kind in rows:
         found.setdefault(table, {})[name] = kind
     return found
@@ -127,34 +132,34 @@ def columns(session: Session) -> Mapping[str, Mapping[str, str]]:
 def check_columns(expected: Mapping[str, Mapping[str, str]], actual: Mapping[str, Mapping[str, str]]) -> None:
     """Raise SchemaError when a column is missing or has another type; more columns than expected are fine.
 
-    So are no columns at all: then the user may not see them.
+    An empty answer is fine too: the user may not see the columns.
     """
-    faults = [
+    problems = [
         f"{table}.{name} should be {kind} and is {actual.get(table, {}).get(name, 'not there')}"
         for table, names in sorted(expected.items())
         for name, kind in names.items()
         if actual.get(table, {}).get(name) != kind
     ]
-    if actual and faults:
-        more = f"; and {len(faults) - _FAULTS_TOLD} more" if len(faults) > _FAULTS_TOLD else ""
+    if actual and problems:
+        more = f"; and {len(problems) - _MOST_LISTED} more" if len(problems) > _MOST_LISTED else ""
         raise SchemaError(
             "The database's tables are not those that are written: "
-            + "; ".join(faults[:_FAULTS_TOLD])
+            + "; ".join(problems[:_MOST_LISTED])
             + f"{more}. Alter them, or set CLICKHOUSE_DATABASE to another name."
         )
 
 
 def _check(known: Sequence[Migration], recorded: Mapping[int, tuple[str, str]]) -> None:
-    faults = []
+    problems = []
     by_number = {migration.number: migration for migration in known}
     for number, (name, checksum) in sorted(recorded.items()):
         migration = by_number.get(number)
         if migration is None:
-            faults.append(f"migration {number} ({name}) is not known to this version: install a newer one")
+            problems.append(f"migration {number} ({name}) is not known to this version: install a newer one")
         elif migration.checksum != checksum:
-            faults.append(
+            problems.append(
                 f"migration {number} ({name}) was applied with another text:"
                 " restore the released file, and put the change into a new migration"
             )
-    if faults:
-        raise SchemaError("The database's schema does not fit this version: " + "; ".join(faults) + ".")
+    if problems:
+        raise SchemaError("The database's schema does not fit this version: " + "; ".join(problems) + ".")

@@ -1,7 +1,7 @@
-"""The bytes of a block, in as many pieces as it was made of, none of them copied.
+"""The bytes of a block, in the pieces in which it was made, without a copy.
 
-A block is megabytes, and to copy it costs as much as to receive it: the kernel clears a page for every four
-kilobytes. So the engine's own memory is what is written to files and sockets.
+A block has megabytes, and copying it costs as much as receiving it: the kernel clears a page for every four kilobytes.
+So files and sockets are written from the engine's own memory.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,43 +9,43 @@ from typing import Any
 
 
 class Pieces:
-    """Bytes in several places. Iterating gives them in order, as views that are valid while this object is kept."""
+    """Bytes in several places. Iterating yields them in order, as views that are valid while this object is kept."""
 
     __slots__ = ("_owners", "_size", "_views")
 
     def __init__(self, views: Iterable[bytes | memoryview], owners: Iterable[Any] = ()) -> None:
         self._views = tuple(memoryview(view) for view in views)
-        self._owners = tuple(owners)  # a view of the engine's memory does not keep that alive
+        self._owners = tuple(owners)  # a view of the engine's memory does not keep that memory alive
         self._size = sum(view.nbytes for view in self._views)
 
     @classmethod
     def of(cls, result: Any) -> "Pieces":
-        """Lend the memory of a chDB result."""
+        """Return a chDB result's memory, without a copy."""
         lent = result.get_memview()
         return cls([lent.view()], [result, lent])
 
     @classmethod
     def joined(cls, several: Iterable["Pieces"]) -> "Pieces":
-        """Put several after each other."""
+        """Return several blocks' pieces, one after the other."""
         kept = tuple(several)
         return cls((view for one in kept for view in one), kept)
 
     def __len__(self) -> int:
-        """Give how many bytes there are."""
+        """Return the number of bytes."""
         return self._size
 
     def __iter__(self) -> Iterator[memoryview]:
-        """Give the pieces; the iterator keeps this object."""
+        """Yield the pieces; the iterator keeps this object alive."""
         yield from self._views
 
     def __eq__(self, other: object) -> bool:
-        """Compare the bytes, however they are divided."""
+        """Whether the bytes are equal, however they are divided into pieces."""
         return isinstance(other, Pieces) and bytes(self) == bytes(other)
 
     def __hash__(self) -> int:
-        """Agree with equality."""
+        """Return a hash of the bytes, so that equal objects have equal hashes."""
         return hash(bytes(self))
 
     def __bytes__(self) -> bytes:
-        """Copy everything into one place."""
+        """Return a copy of all pieces, joined."""
         return b"".join(self._views)

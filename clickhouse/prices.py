@@ -1,4 +1,4 @@
-"""What models cost: a YAML file that people can edit, and the table `model_prices` that questions read it from."""
+"""The prices of models: a YAML file that people can edit, and the table `model_prices` that questions read."""
 
 import json
 from datetime import date
@@ -8,7 +8,8 @@ from typing import Annotated, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from clickhouse.migrations import Session
+from clickhouse.database import Database
+from clickhouse.model_names import canonical
 
 BUNDLED: Final = Path(__file__).parent / "prices.yaml"
 _STORED: Final = """SELECT
@@ -29,17 +30,17 @@ Row = tuple[str, str, int, str, float, float, float, float, float]
 
 
 class PricesError(Exception):
-    """A file of prices cannot be used. The text has every fault, with its remedy."""
+    """A file of prices cannot be used. The text has every error, with its remedy."""
 
-    def __init__(self, path: Path, faults: list[str]) -> None:
+    def __init__(self, path: Path, errors: list[str]) -> None:
         super().__init__(
-            f"The prices in {path} cannot be used: {'; '.join(faults)}."
-            " Mend the file, or set TELEMETRY_PRICES to another one; unset, the bundled prices are taken."
+            f"The prices in {path} cannot be used: {'; '.join(errors)}."
+            " Correct the file, or set TELEMETRY_PRICES to another one; unset, the bundled prices are used."
         )
 
 
 class Price(BaseModel):
-    """An entry of the file: what a model costs, in US dollars for a million tokens."""
+    """An entry of the file: the prices of a model, in US dollars for a million tokens."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,8 +56,8 @@ class Price(BaseModel):
 
     @property
     def row(self) -> Row:
-        """The entry as a row of `model_prices`; `*` in a model's name becomes LIKE's `%`."""
-        literal = self.model.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        """The entry as a row of `model_prices`: its model by the one name, in which `*` becomes LIKE's `%`."""
+        literal = canonical(self.model).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         return (
             *(literal.replace("*", "%"), self.speed, self.prompt_over, self.since.isoformat()),
             *(self.input, self.output, self.cache_write_5m, self.cache_write_1h, self.cache_read),
@@ -64,37 +65,37 @@ class Price(BaseModel):
 
 
 def read_prices(path: Path | None = None) -> list[Price]:
-    """Read a file of prices, the bundled one when none is named. Raises PricesError with all faults."""
+    """Return the prices in a file, the bundled file when none is named. Raises PricesError with all errors."""
     source = path or BUNDLED
     try:
         document = yaml.safe_load(source.read_text(encoding="utf-8"))
     except OSError as error:
         raise PricesError(source, [f"it cannot be read ({error.strerror})"]) from None
     except (yaml.YAMLError, UnicodeDecodeError):
-        raise PricesError(source, ["it is no YAML"]) from None
+        raise PricesError(source, ["it is not YAML"]) from None
     entries = document.get("prices") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise PricesError(source, ["it has no list under the key `prices`"])
-    prices, faults = [], []
+    prices, errors = [], []
     for number, entry in enumerate(entries, 1):
         try:
             prices.append(Price.model_validate(entry))
         except ValidationError as error:
-            faults += [f"entry {number}, {_fault(fault['loc'], fault['msg'])}" for fault in error.errors()]
-    if faults:
-        raise PricesError(source, faults)
+            errors += [f"entry {number}, {_described(one['loc'], one['msg'])}" for one in error.errors()]
+    if errors:
+        raise PricesError(source, errors)
     return prices
 
 
-def load_prices(session: Session, prices: list[Price]) -> bool:
-    """Make the table hold these prices and no others; tell whether it did not."""
+def load_prices(database: Database, prices: list[Price]) -> bool:
+    """Replace the table's prices with these. Return whether the table had to be changed."""
     wanted = sorted(price.row for price in prices)
-    if sorted(tuple(row) for row in session.rows(_STORED)) == wanted:
+    if sorted(tuple(row) for row in database.rows(_STORED)) == wanted:
         return False
-    session.command("TRUNCATE TABLE model_prices")
-    session.command(_FILL, {"prices": json.dumps(wanted)})
+    database.command("TRUNCATE TABLE model_prices")
+    database.command(_FILL, {"prices": json.dumps(wanted)})
     return True
 
 
-def _fault(place: tuple[int | str, ...], message: str) -> str:
+def _described(place: tuple[int | str, ...], message: str) -> str:
     return f"{'.'.join(map(str, place)) or 'all of it'}: {message[:1].lower()}{message[1:]}"

@@ -1,16 +1,16 @@
-"""Where blocks of rows go: the tables of the embedded engine, or a ClickHouse server (`clickhouse.server`).
+"""Where blocks of rows go: the tables of the embedded engine, or a ClickHouse server (`clickhouse.remote`).
 
 A `Writer` takes a block in Native format and returns once it is committed: on disk and fsynced in the
 embedded engine, acknowledged by the server otherwise. Each block has a token that stays with it, so that
-a repeated insert of the same block adds no row. What fails raises `StoreAway`, to be tried again, or
-`BlockRefused`, which will not pass as it is.
+a repeated insert of the same block adds no row. A failure raises `StoreAway`, to be tried again, or
+`BlockRefused`, which fails every time.
 """
 
 from collections.abc import Mapping
 from typing import Final, Protocol
 
 from clickhouse.engine import Engine, EngineError, memory_file
-from clickhouse.faults import CREDENTIALS, PERMANENT, TOO_MANY_PARTS
+from clickhouse.error_codes import CREDENTIALS, PERMANENT, TOO_MANY_PARTS
 from clickhouse.pieces import Pieces
 
 INSERT_SETTINGS: Final[Mapping[str, int]] = {
@@ -20,15 +20,20 @@ INSERT_SETTINGS: Final[Mapping[str, int]] = {
     "input_format_skip_unknown_fields": 0,
 }
 
+MANY_DAYS: Final = "many_days"
+"""Why a block waits of which some days are stored."""
+DAYS_AT_ONCE: Final = 8
+"""So many days of a block are inserted by one call. Each is an insert of its own, into every table that views fill."""
+
 
 class StoreError(Exception):
     """The store cannot be used as it is; the text has the remedy, and never data."""
 
 
 class StoreAway(StoreError):  # noqa: N818  what happened, as in Python's own StopIteration
-    """An insert was not acknowledged, and may be if it is tried again. It may have happened all the same.
+    """An insert was not acknowledged, and another try may succeed. The rows may be stored all the same.
 
-    `reason` is a few words for metrics and logs; `whole` says that other tables will fare no better.
+    `reason` is a few words for metrics and logs; `whole` says that other tables will fail too.
     """
 
     def __init__(self, text: str, reason: str = "unknown", *, whole: bool = False) -> None:
@@ -37,8 +42,15 @@ class StoreAway(StoreError):  # noqa: N818  what happened, as in Python's own St
         self.whole = whole
 
 
+class DaysLeft(StoreAway):
+    """Some days of a block are committed and others are left, since it has many: insert it again to go on."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(f"Inserting into {table} goes on: it has rows of many days", MANY_DAYS)
+
+
 class BlockRefused(StoreError):  # noqa: N818  what happened, as in Python's own StopIteration
-    """The table does not take this block and never will as both are. `reason` is ClickHouse's name for why."""
+    """The table does not take this block, and never will as both are. `reason` is ClickHouse's name of the error."""
 
     def __init__(self, text: str, reason: str) -> None:
         super().__init__(text)
@@ -46,7 +58,7 @@ class BlockRefused(StoreError):  # noqa: N818  what happened, as in Python's own
 
 
 class TooManyPartitions(StoreError):  # noqa: N818  what happened, as in Python's own StopIteration
-    """The block has rows of more than one day, or the table has too many parts: tell them apart by splitting."""
+    """The block has rows of more than one day, or the table has too many parts: splitting it by day shows which."""
 
 
 class Writer(Protocol):
@@ -59,17 +71,17 @@ class Writer(Protocol):
         """
 
     def close(self) -> None:
-        """Give back connections."""
+        """Close the connections."""
 
 
 class PartWriter(Protocol):
-    """A writer that can be told to refuse what is not one part: a block with rows of several partitions."""
+    """A writer that can be told to refuse a block of more than one part: one with rows of several partitions."""
 
     def insert(self, table: str, block: Pieces, token: str, *, one_part: bool = False) -> None:
         """Insert as `Writer` does. Raises TooManyPartitions too when `one_part`."""
 
     def close(self) -> None:
-        """Give back connections."""
+        """Close the connections."""
 
 
 class EmbeddedWriter:
@@ -79,57 +91,76 @@ class EmbeddedWriter:
         self._engine = engine
 
     def insert(self, table: str, block: Pieces, token: str, *, one_part: bool = False) -> None:
-        """Insert a Native block; committed and fsynced when this returns."""
+        """Insert a Native block, and return when it is committed and fsynced."""
         try:
             self._engine.insert(table, block, insert_settings(token, one_part=one_part))
         except EngineError as error:
-            raise fault(table, error.code, error.name, one_part=one_part) from None
+            raise insert_error(table, error.code, error.name, one_part=one_part) from None
 
     def close(self) -> None:
-        """Nothing to give back: the engine has an owner of its own."""
+        """Do nothing: the engine has an owner of its own."""
 
 
 class DailyWriter:
-    """Inserts one day at a time, which is one partition: then a block is stored as a whole or not at all.
+    """Inserts one day at a time, which is one partition, so that a block is stored as a whole or not at all.
 
-    Nearly every block is of one day, and the store itself says when one is not.
+    Nearly every block is of one day, and the store itself says when one is not. Of a block of many days the nearest to
+    the present go first, and a call stops after a few, so that nothing waits behind the others. What is left of
+    a block is known by its token, in memory: after a restart all its days are inserted again, which adds no row.
     """
 
     def __init__(self, writer: PartWriter, engine: Engine) -> None:
         self._writer = writer
         self._engine = engine
+        self._left: dict[str, list[str]] = {}
 
     def insert(self, table: str, block: Pieces, token: str) -> None:
-        """Insert a block as it is, or its days one by one, each with a token made from the block's."""
-        try:
-            self._writer.insert(table, block, token, one_part=True)
-        except TooManyPartitions:
-            for day, rows in self._days(table, block):
-                self._writer.insert(table, rows, f"{token}-{day}")
+        """Insert a block as it is, or its days one by one, each with a token made from the block's.
+
+        Raises DaysLeft when it has more days than one call inserts.
+        """
+        if token not in self._left:
+            try:
+                return self._writer.insert(table, block, token, one_part=True)
+            except TooManyPartitions:
+                pass
+        with memory_file(block) as path:
+            days = self._left.get(token) or self._days(table, path)
+            for day in days[:DAYS_AT_ONCE]:
+                self._writer.insert(table, self._day(table, path, day), f"{token}-{day}")
+        if len(days) > DAYS_AT_ONCE:
+            self._left[token] = days[DAYS_AT_ONCE:]
+            raise DaysLeft(table)
+        self._left.pop(token, None)
+        return None
 
     def close(self) -> None:
-        """Give back what the writer below has."""
+        """Close the writer below."""
         self._writer.close()
 
-    def _days(self, table: str, block: Pieces) -> list[tuple[str, Pieces]]:
-        column = "Timestamp" if table in {"otel_traces", "otel_logs"} else "TimeUnix"
-        with memory_file(block) as path:
-            days = self._engine.rows(
-                f"SELECT DISTINCT toString(toDate32({column}, 'UTC')) AS day FROM file({{path:String}}, Native)"  # noqa: S608
-                " ORDER BY day",
-                {"path": path},
-            )
-            of_day = (
-                f"SELECT * FROM file({{path:String}}, Native)"  # noqa: S608
-                f" WHERE toString(toDate32({column}, 'UTC')) = {{day:String}}"
-            )
-            return [
-                (day, Pieces([self._engine.query(of_day, {"path": path, "day": day})])) for (day,) in days
-            ]
+    def _days(self, table: str, path: str) -> list[str]:
+        """Return the days of a block, the nearest to the present first."""
+        rows = self._engine.rows(
+            f"SELECT DISTINCT toDate32({_time(table)}, 'UTC') AS day FROM file({{path:String}}, Native)"  # noqa: S608
+            " ORDER BY abs(dateDiff('day', day, toDate32(now('UTC'), 'UTC'))), day",
+            {"path": path},
+        )
+        return [str(day) for (day,) in rows]
+
+    def _day(self, table: str, path: str, day: str) -> Pieces:
+        of_day = (
+            f"SELECT * FROM file({{path:String}}, Native)"  # noqa: S608
+            f" WHERE toString(toDate32({_time(table)}, 'UTC')) = {{day:String}}"
+        )
+        return Pieces([self._engine.query(of_day, {"path": path, "day": day})])
+
+
+def _time(table: str) -> str:
+    return "Timestamp" if table in {"otel_traces", "otel_logs"} else "TimeUnix"
 
 
 def insert_settings(token: str, *, one_part: bool) -> Mapping[str, int | str]:
-    """Give an insert's settings."""
+    """Return an insert's settings."""
     return {
         **INSERT_SETTINGS,
         "insert_deduplication_token": token,
@@ -138,8 +169,8 @@ def insert_settings(token: str, *, one_part: bool) -> Mapping[str, int | str]:
     }
 
 
-def fault(table: str, code: int, name: str, *, one_part: bool = False) -> StoreError:
-    """Tell what ClickHouse's error means for an insert. The name is its own or "", and not to be trusted."""
+def insert_error(table: str, code: int, name: str, *, one_part: bool = False) -> StoreError:
+    """Return the failure that ClickHouse's error means for an insert. `name` is the answer's or "", and not trusted."""
     if one_part and code == TOO_MANY_PARTS:
         return TooManyPartitions(f"Inserting into {table} failed: TOO_MANY_PARTS")
     if code in PERMANENT:

@@ -1,9 +1,9 @@
-"""A statement that stays open: messages go in through a pipe, and for each a block of rows comes out.
+"""A statement that stays open: it reads messages from a pipe and returns a block of rows for each.
 
-To plan a statement costs the engine more than to run it over a small batch, so it is planned once and reads on.
-A message is one row of its input, and `max_block_size = 1` makes the engine work on each as it comes.
+The engine takes longer to plan a statement than to run it over a small batch, so a stream is planned once and goes on
+reading. A message is one row of its input, and `max_block_size = 1` makes the engine process each as it arrives.
 
-A stream is used by one thread at a time. After an error it is of no use but to be closed.
+A stream is used by one thread at a time. After an error it can only be closed.
 
 Source: https://man7.org/linux/man-pages/man7/pipe.7.html
 """
@@ -21,23 +21,23 @@ import chdb
 from clickhouse.pieces import Pieces
 from clickhouse.varint import varint
 
-# As much as a process without privileges may ask for. What fits is written without waiting for the engine.
+# The largest pipe of a process without privileges. A message that fits is written without waiting for the engine.
 _PIPE_BYTES = 1 << 20
 _PARTS_AT_ONCE = os.sysconf("SC_IOV_MAX")
-# What claims to go on after its end, or has no rows, would be waited for without an end.
-_PATIENCE_SECONDS = 60.0
+# The engine returns nothing for a message without rows, or whose length exceeds its content.
+_TIMEOUT_SECONDS = 60.0
 _SETTINGS = ", max_block_size = 1, storage_file_read_method = 'read'"
 
 
 class StreamEndedError(Exception):
-    """The engine made no block of a message: it has no rows, or goes on after its end."""
+    """The engine returned no block for a message: the message has no rows, or is shorter than its length says."""
 
 
 class Stream:
     """The statement `sql`, on a connection of its own, which reads from the path `{batch:String}`.
 
-    `sample` is a first message, whose block is thrown away. `failed` makes of what the engine raises the error
-    to raise.
+    `sample` is a first message, whose block is discarded. `as_engine_error` turns an exception of the engine into
+    the error that is raised.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class Stream:
         sql: str,
         params: Mapping[str, str],
         sample: bytes,
-        failed: Callable[[Exception], Exception],
+        as_engine_error: Callable[[Exception], Exception],
     ) -> None:
         self.opened = time.monotonic()
         self._connection = connection
-        self._failed = failed
+        self._as_engine_error = as_engine_error
         self._result: Any = None
         self._closing = threading.Lock()
         source, self._sink = os.pipe()
@@ -60,30 +60,30 @@ class Stream:
             try:
                 self._result = connection.send_query(sql + _SETTINGS, "Native", params=bound)
             except (chdb.ChdbError, RuntimeError) as error:
-                raise failed(error) from None
+                raise as_engine_error(error) from None
             self.pass_through([sample])
         except BaseException:
             self.close()
             raise
         finally:
-            # The engine has opened the pipe by its path. With no reader but the engine, a write to a statement
-            # that has failed fails too, instead of waiting for ever.
+            # The engine has opened the pipe by its path. Once the engine is the only reader, a write to a statement
+            # that has failed also fails, instead of waiting for ever.
             os.close(source)
 
     def pass_through(self, parts: Sequence[bytes]) -> Pieces:
-        """Give the block, in Native format, that the statement makes of the message that `parts` are together.
+        """Return the statement's block, in Native format, for the message whose bytes are `parts` joined.
 
-        Raises StreamEndedError, or what `failed` makes of the engine's error.
+        Raises StreamEndedError, or the engine's error as `as_engine_error` returns it.
         """
-        watch = threading.Timer(_PATIENCE_SECONDS, self._end)
+        watch = threading.Timer(_TIMEOUT_SECONDS, self._end)
         watch.daemon = True
         try:
-            with suppress(BrokenPipeError):  # then the statement has failed, and the result says why
+            with suppress(BrokenPipeError):  # the statement has failed; fetch() raises the reason
                 self._write([varint(sum(map(len, parts))), *parts])
             watch.start()
             block = self._result.fetch()
         except (chdb.ChdbError, RuntimeError) as error:
-            raise self._failed(error) from None
+            raise self._as_engine_error(error) from None
         finally:
             watch.cancel()
         if block is None:
@@ -91,7 +91,7 @@ class Stream:
         return Pieces.of(block)
 
     def close(self) -> None:
-        """End the statement and give back the connection."""
+        """End the statement and close its connection."""
         self._end()
         with suppress(chdb.ChdbError, RuntimeError):
             if self._result is not None:
@@ -102,7 +102,7 @@ class Stream:
         for first in range(0, len(parts), _PARTS_AT_ONCE):
             some = parts[first : first + _PARTS_AT_ONCE]
             written = os.writev(self._sink, some)
-            if written < sum(map(len, some)):  # a signal came between
+            if written < sum(map(len, some)):  # a signal interrupted the write
                 rest = memoryview(b"".join(some))[written:]
                 while rest:
                     rest = rest[os.write(self._sink, rest) :]

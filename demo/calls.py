@@ -1,4 +1,4 @@
-"""Calls of tools: permission, hooks, the run itself, and what it changes."""
+"""Calls of tools: permission, hooks, the run itself, and its changes."""
 
 from typing import Final
 
@@ -12,13 +12,13 @@ _HOOK_BLOCKS: Final = 0.03
 
 
 def run(process: Process, made: Call, parent: bytes, *, failing: bool = False) -> bool:
-    """Call a tool and send all that the client says about it. Return whether it ran.
+    """Call a tool and send all that the client reports about it. Return whether it ran.
 
     `failing` makes it fail if it can.
     """
     tool, random = made.tool, process.random
     tool_id = process.span_id()
-    use_id = f"toolu_{random.getrandbits(96):024x}"
+    use_id = process.name("toolu")
     start = process.clock
     ids: dict[str, Value] = {"tool_use_id": use_id, "gen_ai.tool.call.id": use_id}
     decision, source = _decide(process, made)
@@ -86,7 +86,7 @@ def _since(process: Process, start: int) -> int:
 
 
 def _decide(process: Process, made: Call) -> tuple[str, str]:
-    """Let hooks and people decide; time passes while they do."""
+    """Return the decision of hooks or people, and its source; time passes meanwhile."""
     person = process.person
     if person.is_careful and made.tool.asks and process.chance(0.5):
         blocks = process.chance(_HOOK_BLOCKS)
@@ -104,7 +104,7 @@ def _decide(process: Process, made: Call) -> tuple[str, str]:
 
 
 def hook(process: Process, event: str, matcher: str = "", *, blocks: bool = False) -> None:
-    """Run a hook."""
+    """Run a hook; `matcher` is the tool it is for."""
     name = f"{event}:{matcher}" if matcher else event
     about: dict[str, Value] = {"hook_event": event, "hook_name": name, "num_hooks": "1"}
     more: dict[str, Value] = {"managed_only": "false", "hook_source": "merged"}
@@ -126,7 +126,7 @@ def hook(process: Process, event: str, matcher: str = "", *, blocks: bool = Fals
 
 
 def _delegate(process: Process, kind: str, parent: bytes) -> None:
-    """Let a subagent ask the model and call tools, below the call that began it."""
+    """Run a subagent, which asks the model and calls tools, below the call that started it."""
     random = process.random
     begun = process.clock
     asker = Asker(f"agent:builtin:{kind}", "subagent", (("agent.name", kind),))
@@ -150,7 +150,7 @@ def _delegate(process: Process, kind: str, parent: bytes) -> None:
 
 
 def _change(process: Process, made: Call) -> None:
-    """Count the lines, commits and pull requests that came of a call."""
+    """Count the lines, commits and pull requests that a call made."""
     counters, random = process.counters, process.random
     if made.tool.edits:
         model = process.model.name
@@ -163,7 +163,7 @@ def _change(process: Process, made: Call) -> None:
 
 
 def repeat(process: Process, asker: Asker, parent: bytes, made: Call, *, failing: bool) -> None:
-    """Call the same thing again and again, to no avail: what wastes money."""
+    """Make the same call several times without success, which wastes money."""
     for _ in range(process.random.randint(3, 6)):
         if not ask(process, asker, parent, stops=False, grown=process.random.randint(200, 2_000)):
             return

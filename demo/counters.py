@@ -1,8 +1,8 @@
 """The client's counters, in the temporality that its exporter asks for.
 
-Delta: each export gives what came since the last one. Cumulative: each gives all since the process began, so that a
-resumed session begins at 0 again with another start time. Values are whole numbers inside (billionths of a dollar,
-tokens, milliseconds), so that nothing is lost in adding them up.
+Delta: each export has the increase since the last one. Cumulative: each has the total since the process began, so that
+a resumed session begins at 0 again with another start time. Values are integers internally (billionths of a dollar,
+tokens, milliseconds), so that sums are exact.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from demo.records import Point, Value
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One of the client's metrics, and how many of our whole numbers make its unit."""
+    """One of the client's metrics; `scale` is how many of our integers make its unit."""
 
     name: str
     description: str
@@ -56,16 +56,16 @@ class Counters:
         self._values: dict[Series, int] = {}
 
     def add(self, name: str, value: int, **attributes: Value) -> None:
-        """Count something."""
+        """Increase a series."""
         series = name, tuple(attributes.items())
         self._values[series] = self._values.get(series, 0) + value
 
     def add_to(self, series: Series, value: int) -> None:
-        """Count something in a series whose attributes are no Python names."""
+        """Increase a series whose attributes are not Python names."""
         self._values[series] = self._values.get(series, 0) + value
 
     def export(self, time: int) -> Iterator[Point]:
-        """Yield a point for each series that has something to tell."""
+        """Yield a data point for each series that has a value."""
         for (name, attributes), value in self._values.items():
             scaled = value / METRICS[name].scale
             yield Point(name, dict(attributes), self._exported, time, scaled, self._is_cumulative)

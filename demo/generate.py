@@ -1,11 +1,11 @@
-"""Generates demo data: a stream of OTLP requests and the ledger of what is in them.
+"""Generate demo data: a stream of OTLP requests, and the ledger of their contents.
 
     plan = Plan(seed=1, sessions=200)
     ledger = Ledger()
     for request in generate(plan, ledger):
         send(request.signal, request.body)
 
-The same plan gives the same bytes. One session is held in memory at a time, and one request for each signal.
+The same plan makes the same bytes. One session is held in memory at a time, and one request for each signal.
 """
 
 from collections.abc import Iterator
@@ -14,8 +14,9 @@ from datetime import datetime
 from random import Random
 from typing import Final
 
+from demo.content import CONTENT, sent
+from demo.irregular import irregular_events, too_old
 from demo.ledger import Ledger
-from demo.odd import odd, too_old
 from demo.pack import Packer, Request
 from demo.schedule import now, visits
 from demo.session import play
@@ -27,13 +28,13 @@ _HOUR: Final = 3_600_000_000_000
 _OVERLOAD_HOURS: Final = (52, 66)
 """The API was overloaded this many hours before the end of the period, so that there is an incident to find."""
 _OUTAGE_HOURS: Final = 60
-"""An MCP server has been down for so long."""
+"""An MCP server has been down for this many hours."""
 _OTHER_MODEL: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to generate: `sessions` processes of `users` people in the `days` days before `until`."""
+    """The data to generate: `sessions` processes of `users` people in the `days` days before `until`."""
 
     seed: int = 1
     sessions: int = 1000
@@ -42,11 +43,13 @@ class Plan:
     until: datetime = field(default_factory=now)
     request_records: int = 500
     """Records in a request."""
-    has_oddities: bool = True
+    has_irregular: bool = True
+    content: frozenset[str] = CONTENT
+    """What the clients send besides what they always do, some of `demo.content.CONTENT`."""
 
 
 def generate(plan: Plan, ledger: Ledger) -> Iterator[Request]:
-    """Yield the requests, oldest sessions first, and count into `ledger` what they hold."""
+    """Yield the requests, oldest sessions first, and count their contents in `ledger`."""
     random = Random(plan.seed)
     everyone = people(random, plan.users)
     until = int(plan.until.timestamp()) * 10**9
@@ -67,14 +70,16 @@ def generate(plan: Plan, ledger: Ledger) -> Iterator[Request]:
             is_overloaded=_OVERLOAD_HOURS[0] <= before < _OVERLOAD_HOURS[1],
             down=frozenset(SERVERS[:1]) if before < _OUTAGE_HOURS else frozenset(),
         )
+        if plan.content != CONTENT:
+            records = [sent(record, plan.content) for record in records]
         ledger.processes += 1
         ledger.count(visit, records)
         yield from packer.add(visit, project, step, records)
-    if visit and plan.has_oddities:
-        oddities = odd(visit)
-        ledger.count(visit, oddities)
+    if visit and plan.has_irregular:
+        irregular = [sent(event, plan.content) for event in irregular_events(visit)]
+        ledger.count(visit, irregular)
         ledger.past_retention += 1
-        yield from packer.add(visit, visit.person.team.projects[0], "", [*oddities, too_old()])
+        yield from packer.add(visit, visit.person.team.projects[0], "", [*irregular, too_old()])
     yield from packer.rest()
 
 

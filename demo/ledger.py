@@ -1,7 +1,7 @@
-"""The true totals of what was generated, kept in plain Python while it is generated, for tests to compare with.
+"""The true totals of generated data, counted in plain Python while it is generated, for tests to compare with.
 
 Money is in billionths of a US dollar, so that sums are exact. Days are UTC. A user is a person's `name`. A number that
-cannot be true (`odd.py`) counts as none.
+cannot be true (`irregular.py`) counts as absent.
 """
 
 from collections import Counter, defaultdict
@@ -15,7 +15,7 @@ from demo.schedule import Visit
 
 
 class Slice(NamedTuple):
-    """Where something belongs: its day, team and user, and the model or tool or category."""
+    """The key of a total: day, team and user, and the model, tool or category."""
 
     day: date
     team: str
@@ -25,7 +25,7 @@ class Slice(NamedTuple):
 
 @dataclass(slots=True)
 class Spend:
-    """What model requests took."""
+    """The cost of model requests."""
 
     requests: int = 0
     input_tokens: int = 0
@@ -35,7 +35,7 @@ class Spend:
     nano_usd: int = 0
 
     def add(self, other: "Spend") -> None:
-        """Take another's into this one."""
+        """Add another's to this one."""
         self.requests += other.requests
         self.input_tokens += other.input_tokens
         self.output_tokens += other.output_tokens
@@ -45,13 +45,13 @@ class Spend:
 
     @property
     def usd(self) -> float:
-        """In US dollars."""
+        """The cost in US dollars."""
         return self.nano_usd / 1e9
 
 
 @dataclass(slots=True)
 class Calls:
-    """What became of a tool's calls."""
+    """How a tool's calls ended."""
 
     ended: int = 0
     failed: int = 0
@@ -79,7 +79,7 @@ class Ledger:
     sessions: set[tuple[Slice, str]] = field(default_factory=set)
 
     def count(self, visit: Visit, records: Iterable[Record]) -> None:
-        """Count what a process sent."""
+        """Count the records of a process."""
         team, user = visit.person.team.name, visit.person.name
         at, day = -1, date.min
         for record in records:
@@ -112,7 +112,7 @@ class Ledger:
             self.failures[whose._replace(of=category)] += 1
 
     def spent(self, *, since: date = date.min, until: date = date.max, team: str = "", of: str = "") -> Spend:
-        """Add up what was spent from `since` to the day before `until`, by one team or model or all."""
+        """Return what was spent from `since` to the day before `until`, by one team or model or by all."""
         whole = Spend()
         for part, spend in self.spend.items():
             if since <= part.day < until and team in {"", part.team} and of in {"", part.of}:
@@ -137,7 +137,7 @@ def _number(value: Value | None) -> int:
 
 
 def _failure(name: str, values: Attributes) -> str:
-    """Name the category of a failure, "" for all else."""
+    """Return the category of a failure, "" for anything else."""
     failed = values.get("success") == "false"
     match name:
         case "tool_result":

@@ -1,9 +1,9 @@
-"""Packs records into OTLP requests of several hundred, as a collector in front of many clients sends them."""
+"""Pack records into OTLP requests of several hundred, as a collector in front of many clients does."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from demo import otlp
+from demo import encoding as otlp
 from demo.counters import METRICS
 from demo.records import Event, Point, Record, Span
 from demo.schedule import Visit
@@ -33,7 +33,7 @@ class Request(NamedTuple):
 
 
 class Packer:
-    """Takes what processes send and gives requests of about `size` records."""
+    """Groups the records of processes into requests of about `size` records."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -41,7 +41,7 @@ class Packer:
         self._records = dict.fromkeys(SCOPES, 0)
 
     def add(self, visit: Visit, project: str, step: str, records: list[Record]) -> Iterator[Request]:
-        """Take a process's records; yield the requests that became full."""
+        """Add a process's records, and yield the requests that are full."""
         person = visit.person
         common = identity(person, visit.session_id, step, project)
         system, arch, release = person.machine
@@ -74,7 +74,7 @@ class Packer:
             self._groups[signal].append(otlp.group(resource, scope, part))
 
     def rest(self) -> Iterator[Request]:
-        """Yield what has not filled a request."""
+        """Yield the requests that are not full."""
         for signal, count in self._records.items():
             if count:
                 yield self._request(signal)

@@ -1,4 +1,4 @@
-"""One process of the client under way: its clock, its counters, and the records that it has sent so far."""
+"""One running process of the client: its clock, its counters, and the records that it has sent so far."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ SECOND: Final = 1_000 * MILLISECOND
 
 
 class TimeUpError(Exception):
-    """The present is reached: what would come next has not happened yet."""
+    """The present is reached, and later records have not happened yet."""
 
 
 @dataclass(slots=True)
 class Process:
-    """State that the parts of a session share. Whatever would be sent after `until` raises TimeUpError instead."""
+    """State that the parts of a session share. Sending a record after `until` raises TimeUpError."""
 
     random: Random
     visit: Visit
@@ -30,13 +30,13 @@ class Process:
     """Unix nanoseconds."""
     model: Model
     is_overloaded: bool
-    """Whether the API is, for this session."""
+    """Whether the API is overloaded during this session."""
     down: frozenset[str]
     """MCP servers that do not answer."""
     clock: int = 0
     sequence: int = 0
     context: int = 0
-    """Tokens that the conversation holds."""
+    """Tokens of the conversation."""
     cached_at: int = 0
     """When the cache was used last."""
     trace_id: bytes = b""
@@ -46,17 +46,17 @@ class Process:
     counters: Counters = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin to count."""
+        """Start the clock and the counters."""
         self.clock = self.visit.start
         self.counters = Counters(self.clock, is_cumulative=self.person.is_cumulative)
 
     @property
     def person(self) -> Person:
-        """Whose process it is."""
+        """The person who runs the process."""
         return self.visit.person
 
     def event(self, name: str, attributes: Mapping[str, Value], span_id: bytes | None = None) -> None:
-        """Send an event now, with what the client puts on each."""
+        """Send an event now, with the attributes that the client puts on each."""
         clock = self.clock
         if clock > self.until:
             raise TimeUpError
@@ -91,27 +91,31 @@ class Process:
         )
 
     def wait(self, milliseconds: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.clock += int(milliseconds) * MILLISECOND
 
     def chance(self, probability: float) -> bool:
-        """Draw."""
+        """Whether an event of this probability happens."""
         return self.random.random() < probability
 
     def lognormal_ms(self, median: float, spread: float) -> int:
-        """Draw a duration in milliseconds, at least 1."""
+        """Return a random duration in milliseconds, at least 1."""
         return max(1, int(median * self.random.lognormvariate(0, spread)))
 
     def span_id(self) -> bytes:
-        """Draw a span's id."""
+        """Return a random id for a span."""
         return self.random.getrandbits(64).to_bytes(8) or b"\1" * 8
 
+    def name(self, kind: str) -> str:
+        """Return a random id of a request or a call, which another demo of the same seed does not use."""
+        return f"{kind}_{self.random.getrandbits(96) ^ self.until:024x}"
+
     def uuid(self) -> str:
-        """Draw a UUID."""
+        """Return a random UUID."""
         return str(UUID(int=self.random.getrandbits(128), version=4))
 
     def export(self) -> None:
-        """Send what the counters hold."""
+        """Send the data points of the counters."""
         self.records.extend(self.counters.export(min(self.clock, self.until)))
 
 

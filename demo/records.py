@@ -1,7 +1,7 @@
-"""What a client sends, before it is encoded: events, spans and data points.
+"""The records of a client before they are encoded: events, spans and data points.
 
-Times are Unix nanoseconds. Attributes are those of the record alone; what is the same on all records of a process
-(who, which session, which team) is encoded once, in `pack.py`.
+Times are Unix nanoseconds. Attributes are those of the record alone; those that all records of a process share (user,
+session, team) are encoded once, in `pack.py`.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Event(NamedTuple):
 
 
 class SpanEvent(NamedTuple):
-    """Something that happened at one moment of a span."""
+    """An event of a span, at one moment."""
 
     time: int
     name: str

@@ -2,28 +2,35 @@
 
 It goes the way of every other client, ClickHouse's HTTP interface, as the user who writes. The order matters: what is
 found by looking into another table goes before that table does, so that a removal that was interrupted can be repeated.
+A part that holds nothing else is dropped whole, which takes a hundredth of the time of rewriting it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from clickhouse_connect.driver.exceptions import ClickHouseError
-
-from clickhouse.client import Source, connect
+from clickhouse.client import Client
+from clickhouse.client_errors import ClientError, StatementRefused
+from clickhouse.quoting import literal
 
 _STATEMENTS: Final = Path(__file__).parent / "sql"
-# In this order; a table that does not exist is left out.
+# Found by looking into tables that are marked; a table that does not exist is left out.
 _DERIVED: Final = (
     ("telemetry_hourly", "by_user", ""),
     ("telemetry_daily", "by_user", ""),
     ("telemetry_sessions", "by_session", ""),
     ("telemetry_spans", "by_trace", "trace_id"),
     ("otel_traces_trace_id_ts", "by_trace", "TraceId"),
-    ("telemetry_events", "by_event", ""),
 )
-_TIMEOUT_SECONDS: Final = 3600
+_EVENTS: Final = ("telemetry_events", "by_event", "")
+SECONDS: Final = 3600
+"""How long the rewriting of a table may take."""
+_AT_A_TIME: Final = 50
+_TABLES_AT_A_TIME: Final = 8
+_GONE: Final = frozenset({232, 384})
+"""NO_SUCH_DATA_PART and PART_IS_TEMPORARILY_LOCKED: it was merged meanwhile, and is rewritten instead."""
 
 
 class RemoveError(Exception):
@@ -38,58 +45,59 @@ class Removed:
     rows: int
 
 
-class Database:
-    """A connection that may write. Raises RemoveError when there is none to be had."""
+class DemoData:
+    """The demo data in a database, as a user who may write sees it."""
 
-    def __init__(self, source: Source) -> None:
-        self._database = source.database
-        try:
-            self._client = connect(source, _TIMEOUT_SECONDS)
-        except (ClickHouseError, OSError) as error:
-            raise RemoveError(
-                f"Nothing lets {source.user} in at {source.url} ({type(error).__name__}): start the server; run this"
-                " where its data directory is, or set CLICKHOUSE_PASSWORD."
-            ) from None
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
-    def has_demo(self) -> bool:
-        """Tell whether there is any demo data. Raises RemoveError."""
-        return bool(self._rows(_sql("is_there")))
+    def is_there(self) -> bool:
+        """Whether there is any. Raises ClientError."""
+        return bool(self._client.rows(_sql("is_there")))
 
     def remove(self) -> Iterator[Removed]:
-        """Take the demo data out of one table after the other, and yield what went. Raises RemoveError."""
-        tables = {str(name): bool(marked) for name, marked in self._rows(_sql("tables"))}
-        steps = [step for step in _DERIVED if step[0] in tables]
-        steps += [(table, "by_resource", "") for table, marked in tables.items() if marked]
-        for table, condition, column in steps:
-            yield Removed(table, self._remove(table, _sql(condition), {"id": column} if column else {}))
+        """Remove it from one table after the other, and yield what went. Raises RemoveError."""
+        try:
+            tables = {str(name): bool(marked) for name, marked in self._client.rows(_sql("tables"))}
+            derived = [step for step in _DERIVED if step[0] in tables]
+            marked = [_EVENTS] * (_EVENTS[0] in tables)
+            marked += [(table, "by_resource", "") for table, is_marked in tables.items() if is_marked]
+            # The time goes into waiting for the disk, so the tables of a step go side by side.
+            with ThreadPoolExecutor(_TABLES_AT_A_TIME) as pool:
+                for steps in (derived, marked):
+                    yield from pool.map(self._removed, steps)
+        except ClientError as error:
+            raise RemoveError(f"{error} What is left goes when this is run again.") from None
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
+    def _removed(self, step: tuple[str, str, str]) -> Removed:
+        table, condition, column = step
+        return Removed(table, self._remove(table, _sql(condition), {"id": column} if column else {}))
 
     def _remove(self, table: str, condition: str, values: dict[str, str]) -> int:
+        """Drop the parts that hold nothing else, and rewrite the others. Rows that arrive meanwhile have their own."""
         # The names of tables are the schema's own.
-        found = self._rows(f"SELECT count() FROM {table} WHERE {condition}", values)  # noqa: S608
-        if rows := int(found[0][0]):
-            self._run(f"ALTER TABLE {table} DELETE WHERE {condition}", values)
-        return rows
-
-    def _rows(self, sql: str, values: dict[str, str] | None = None) -> Sequence[Sequence[Any]]:
-        try:
-            return self._client.query(sql, parameters=values).result_rows
-        except (ClickHouseError, OSError) as error:
-            raise RemoveError(_stopped(error)) from None
-
-    def _run(self, sql: str, values: dict[str, str]) -> None:
-        try:
-            self._client.command(sql, parameters=values, settings={"mutations_sync": 2})
-        except (ClickHouseError, OSError) as error:
-            raise RemoveError(_stopped(error)) from None
+        parts = self._client.rows(
+            f"SELECT _part, _partition_id, count() AS all, countIf({condition}) AS own"  # noqa: S608
+            f" FROM {table} GROUP BY _part, _partition_id HAVING own > 0",
+            values,
+        )
+        whole = [literal(str(part)) for part, _, rows, own in parts if rows == own]
+        for start in range(0, len(whole), _AT_A_TIME):
+            drops = [f"DROP PART {name}" for name in whole[start : start + _AT_A_TIME]]
+            try:
+                self._client.command(f"ALTER TABLE {table} {', '.join(drops)}")
+            except StatementRefused as error:
+                if error.code not in _GONE:
+                    raise
+        left = self._client.rows(
+            f"SELECT DISTINCT _partition_id FROM {table} WHERE {condition}",  # noqa: S608
+            values,
+        )
+        if left:
+            deletes = [f"DELETE IN PARTITION ID {literal(str(one))} WHERE {condition}" for (one,) in left]
+            self._client.command(f"ALTER TABLE {table} {', '.join(deletes)}", values, {"mutations_sync": 2})
+        return sum(int(own) for *_, own in parts)
 
 
 def _sql(name: str) -> str:
     return (_STATEMENTS / f"{name}.sql").read_text(encoding="utf-8")
-
-
-def _stopped(error: Exception) -> str:
-    return f"The database did not do it: {str(error)[:500]}. What is left goes when this is run again."

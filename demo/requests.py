@@ -9,7 +9,7 @@ from demo.world import HAIKU, PRIVATE, Model
 
 _CACHE_LIVES: Final = 300 * SECOND
 _SYSTEM_TOKENS: Final = 16_000
-_WORN: Final = 0.008
+_FAILS: Final = 0.008
 _OVERLOADED: Final = 0.09
 
 
@@ -21,7 +21,7 @@ class Fault:
     message: str
     weight: float
     attempts: int
-    """How many times the client tries at most."""
+    """The most attempts of the client."""
 
 
 FAULTS: Final = (
@@ -36,7 +36,7 @@ FAULTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks the model: the conversation, a subagent, or the client itself."""
+    """The origin of a request to the model: the conversation, a subagent, or the client itself."""
 
     source: str
     """The events' query_source."""
@@ -49,16 +49,16 @@ class Asker:
 def ask(process: Process, asker: Asker, parent: bytes, *, stops: bool, grown: int) -> str:
     """Send one request, to which `grown` tokens of conversation were added. Return its id, "" when it failed.
 
-    `stops` says whether the answer ends the turn, rather than calling a tool.
+    `stops` says whether the response ends the turn, rather than calling a tool.
     """
     random = process.random
     model = HAIKU if asker.category == "auxiliary" and asker.source != "compact" else process.model
     span_id = process.span_id()
     start = process.clock
-    if process.chance(_OVERLOADED if process.is_overloaded else _WORN):
+    if process.chance(_OVERLOADED if process.is_overloaded else _FAILS):
         _fail(process, asker, model, span_id, parent)
         return ""
-    attempts = 2 if process.chance(_WORN * 3) else 1
+    attempts = 2 if process.chance(_FAILS * 3) else 1
     received = max(8, int(random.lognormvariate(5.6, 0.9)))
     ttft = process.lognormal_ms(1400 if model.name == "claude-opus-4-8" else 800, 0.45)
     duration = ttft + received * 1000 // model.tokens_a_second + (attempts - 1) * 1100
@@ -72,7 +72,7 @@ def ask(process: Process, asker: Asker, parent: bytes, *, stops: bool, grown: in
         read, written = (_SYSTEM_TOKENS, grown) if process.chance(0.7) else (0, _SYSTEM_TOKENS + grown)
     sent = random.randint(2, 40)
     process.wait(duration)
-    request_id = f"req_{random.getrandbits(96):024x}"
+    request_id = process.name("req")
     shared: dict[str, Value] = {"input_tokens": sent, "output_tokens": received}
     shared |= {"cache_read_tokens": read, "cache_creation_tokens": written}
     events = tuple(
@@ -121,7 +121,7 @@ def _fail(process: Process, asker: Asker, model: Model, span_id: bytes, parent: 
         )
     message = fault.message.format(private=random.choice(PRIVATE))
     duration = (process.clock - start) // MILLISECOND
-    request_id = f"req_{random.getrandbits(96):024x}" if fault.status else ""
+    request_id = process.name("req") if fault.status else ""
     failed: dict[str, Value] = {"error": message}
     if fault.status:
         failed["status_code"] = fault.status

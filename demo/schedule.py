@@ -1,6 +1,6 @@
-"""When sessions begin, and whose they are: more on workdays, at working hours, a little more each week.
+"""When sessions begin, and for whom: more on workdays, at working hours, a little more each week.
 
-The last day always has sessions, some of them under way at its end, so that there is something to see in the last hour.
+The last day always has sessions, some of them still running at its end, so that the last hour has data too.
 """
 
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from demo.world import Person
 
 _WEEKEND: Final = 0.25
 _GROWTH: Final = 0.6
-_UNDER_WAY: Final = 5
+_RUNNING: Final = 5
 _RESUMED, _PARALLEL = 0.10, 0.02
 _DAY: Final = 86_400 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One run of the client: several may have the same session id, after one another or at a time."""
+    """One run of the client: several may share a session id, one after the other or at the same time."""
 
     number: int
     start: int
@@ -42,7 +42,7 @@ def visits(random: Random, people: list[Person], days: int, until: datetime, cou
         quota = round(due) - number
         drawn = sorted(_starts(random, people, keenness, until - timedelta(days=days - day), quota))
         if day == days - 1:
-            drawn = _under_way(random, people, drawn, until)
+            drawn = _still_running(random, people, drawn, until)
         for start, index in drawn:
             yield _visit(random, number, start, people[index], latest)
             number += 1
@@ -62,7 +62,7 @@ def _shares(days: int, until: datetime) -> list[float]:
 def _starts(
     random: Random, people: list[Person], keenness: list[float], begin: datetime, quota: int
 ) -> Iterator[tuple[int, int]]:
-    """Yield starts in the 24 hours after `begin`, at hours when their person works, each with the person's place."""
+    """Yield starts in the 24 hours after `begin`, in the person's working hours, each with the person's index."""
     midnight = begin.replace(hour=0, minute=0, second=0, microsecond=0)
     earliest = int(begin.timestamp()) * 10**9
     for index in random.choices(range(len(people)), keenness, k=quota):
@@ -72,12 +72,12 @@ def _starts(
         yield earliest + (start - earliest) % _DAY, index
 
 
-def _under_way(
+def _still_running(
     random: Random, people: list[Person], drawn: list[tuple[int, int]], until: datetime
 ) -> list[tuple[int, int]]:
     """Move some of the last day's sessions to the last hour."""
     end = int(until.timestamp()) * 10**9
-    moved = min(len(drawn), _UNDER_WAY + len(drawn) // 20)
+    moved = min(len(drawn), _RUNNING + len(drawn) // 20)
     late = [
         (end - random.randrange(3 * 60_000, 55 * 60_000) * 10**6, random.randrange(len(people)))
         for _ in range(moved)
@@ -97,5 +97,5 @@ def _visit(random: Random, number: int, start: int, person: Person, latest: dict
 
 
 def now() -> datetime:
-    """Give the present, to the second."""
+    """Return the present time, to the second."""
     return datetime.now(UTC).replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""A session's life: start, prompts one after the other, and what happens between them."""
+"""The course of a session: its start, its prompts one after the other, and the events between them."""
 
 from random import Random
 from typing import Final
@@ -13,7 +13,7 @@ from demo.world import Model
 
 _KEEP_GOING: Final = 0.82
 _TRIES_AGAIN: Final = 0.5
-"""How often somebody goes on after a prompt that was not answered."""
+"""How often a person continues after a prompt without a response."""
 _LIMIT_SHARE: Final = 0.8
 _MODES: Final = (
     ("default", "acceptEdits", "shift_tab", 10),
@@ -26,7 +26,7 @@ _MODES: Final = (
 def play(
     random: Random, visit: Visit, until: int, *, model: Model, is_overloaded: bool, down: frozenset[str]
 ) -> list[Record]:
-    """Give all that one process sends, in the order of its happening, up to `until` (Unix nanoseconds)."""
+    """Return all records of one process, in their order, up to `until` (Unix nanoseconds)."""
     process = Process(random, visit, until, model, is_overloaded, down)
     try:
         _begin(process)
@@ -98,7 +98,7 @@ def _connect(process: Process, server: str) -> None:
 
 
 def _prompt(process: Process, number: int) -> bool:
-    """Work on one prompt; tell whether another one follows, however many were meant."""
+    """Work on one prompt. Return whether another one may follow."""
     random, person = process.random, process.person
     process.trace_id = random.randbytes(16)
     process.interaction_id = root = process.span_id()
@@ -147,7 +147,7 @@ def _prompt(process: Process, number: int) -> bool:
 
 
 def _work(process: Process, root: bytes) -> tuple[Asker, int]:
-    """Call tools after an answer that asked for them; give who asks next, with how many tokens more."""
+    """Call tools after a response that asked for them. Return who asks next, and the tokens that are added."""
     random, person = process.random, process.person
     if process.chance(0.006):
         repeat(process, _asker(process), root, call(random, person, BASH), failing=True)
@@ -172,14 +172,14 @@ def _work(process: Process, root: bytes) -> tuple[Asker, int]:
 def _asker(process: Process, kind: str = "", tool: str = "") -> Asker:
     source = "sdk" if process.person.is_program else "repl_main_thread"
     if tool.startswith("mcp__"):
-        return Asker(source, "main", (("mcp_server.name", kind), ("mcp_tool.name", tool.rpartition("__")[2])))
+        return Asker(source, "main", (("mcp_server.name", kind), ("mcp_tool.name", tool.split("__", 2)[2])))
     if tool == "Skill":
         return Asker(source, "main", (("skill.name", kind),))
     return Asker(source)
 
 
 def _between(process: Process) -> None:
-    """Do what happens between two prompts: compaction, changes of mode, rare things."""
+    """Send the events between two prompts: compaction, changes of mode, rare ones."""
     random = process.random
     if process.context > process.model.context * _LIMIT_SHARE or process.chance(0.004):
         _compact(process)

@@ -1,4 +1,4 @@
-"""The tools that invented sessions use: how often, how long, and how they fail."""
+"""The tools of invented sessions: how often they are called, how long they take, and how they fail."""
 
 from dataclasses import dataclass, field
 from random import Random
@@ -26,7 +26,7 @@ _RARE: Final = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A way to fail: the client's category, the message, and the share of calls that it takes."""
+    """A kind of failure: the client's category, the message, and its share of all calls."""
 
     error_type: str
     message: str
@@ -45,11 +45,11 @@ class Tool:
     asks: bool = False
     """Whether careful people are asked before it runs."""
     server: str = ""
-    """The MCP server that gives it."""
+    """The MCP server that has it."""
 
     @property
     def edits(self) -> bool:
-        """Tell whether it changes code."""
+        """Whether it changes code."""
         return self.name in EDITS
 
 
@@ -143,7 +143,7 @@ class Call:
 
     tool: Tool
     labels: dict[str, Value] = field(default_factory=dict)
-    """What the client puts into the events: tool_name, and tool_parameters where the tool has some."""
+    """Attributes of the events: tool_name, and tool_parameters where the tool has some."""
     span: dict[str, Value] = field(default_factory=dict)
     input: str = ""
     is_commit: bool = False
@@ -153,13 +153,13 @@ class Call:
 
 
 def draw(random: Random, person: Person) -> Call:
-    """Invent a call of one of the tools that the person has."""
+    """Return an invented call of one of the person's tools."""
     tools = [*TOOLS, *(tool for tool in MCP_TOOLS if tool.server in person.servers)]
     return call(random, person, random.choices(tools, [tool.weight for tool in tools])[0])
 
 
 def call(random: Random, person: Person, tool: Tool) -> Call:
-    """Invent a call of this tool."""
+    """Return an invented call of this tool."""
     labels: dict[str, Value] = {"tool_name": tool.name}
     if tool.name == "Bash":
         return _command(random, person, labels)
@@ -204,7 +204,7 @@ def _path(random: Random, person: Person) -> str:
 
 
 def fails(random: Random, person: Person, tool: Tool) -> Failure | None:
-    """Decide whether a call fails, and how."""
+    """Return how a call fails, None when it does not."""
     drawn = random.random()
     if tool is EDIT and person.version == FRAGILE_VERSION:
         drawn /= 2.5
@@ -216,7 +216,7 @@ def fails(random: Random, person: Person, tool: Tool) -> Failure | None:
 
 
 def message(random: Random, person: Person, failure: Failure) -> str:
-    """Word a failure, with what is private in it."""
+    """Return the message of a failure, with private text in it."""
     return failure.message.format(
         path=_path(random, person),
         word=random.choice(_WORDS),
@@ -226,7 +226,7 @@ def message(random: Random, person: Person, failure: Failure) -> str:
 
 
 def sentence(random: Random) -> str:
-    """Word a prompt; a few hold something private."""
+    """Return the text of a prompt; a few have private text in them."""
     first, second, third = random.choices(_WORDS, k=3)
     text = f"Please make the {first} of the {second} faster, and test the {third} as well. #{random.getrandbits(16)}"
     return text if random.random() >= _RARE else f"{text} {random.choice(PRIVATE)}"

@@ -1,6 +1,6 @@
-"""The invented world: models and their prices, teams, people, and what is private about them.
+"""The invented world: models and their prices, teams, people, and their private data.
 
-Everything says that it is made up: teams are mythical and begin with `demo-`, people are vegetables, addresses end in
+Everything shows that it is invented: teams are mythical and begin with `demo-`, people are vegetables, addresses end in
 `.invalid`, and every record carries the resource attribute `telemetry.demo`.
 """
 
@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 MARK: Final = "telemetry.demo"
-"""The resource attribute that says so, with the value `true`; the client copies such ones onto every record."""
+"""The resource attribute of invented data, with the value `true`; the client copies it onto every record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Model:
 
     name: str
     full_name: str
-    """As the metrics and spans call it."""
+    """Its name in metrics and spans."""
     input: int
     output: int
     cache_write: int
@@ -28,7 +28,7 @@ class Model:
     context: int
 
     def cost(self, read: int, written: int, sent: int, received: int) -> int:
-        """Give the price in billionths of a US dollar: of tokens read from and written to the cache, sent, received."""
+        """Return the price in billionths of a US dollar; `read` and `written` are tokens of the cache."""
         return (
             read * self.cache_read + written * self.cache_write + sent * self.input + received * self.output
         )
@@ -38,13 +38,13 @@ OPUS: Final = Model("claude-opus-4-8", "claude-opus-4-8[1m]", 5000, 25000, 6250,
 SONNET: Final = Model("claude-sonnet-4-6", "claude-sonnet-4-6", 3000, 15000, 3750, 300, 80, 160_000)
 HAIKU: Final = Model("claude-haiku-4-5", "claude-haiku-4-5", 1000, 5000, 1250, 100, 160, 160_000)
 UNKNOWN: Final = Model("demo-model-unlisted", "demo-model-unlisted", 3000, 15000, 3750, 300, 70, 160_000)
-"""In no price list; the client reckons it at the price of another."""
+"""A model in no price list; the client uses the price of another."""
 MODELS: Final = (OPUS, SONNET, HAIKU, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """A team; `step` is what it sets `workflow.step` to, for a team of programs rather than people."""
+    """A team; `step` has the values of `workflow.step`, for a team of programs rather than people."""
 
     name: str
     department: str
@@ -95,11 +95,11 @@ _ORGANIZATION: Final = "de300000-0000-4000-8000-000000000000"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Someone, or a program, who uses Claude Code."""
+    """A person or a program that uses Claude Code."""
 
     name: str
     email: str
-    """Empty for those who use an API key."""
+    """Empty for users with an API key."""
     user_id: str
     account: str
     team: Team
@@ -111,17 +111,17 @@ class Person:
     utc_offset: int
     """Hours."""
     keenness: float
-    """How many sessions, beside others."""
+    """The share of sessions, relative to others."""
     is_cumulative: bool
     """Whether the client's metrics are cumulative."""
     is_careful: bool
-    """Asks before tools run, and has hooks."""
+    """Whether they are asked before tools run, and have hooks."""
     servers: tuple[str, ...]
     """MCP servers."""
 
     @property
     def is_program(self) -> bool:
-        """Tell whether nobody sits in front of it."""
+        """Whether it is a program."""
         return bool(self.team.step)
 
     @property
@@ -131,7 +131,7 @@ class Person:
 
 
 def people(random: Random, count: int) -> list[Person]:
-    """Invent so many people; about one in eight is a program."""
+    """Return `count` invented people; about one in eight is a program."""
     return [_person(random, number) for number in range(count)]
 
 
@@ -162,7 +162,7 @@ def _person(random: Random, number: int) -> Person:
 
 
 def identity(person: Person, session_id: str, step: str, project: str) -> dict[str, str]:
-    """Give the attributes that the client puts on every event, span and data point."""
+    """Return the attributes that the client puts on every event, span and data point."""
     values = custom(person, step, project) | {"user.id": person.user_id, "session.id": session_id}
     if person.email:
         values |= {
@@ -175,7 +175,7 @@ def identity(person: Person, session_id: str, step: str, project: str) -> dict[s
 
 
 def custom(person: Person, step: str, project: str) -> dict[str, str]:
-    """Give what the team sets in OTEL_RESOURCE_ATTRIBUTES; it stands in the resource and on every record."""
+    """Return the team's OTEL_RESOURCE_ATTRIBUTES, which are in the resource and on every record."""
     values = {
         MARK: "true",
         "department": person.team.department,
@@ -197,7 +197,7 @@ SECRETS: Final = (
     "+1 (415) 555-0199",
     "demo-hunter2-password",
 )
-"""Invented secrets that some records hold, to show that no table does."""
+"""Invented secrets in some records, to show that no table holds one."""
 PRIVATE: Final = (
     f"use the key {SECRETS[0]}",
     f"export AWS_ACCESS_KEY_ID={SECRETS[1]}",
@@ -206,4 +206,4 @@ PRIVATE: Final = (
     f"call {SECRETS[4]}",
     f"password={SECRETS[5]}",
 )
-"""Sentences around them, as people and programs write."""
+"""Sentences that hold these secrets, as people and programs write them."""

@@ -1,6 +1,7 @@
 /*
 question: How many people use it, day by day or week by week?
 topic: people
+needs: [events]
 note: >
   By whole days.
 parameters:
@@ -16,8 +17,10 @@ columns:
   prompts: prompts that people wrote
   sessions_per_user: sessions for each of them
   usd: what the requests cost
+  recomputed_usd: how much of that is recomputed from tokens and prices, as the client sent no cost
+  unpriced: requests whose cost is not known, which are not in it
   usd_per_user: for each of them
-example: {begins: '2026-11-16', users: 41, new_users: 3, sessions: 310, prompts: 2900, sessions_per_user: 7.6, usd: 412.1, usd_per_user: 10.05}
+example: {begins: '2026-11-16', users: 41, new_users: 3, sessions: 310, prompts: 2900, sessions_per_user: 7.6, usd: 412.1, recomputed_usd: 0, unpriced: 0, usd_per_user: 10.05}
 */
 WITH
     firsts AS (
@@ -40,7 +43,10 @@ WITH
             uniqExactIf(cityHash64(user_id), user_id != '') AS users,
             uniqExact(cityHash64(session_id)) AS sessions,
             sum(prompts) AS prompts,
-            sum(cost_nanos) / 1e9 AS cost
+            sum(requests) AS asked,
+            sum(telemetry_sessions.unpriced) AS unpriced,
+            sum(recomputed_nanos) / 1e9 AS recomputed,
+            if(unpriced > 0 AND unpriced = asked, NULL, sum(cost_nanos) / 1e9) AS cost
         FROM telemetry_sessions
         WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')}) AND ({team:String} = '' OR team = {team:String})
         GROUP BY begins
@@ -53,6 +59,8 @@ SELECT
     prompts,
     round(sessions / nullIf(users, 0), 1) AS sessions_per_user,
     round(cost, 4) AS usd,
+    round(recomputed, 4) AS recomputed_usd,
+    unpriced,
     round(cost / nullIf(users, 0), 4) AS usd_per_user
 FROM used
 LEFT JOIN began USING (begins)

@@ -1,15 +1,19 @@
 /*
 question: Which model requests fail, with which status?
 topic: errors
+needs: [events, traces]
+note: >
+  A request that was answered at a later try is known from traces alone: it is no error, and has a row without a code.
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
 columns:
-  code: the HTTP status, or the kind of error
+  code: 'the HTTP status, or the kind of error; empty: answered at a later try'
   model: the model's name
   errors: requests that failed for good
+  answered: requests that were answered at a later try
   percent: their share of all requests for that model
   attempts: how often one was tried, on average
   retries_exhausted: those that were tried more than once
@@ -17,31 +21,48 @@ columns:
   sessions: sessions that met it
   last_seen: when it happened last, UTC
   sample: the latest message, redacted
-example: {code: '529', model: claude-opus-4-8, errors: 12, percent: 0.8, attempts: 10.2, retries_exhausted: 11, p95_ms: 61200, sessions: 4, last_seen: '2026-11-22 17:02:11', sample: Overloaded}
+wide: [last_seen, retries_exhausted]
+example: {code: '529', model: claude-opus-4-8, errors: 12, answered: 0, percent: 0.8, attempts: 10.2, retries_exhausted: 11, p95_ms: 61200, sessions: 4, last_seen: '2026-11-22 17:02:11', sample: Overloaded}
 */
-WITH requests AS (
-    SELECT replaceOne(model, '[1m]', '') AS name, sum(events) AS sent
-    FROM telemetry_hourly
-    WHERE hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
-        AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-        AND event_type IN ('api_request', 'api_error')
-    GROUP BY name
-)
+WITH
+    requests AS (
+        SELECT replaceOne(model, '[1m]', '') AS name, sum(events) AS sent
+        FROM telemetry_hourly
+        WHERE hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND event_type IN ('api_request', 'api_error')
+        GROUP BY name
+    ),
+    found AS (
+        SELECT
+            event_type, api_error_code AS code, replaceOne(telemetry_events.model, '[1m]', '') AS name, attempt, duration_ms,
+            session_id, timestamp, api_error_message AS message
+        FROM telemetry_events
+        WHERE timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND event_type IN ('api_error', 'api_retries_exhausted')
+        UNION ALL
+        SELECT
+            'answered', '', replaceOne(telemetry_spans.model, '[1m]', ''), attempt, duration_ms, session_id, timestamp, ''
+        FROM telemetry_spans
+        WHERE span_type = 'llm_request' AND attempt > 1 AND ifNull(success, true)
+            AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    )
 SELECT
-    api_error_code AS code,
-    replaceOne(telemetry_events.model, '[1m]', '') AS model,
+    code,
+    name AS model,
     countIf(event_type = 'api_error') AS errors,
+    countIf(event_type = 'answered') AS answered,
     round(100 * errors / any(sent), 2) AS percent,
-    round(avgIf(attempt, event_type = 'api_error'), 1) AS attempts,
+    round(avgOrNullIf(attempt, event_type IN ('api_error', 'answered')), 1) AS attempts,
     countIf(event_type = 'api_retries_exhausted') AS retries_exhausted,
-    round(quantileExactIfOrNull(0.95)(duration_ms, event_type = 'api_error' AND duration_ms IS NOT NULL)) AS p95_ms,
+    round(quantileExactIfOrNull(0.95)(
+        duration_ms, event_type IN ('api_error', 'answered') AND duration_ms IS NOT NULL)) AS p95_ms,
     uniqExact(cityHash64(session_id)) AS sessions,
     toDateTime(max(timestamp), 'UTC') AS last_seen,
-    argMax(api_error_message, (api_error_message != '', timestamp)) AS sample
-FROM telemetry_events
-LEFT JOIN requests ON requests.name = replaceOne(telemetry_events.model, '[1m]', '')
-WHERE timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
-    AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-    AND event_type IN ('api_error', 'api_retries_exhausted')
-GROUP BY code, model
-ORDER BY errors DESC, code, model
+    argMax(message, (message != '', timestamp)) AS sample
+FROM found
+LEFT JOIN requests USING (name)
+GROUP BY code, name
+ORDER BY errors DESC, answered DESC, code, model

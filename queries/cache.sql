@@ -1,6 +1,7 @@
 /*
 question: How much of the input comes from the cache?
 topic: cost
+needs: [events]
 note: >
   Counted by whole hours. The share is cacheRead / (input + cacheRead + cacheCreation).
 parameters:
@@ -12,13 +13,15 @@ parameters:
 columns:
   value: 'what it is grouped by; empty: not said'
   requests: model requests that succeeded
-  input_tokens: tokens sent without the cache
+  input_tokens: tokens sent, neither read from the cache nor written to it
   cache_read_tokens: tokens read from the cache
   cache_creation_tokens: tokens written to it
   hit_percent: read from the cache, of all input
   reads_per_write: tokens read for each that was written; under 1 the cache hardly pays
   usd: what the requests cost
-example: {value: claude-sonnet-4-8, requests: 318, input_tokens: 91022, cache_read_tokens: 5120034, cache_creation_tokens: 310220, hit_percent: 92.7, reads_per_write: 16.5, usd: 6.42}
+  recomputed_usd: how much of that is recomputed from tokens and prices, as the client sent no cost
+  unpriced: requests whose cost is not known, which are not in it
+example: {value: claude-sonnet-4-8, requests: 318, input_tokens: 91022, cache_read_tokens: 5120034, cache_creation_tokens: 310220, hit_percent: 92.7, reads_per_write: 16.5, usd: 6.42, recomputed_usd: 0, unpriced: 0}
 */
 SELECT
     multiIf(
@@ -45,7 +48,9 @@ SELECT
     sum(cache_creation_tokens) AS cache_creation_tokens,
     round(100 * cache_read_tokens / nullIf(input_tokens + cache_read_tokens + cache_creation_tokens, 0), 1) AS hit_percent,
     round(cache_read_tokens / nullIf(cache_creation_tokens, 0), 2) AS reads_per_write,
-    round(sum(cost_nanos) / 1e9, 4) AS usd
+    if(unpriced > 0 AND unpriced = requests, NULL, round(sum(cost_nanos) / 1e9, 4)) AS usd,
+    round(sum(recomputed_nanos) / 1e9, 4) AS recomputed_usd,
+    sum(telemetry_hourly.unpriced) AS unpriced
 FROM telemetry_hourly
 WHERE event_type = 'api_request' AND hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})

@@ -1,6 +1,7 @@
 /*
 question: Which versions of which client are in use, and where?
 topic: people
+needs: [events]
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

@@ -1,6 +1,7 @@
 /*
 question: How often is a conversation compacted, and what does it save?
 topic: sessions
+needs: [events]
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

@@ -1,6 +1,7 @@
 /*
 question: What does each model cost, day by day?
 topic: cost
+needs: [events]
 note: >
   Counted by whole hours, from api_request events.
 parameters:
@@ -16,8 +17,10 @@ columns:
   output_tokens: tokens received
   cache_read_tokens: tokens read from the cache
   cache_creation_tokens: tokens written to the cache
-  usd: what the client says they cost
-example: {day: '2026-11-22', model: claude-sonnet-4-8, requests: 318, input_tokens: 91022, output_tokens: 120411, cache_read_tokens: 5120034, cache_creation_tokens: 310220, usd: 6.42}
+  usd: what they cost; empty when that is not known of any
+  recomputed_usd: how much of that is recomputed from tokens and prices, as the client sent no cost
+  unpriced: requests whose cost is not known, which are not in it
+example: {day: '2026-11-22', model: claude-sonnet-4-8, requests: 318, input_tokens: 91022, output_tokens: 120411, cache_read_tokens: 5120034, cache_creation_tokens: 310220, usd: 6.42, recomputed_usd: 0, unpriced: 0}
 */
 SELECT
     toDate(hour, 'UTC') AS day,
@@ -27,7 +30,9 @@ SELECT
     sum(output_tokens) AS output_tokens,
     sum(cache_read_tokens) AS cache_read_tokens,
     sum(cache_creation_tokens) AS cache_creation_tokens,
-    round(sum(cost_nanos) / 1e9, 4) AS usd
+    if(unpriced > 0 AND unpriced = requests, NULL, round(sum(cost_nanos) / 1e9, 4)) AS usd,
+    round(sum(recomputed_nanos) / 1e9, 4) AS recomputed_usd,
+    sum(telemetry_hourly.unpriced) AS unpriced
 FROM telemetry_hourly
 -- The same spend also arrives as metrics and as spans: it is counted from this event alone.
 WHERE event_type = 'api_request' AND hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}

@@ -1,6 +1,7 @@
 /*
-question: What costs how much, by whatever you choose, and against the period before?
+question: What costs how much, by a dimension of your choice, and against the period before?
 topic: cost
+needs: [events]
 note: >
   Counted by whole hours, from api_request events. The names of skills, agents and MCP servers are those that the client puts on a request.
 parameters:
@@ -13,15 +14,18 @@ parameters:
 columns:
   value: 'what it is grouped by; empty: not said'
   requests: model requests that succeeded
-  tokens: input, output and cache tokens
+  all_tokens: input, output and cache tokens
   output_tokens: tokens received
   cache_percent: input tokens that came from the cache
   usd: what the client says they cost
+  recomputed_usd: how much of that is recomputed from tokens and prices, as the client sent no cost
+  unpriced: requests whose cost is not known, which are not in it
   percent: the share of all cost
   usd_per_request: cost of a request, on average
   before: what it cost in the period of the same length before
   change_percent: how much more or less; empty when it cost nothing before
-example: {value: platform, requests: 3180, tokens: 81220411, output_tokens: 1204110, cache_percent: 92.1, usd: 64.2, percent: 38.4, usd_per_request: 0.0202, before: 51.1, change_percent: 25.6}
+wide: [before, output_tokens]
+example: {value: platform, requests: 3180, all_tokens: 81220411, output_tokens: 1204110, cache_percent: 92.1, usd: 64.2, recomputed_usd: 0, unpriced: 0, percent: 38.4, usd_per_request: 0.0202, before: 51.1, change_percent: 25.6}
 */
 WITH
     toStartOfHour({from:DateTime('UTC')}) AS begins,
@@ -51,7 +55,9 @@ WITH
             output_tokens AS received,
             cache_read_tokens AS cached,
             input_tokens + cached + cache_creation_tokens AS sent,
-            cost_nanos
+            cost_nanos,
+            recomputed_nanos,
+            telemetry_hourly.unpriced AS costless
         FROM telemetry_hourly
         WHERE event_type = 'api_request' AND hour >= toStartOfHour(begins_before) AND hour < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
@@ -59,12 +65,14 @@ WITH
 SELECT
     value,
     sumIf(events, is_now) AS requests,
-    sumIf(sent + received, is_now) AS tokens,
+    sumIf(sent + received, is_now) AS all_tokens,
     sumIf(received, is_now) AS output_tokens,
     round(100 * sumIf(cached, is_now) / nullIf(sumIf(sent, is_now), 0), 1) AS cache_percent,
-    round(sumIf(cost_nanos, is_now) / 1e9, 4) AS usd,
-    round(100 * sumIf(cost_nanos, is_now) / sum(sumIf(cost_nanos, is_now)) OVER (), 1) AS percent,
-    round(usd / nullIf(requests, 0), 6) AS usd_per_request,
+    if(unpriced > 0 AND unpriced = requests, NULL, round(sumIf(cost_nanos, is_now) / 1e9, 4)) AS usd,
+    round(sumIf(recomputed_nanos, is_now) / 1e9, 4) AS recomputed_usd,
+    sumIf(costless, is_now) AS unpriced,
+    if(usd IS NULL, NULL, round(100 * sumIf(cost_nanos, is_now) / nullIf(sum(sumIf(cost_nanos, is_now)) OVER (), 0), 1)) AS percent,
+    round(usd / nullIf(requests - unpriced, 0), 6) AS usd_per_request,
     round(sumIf(cost_nanos, NOT is_now) / 1e9, 4) AS before,
     if(before = 0, NULL, round(100 * (usd - before) / before, 1)) AS change_percent
 FROM spent

@@ -1,6 +1,7 @@
 /*
 question: What will this month cost?
 topic: cost
+needs: [events]
 note: >
   Seven days, so that a weekend counts as one. What is older than the retention is not in it.
 parameters:
@@ -10,12 +11,14 @@ parameters:
 columns:
   month: its first day
   usd: spent so far
+  recomputed_usd: how much of that is recomputed from tokens and prices, as the client sent no cost
+  unpriced: requests whose cost is not known, which are not in it
   days: days of it that have passed, with a fraction
   usd_per_day: spent a day, on average over the last seven days
   projected: what the month comes to if it goes on like that
   last_month: what the month before cost
   change_percent: how much more or less than that
-example: {month: '2026-11-01', usd: 912.4, days: 21.7, usd_per_day: 44.1, projected: 1278.4, last_month: 1100.2, change_percent: 16.2}
+example: {month: '2026-11-01', usd: 912.4, recomputed_usd: 0, unpriced: 0, days: 21.7, usd_per_day: 44.1, projected: 1278.4, last_month: 1100.2, change_percent: 16.2}
 */
 WITH
     toDateTime(toStartOfMonth({to:DateTime('UTC')}), 'UTC') AS begins,
@@ -24,6 +27,8 @@ WITH
 SELECT
     toDate(begins) AS month,
     round(sumIf(cost_nanos, hour >= begins) / 1e9, 2) AS usd,
+    round(sumIf(recomputed_nanos, hour >= begins) / 1e9, 2) AS recomputed_usd,
+    sumIf(telemetry_hourly.unpriced, hour >= begins) AS unpriced,
     round(passed, 1) AS days,
     round(sumIf(cost_nanos, hour >= {to:DateTime('UTC')} - toIntervalDay(7)) / 7e9, 2) AS usd_per_day,
     round(usd + usd_per_day * (dateDiff('day', begins, ends) - passed), 2) AS projected,

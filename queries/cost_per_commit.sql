@@ -1,6 +1,7 @@
 /*
 question: What does a commit, a pull request or a line of code cost?
 topic: cost
+needs: [events, metrics]
 note: >
   Commits, lines and active time are metrics of the client, the money is of its events; by whole hours.
 parameters:
@@ -15,10 +16,13 @@ columns:
   lines_removed: lines removed
   active_hours: time that people and the client were at work
   usd: what its requests cost
+  recomputed_usd: how much of that is recomputed from tokens and prices, as the client sent no cost
+  unpriced: requests whose cost is not known, which are not in it
   usd_per_commit: cost for each commit
   usd_per_pull_request: cost for each pull request
   usd_per_100_lines: cost for a hundred lines added
-example: {value: platform, commits: 41, pull_requests: 9, lines_added: 8120, lines_removed: 2010, active_hours: 31.2, usd: 64.2, usd_per_commit: 1.57, usd_per_pull_request: 7.13, usd_per_100_lines: 0.79}
+wide: [usd_per_100_lines, lines_removed]
+example: {value: platform, commits: 41, pull_requests: 9, lines_added: 8120, lines_removed: 2010, active_hours: 31.2, usd: 64.2, recomputed_usd: 0, unpriced: 0, usd_per_commit: 1.57, usd_per_pull_request: 7.13, usd_per_100_lines: 0.79}
 */
 WITH
     counted AS (
@@ -29,7 +33,7 @@ WITH
                 {by:String} = 'project', project,
                 {by:String} = 'department', department,
                 toString(throwIf(true, 'by is one of team, user, project, department'))) AS value,
-            metric, type, increment, 0 AS nanos
+            metric, type, increment, 0 AS nanos, 0 AS recomputed, 0 AS costless, 0 AS asked
         FROM telemetry_metric_increments(from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
         WHERE metric IN ('commit.count', 'pull_request.count', 'lines_of_code.count', 'active_time.total')
         UNION ALL
@@ -40,7 +44,7 @@ WITH
                 {by:String} = 'project', project,
                 {by:String} = 'department', department,
                 '') AS value,
-            '', '', 0, cost_nanos
+            '', '', 0, cost_nanos, recomputed_nanos, telemetry_hourly.unpriced, events
         FROM telemetry_hourly
         WHERE event_type = 'api_request' AND hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
     )
@@ -51,7 +55,9 @@ SELECT
     sumIf(increment, metric = 'lines_of_code.count' AND type = 'added') AS lines_added,
     sumIf(increment, metric = 'lines_of_code.count' AND type = 'removed') AS lines_removed,
     round(sumIf(increment, metric = 'active_time.total') / 3600, 1) AS active_hours,
-    round(sum(nanos) / 1e9, 4) AS usd,
+    if(unpriced > 0 AND unpriced = sum(asked), NULL, round(sum(nanos) / 1e9, 4)) AS usd,
+    round(sum(recomputed) / 1e9, 4) AS recomputed_usd,
+    sum(costless) AS unpriced,
     round(usd / nullIf(commits, 0), 4) AS usd_per_commit,
     round(usd / nullIf(pull_requests, 0), 4) AS usd_per_pull_request,
     round(100 * usd / nullIf(lines_added, 0), 4) AS usd_per_100_lines

@@ -1,6 +1,7 @@
 /*
 question: Which events have values that are missing or cannot be true?
 topic: data
+needs: [events]
 note: >
   A value that cannot be true is in no total: its column is NULL, and what was sent stands in `attributes`. Records that were older than the
   retention when they came are not here: telemetry_odd_records_total on the metrics port counts them.

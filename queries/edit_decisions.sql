@@ -1,6 +1,7 @@
 /*
 question: Whose edits are accepted, in which language, and by whom?
 topic: people
+needs: [metrics]
 note: >
   From metrics: events do not name the language.
 parameters:

@@ -1,9 +1,11 @@
 /*
 question: Where do errors come from?
 topic: errors
+needs: [events, tool-details]
 note: >
-  Error analysis: count the failures by category, read samples of the largest (error_samples), mend that one first, and ask again.
-  A session's last success is that of the whole days of the period.
+  Error analysis: count the failures by category, read samples of the largest (error_samples), fix that one first, and ask again.
+  Recovered means that the same thing worked later in the session: the same tool (of the same MCP server, with the same program, where that is
+  sent), the same kind of request to the same model. TelemetrySafeError is the client's own word for an error that it does not describe.
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
@@ -18,9 +20,10 @@ columns:
   change_percent: how much more or fewer; empty when there were none before
   sessions: sessions that met it
   users: users who did
-  recovered_percent: failures after which something in the session succeeded again
+  recovered_percent: failures after which the same thing worked, in the session; empty when that cannot be told
   last_seen: when it happened last, UTC
   sample: the latest message, redacted, cut to its first line
+wide: [last_seen, users, before]
 example: {category: tool Bash ShellError, failures: 41, percent: 52.6, cumulative_percent: 52.6, before: 30, change_percent: 36.7, sessions: 12, users: 7, recovered_percent: 95.1, last_seen: '2026-11-22 17:02:11', sample: Command failed with exit code 1}
 */
 WITH
@@ -28,17 +31,19 @@ WITH
     begins - dateDiff('second', begins, {to:DateTime('UTC')}) AS begins_before,
     failed AS (
         SELECT
-            failure AS category, session_id, user_id, timestamp, concat(api_error_message, error_message) AS message,
+            failure AS category, session_id, user_id, timestamp, tried_id, concat(api_error_message, error_message) AS message,
             timestamp >= begins AS is_now
         FROM telemetry_events
         WHERE failure != '' AND timestamp >= begins_before AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
     ),
-    successes AS (
-        SELECT session_id, max(last_success) AS succeeded
-        FROM telemetry_sessions
-        WHERE day >= toDate(begins) AND failures > 0
-        GROUP BY session_id
+    worked AS (
+        SELECT tried_id, max(timestamp) AS succeeded
+        FROM telemetry_events
+        WHERE failure = '' AND event_type != 'api_retries_exhausted' AND timestamp >= begins
+            AND timestamp < {to:DateTime('UTC')} + toIntervalDay(1)
+            AND tried_id IN (SELECT tried_id FROM failed WHERE is_now AND tried_id != 0)
+        GROUP BY tried_id
     )
 SELECT
     category,
@@ -49,11 +54,11 @@ SELECT
     if(before = 0, NULL, round(100 * (failures - before) / before, 1)) AS change_percent,
     uniqExactIf(cityHash64(session_id), is_now) AS sessions,
     uniqExactIf(cityHash64(user_id), is_now) AS users,
-    round(100 * countIf(is_now AND succeeded > timestamp) / failures, 1) AS recovered_percent,
+    round(100 * countIf(is_now AND succeeded > timestamp) / nullIf(countIf(is_now AND tried_id != 0), 0), 1) AS recovered_percent,
     toDateTime(maxIf(timestamp, is_now), 'UTC') AS last_seen,
     argMaxIf(message, (message != '', timestamp), is_now) AS sample
 FROM failed
-LEFT JOIN successes USING (session_id)
+LEFT JOIN worked USING (tried_id)
 GROUP BY category
 HAVING failures > 0
 ORDER BY failures DESC, category

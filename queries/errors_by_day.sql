@@ -1,6 +1,7 @@
 /*
 question: How do failures develop, day by day?
 topic: errors
+needs: [events]
 note: >
   Counted by whole hours.
 parameters:

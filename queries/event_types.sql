@@ -1,6 +1,7 @@
 /*
 question: Which kinds of events arrive?
 topic: data
+needs: [events]
 note: >
   Counted by whole hours. Kinds that a newer client brings are kept too.
 parameters:

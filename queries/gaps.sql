@@ -1,6 +1,7 @@
 /*
 question: When did nothing arrive?
 topic: data
+needs: [events]
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

@@ -1,6 +1,7 @@
 /*
 question: How long do hooks take, and what do they block?
 topic: tools
+needs: [events]
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

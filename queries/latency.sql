@@ -1,6 +1,7 @@
 /*
 question: How long do model requests take, and how long is it to the first token?
 topic: speed
+needs: [events, traces]
 note: >
   The time to the first token is in spans, which clients send when traces are switched on.
 parameters:

@@ -1,6 +1,7 @@
 /*
 question: Which MCP servers fail to connect?
 topic: tools
+needs: [events, tool-details]
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

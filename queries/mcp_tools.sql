@@ -1,6 +1,7 @@
 /*
 question: Which tools of MCP servers are used, do they work, and what do their results cost?
 topic: tools
+needs: [events, tool-details]
 note: >
   Names of servers that a user configured are only sent with OTEL_LOG_TOOL_DETAILS=1; they are `custom` otherwise.
 parameters:
@@ -20,7 +21,9 @@ columns:
   result_mb: megabytes that it gave back to the model
   requests: model requests that read its results
   usd: what these cost
-example: {server: github, tool: search_issues, calls: 55, failures: 2, failure_percent: 3.6, p50_ms: 410, p95_ms: 1900, sessions: 14, result_mb: 0.92, requests: 50, usd: 1.13}
+  recomputed_usd: how much of that is recomputed from tokens and prices, as the client sent no cost
+  unpriced: requests whose cost is not known, which are not in it
+example: {server: github, tool: search_issues, calls: 55, failures: 2, failure_percent: 3.6, p50_ms: 410, p95_ms: 1900, sessions: 14, result_mb: 0.92, requests: 50, usd: 1.13, recomputed_usd: 0, unpriced: 0}
 */
 WITH quantilesExactOrNullIf(0.5, 0.95)(duration_ms, event_type = 'tool_result') AS took
 SELECT
@@ -34,7 +37,9 @@ SELECT
     uniqExactIf(cityHash64(session_id), event_type = 'tool_result') AS sessions,
     round(ifNull(sum(result_bytes), 0) / 1e6, 2) AS result_mb,
     countIf(event_type = 'api_request') AS requests,
-    round(sumIf(ifNull(cost_nanos, 0), event_type = 'api_request') / 1e9, 4) AS usd
+    if(unpriced > 0 AND unpriced = requests, NULL, round(sumIf(ifNull(cost_nanos, 0), event_type = 'api_request') / 1e9, 4)) AS usd,
+    round(sumIf(ifNull(cost_nanos, 0), cost_source = 'recomputed') / 1e9, 4) AS recomputed_usd,
+    countIf(cost_source = 'unknown') AS unpriced
 FROM telemetry_events
 WHERE event_type IN ('tool_result', 'api_request') AND mcp_server_name != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})

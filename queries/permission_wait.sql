@@ -1,6 +1,7 @@
 /*
 question: How long do tools wait for a person to allow them?
 topic: speed
+needs: [events, traces]
 note: >
   From spans, which clients send when traces are switched on. Waits that settings or a hook ended are not counted.
 parameters:

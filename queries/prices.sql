@@ -1,6 +1,7 @@
 /*
 question: Is what the clients report what the list prices come to?
 topic: cost
+needs: [events]
 note: >
   List prices, from clickhouse/prices.yaml or TELEMETRY_PRICES. Events do not say for how long the cache was written, unless a client sends
   cache_creation_5m_tokens and cache_creation_1h_tokens; five minutes are assumed.
@@ -13,19 +14,21 @@ columns:
   model: the model's name, without provider, date and context
   speed: fast or normal, as sent
   requests: model requests that succeeded
-  reported_usd: what the client says they cost
+  reported_usd: what the client says they cost; empty when it says so of none
+  unreported: requests of which the client did not say what they cost
   recomputed_usd: what they come to by model_prices; empty when a price is not known
-  difference_percent: how much more or less that is
+  difference_percent: how much more or less that is; empty when not all of both are known
   if_cached_for_1h_usd: the same, if all writes to the cache whose duration was not sent were for an hour
   unpriced: requests without a known price
   cache_creation_tokens: tokens written to the cache
   assumed_tokens: those whose duration was not sent, and that are taken for five minutes
-example: {model: claude-opus-4-8, speed: normal, requests: 318, reported_usd: 6.42, recomputed_usd: 6.42, difference_percent: 0, if_cached_for_1h_usd: 7.58, unpriced: 0, cache_creation_tokens: 310220, assumed_tokens: 310220}
+wide: [assumed_tokens, if_cached_for_1h_usd]
+example: {model: claude-opus-4-8, speed: normal, requests: 318, reported_usd: 6.42, unreported: 0, recomputed_usd: 6.42, difference_percent: 0, if_cached_for_1h_usd: 7.58, unpriced: 0, cache_creation_tokens: 310220, assumed_tokens: 310220}
 */
 WITH
     requests AS (
         SELECT
-            model,
+            model_name AS name,
             speed,
             toDate(timestamp, 'UTC') AS day,
             ifNull(input_tokens, 0) AS sent,
@@ -37,15 +40,17 @@ WITH
             roundDown(
                 toUInt64(greatest(sent + cached + written, 1) - 1),
                 (SELECT arraySort(arrayConcat([toUInt64(0)], groupUniqArray(prompt_over))) FROM model_prices)) AS prompt_over,
-            ifNull(cost_nanos, 0) AS nanos
+            if(cost_source = 'reported', cost_nanos, 0) AS nanos,
+            cost_source = 'reported' AS is_reported
         FROM telemetry_events
         WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
         AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
     ),
     used AS (
         SELECT
-            model, speed, day, prompt_over,
+            name, speed, day, prompt_over,
             count() AS times,
+            countIf(is_reported) AS reported,
             sum(sent) AS sent_all,
             sum(received) AS received_all,
             sum(cached) AS cached_all,
@@ -54,15 +59,11 @@ WITH
             sum(written - written_1h - written_5m) AS assumed,
             sum(nanos) AS nanos_all
         FROM requests
-        GROUP BY model, speed, day, prompt_over
+        GROUP BY name, speed, day, prompt_over
     ),
     costs AS (
         SELECT
             *,
-            -- us.anthropic.claude-opus-4-5-20251101-v1:0, claude-opus-4-5@20251101 and claude-opus-4-5[1m] are one model.
-            replaceRegexpOne(
-                replaceRegexpOne(model, '^.*(claude-)', '\\1'),
-                '(-latest|[-@]20[0-9]{6}.*|@.*|-v[0-9]+(:[0-9]+)?|\\[.*)$', '') AS name,
             -- The longest pattern, the band of prompts that it is in, and the latest price of that day.
             arrayLast(
                 price -> name LIKE price.1 AND price.2 = if(speed IN ('', 'normal', 'standard'), '', speed)
@@ -84,9 +85,10 @@ SELECT
     name AS model,
     speed,
     sum(times) AS requests,
-    round(sum(nanos_all) / 1e9, 4) AS reported_usd,
+    if(unreported = requests, NULL, round(sum(nanos_all) / 1e9, 4)) AS reported_usd,
+    sum(times - reported) AS unreported,
     if(unpriced > 0, NULL, round(sum(micros) / 1e6, 4)) AS recomputed_usd,
-    round(100 * (recomputed_usd - reported_usd) / nullIf(reported_usd, 0), 2) AS difference_percent,
+    if(unreported > 0, NULL, round(100 * (recomputed_usd - reported_usd) / nullIf(reported_usd, 0), 2)) AS difference_percent,
     if(unpriced > 0, NULL, round(sum(micros + more) / 1e6, 4)) AS if_cached_for_1h_usd,
     sumIf(times, NOT is_known) AS unpriced,
     sum(assumed + written_5m_all + written_1h_all) AS cache_creation_tokens,

@@ -1,6 +1,7 @@
 /*
 question: Which programs do the shell tools run, and which of them fail?
 topic: tools
+needs: [events, tool-details]
 note: >
   Clients send commands with OTEL_LOG_TOOL_DETAILS=1; all but the first word is hashed.
 parameters:

@@ -1,10 +1,11 @@
 /*
 question: Do the metrics of the clients say the same as their events?
 topic: data
+needs: [events, metrics]
 note: >
   A client exports its metrics once a minute and its events every few seconds, so the newest minutes differ, and so do sessions that end
   before their metrics are sent. Clients that send only one of the two differ for good. Deltas and cumulative values are both understood.
-  Counted by whole hours.
+  Counted by whole hours. The events' dollars are those that clients reported, without what was recomputed.
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
@@ -26,7 +27,7 @@ FROM (
     SELECT 'events' AS source, one.1 AS measure, toFloat64(one.2) AS amount
     FROM (
         SELECT arrayJoin([
-            ('usd', toFloat64(sum(cost_nanos)) / 1e9),
+            ('usd', toFloat64(sum(cost_nanos) - sum(recomputed_nanos)) / 1e9),
             ('input tokens', toFloat64(sum(input_tokens))),
             ('output tokens', toFloat64(sum(output_tokens))),
             ('cache read tokens', toFloat64(sum(cache_read_tokens))),

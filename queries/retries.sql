@@ -1,51 +1,71 @@
 /*
-question: After the last retry failed, did the session recover?
+question: What was tried again, and did it work in the end?
 topic: errors
+needs: [events, traces]
+note: >
+  A request that was answered at a later try is known from traces alone. What its first tries met is not sent: its code is empty.
+  Recovered means that the same kind of request to the same model was answered later in the session.
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
 columns:
-  code: the HTTP status, or the kind of error
+  code: 'the HTTP status, or the kind of error; empty: answered at a later try'
   model: the model's name
   exhausted: requests whose last retry failed
+  answered: requests that were answered at a later try
   attempts: how often one was tried, on average
   minutes_waited: the time that all of them took
   sessions: sessions that met it
-  recovered: those in which something succeeded afterwards
+  recovered: those in which the same kind of request was answered afterwards
   recovered_percent: their share
-example: {code: '529', model: claude-opus-4-8, exhausted: 11, attempts: 10.6, minutes_waited: 14.2, sessions: 4, recovered: 3, recovered_percent: 75}
+example: {code: '529', model: claude-opus-4-8, exhausted: 11, answered: 0, attempts: 10.6, minutes_waited: 14.2, sessions: 4, recovered: 3, recovered_percent: 75}
 */
-WITH successes AS (
-    SELECT session_id, max(last_success) AS succeeded
-    FROM telemetry_sessions
-    WHERE day >= toDate({from:DateTime('UTC')}) AND retries_exhausted > 0
-    GROUP BY session_id
-)
+WITH
+    exhausted AS (
+        SELECT
+            api_error_code AS code,
+            replaceOne(telemetry_events.model, '[1m]', '') AS name,
+            session_id,
+            tried_id,
+            count() AS times,
+            sum(attempt) AS tries,
+            sum(duration_ms) AS waited,
+            max(timestamp) AS last
+        FROM telemetry_events
+        WHERE event_type = 'api_retries_exhausted' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        GROUP BY code, name, session_id, tried_id
+    ),
+    worked AS (
+        SELECT tried_id, max(timestamp) AS succeeded
+        FROM telemetry_events
+        WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')}
+            AND timestamp < {to:DateTime('UTC')} + toIntervalDay(1) AND tried_id IN (SELECT tried_id FROM exhausted)
+        GROUP BY tried_id
+    ),
+    found AS (
+        SELECT code, name, session_id, times, 0 AS answers, tries, waited, succeeded > last AS is_recovered
+        FROM exhausted
+        LEFT JOIN worked USING (tried_id)
+        UNION ALL
+        SELECT '', replaceOne(telemetry_spans.model, '[1m]', ''), session_id, 0, 1, attempt, duration_ms, true
+        FROM telemetry_spans
+        WHERE span_type = 'llm_request' AND attempt > 1 AND ifNull(success, true)
+            AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    )
 SELECT
     code,
-    model,
+    name AS model,
     sum(times) AS exhausted,
-    round(sum(tries) / sum(times), 1) AS attempts,
+    sum(answers) AS answered,
+    round(sum(tries) / (exhausted + answered), 1) AS attempts,
     round(sum(waited) / 60000, 1) AS minutes_waited,
-    count() AS sessions,
-    countIf(succeeded > last) AS recovered,
+    uniqExact(session_id) AS sessions,
+    uniqExactIf(session_id, is_recovered) AS recovered,
     round(100 * recovered / sessions, 1) AS recovered_percent
-FROM (
-    SELECT
-        api_error_code AS code,
-        replaceOne(telemetry_events.model, '[1m]', '') AS model,
-        session_id,
-        count() AS times,
-        sum(attempt) AS tries,
-        sum(duration_ms) AS waited,
-        max(timestamp) AS last
-    FROM telemetry_events
-    WHERE event_type = 'api_retries_exhausted' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
-        AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-    GROUP BY code, model, session_id
-) AS exhausted
-LEFT JOIN successes USING (session_id)
-GROUP BY code, model
-ORDER BY exhausted DESC, code, model
+FROM found
+GROUP BY code, name
+ORDER BY exhausted DESC, answered DESC, code, model

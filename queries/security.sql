@@ -1,6 +1,7 @@
 /*
 question: What happened that a security review would want to see?
 topic: security
+needs: [events]
 parameters:
   kind: {default: '', meaning: 'a kind as `security_summary` names it; empty: all'}
   from: {default: 7 days ago, meaning: beginning of the period}

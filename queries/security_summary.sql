@@ -1,6 +1,7 @@
 /*
-question: How often does each kind of thing happen that a security review would want to see, and to how many people?
+question: How often does each event that a security review looks for happen, and to how many people?
 topic: security
+needs: [events]
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

@@ -1,6 +1,7 @@
 /*
 question: What happened in one session, step by step?
 topic: sessions
+needs: [events, tool-details]
 parameters:
   session: {default: '', meaning: 'the id of the session; empty: the latest'}
   limit: {default: 1000, meaning: 'how many events, from the beginning'}
@@ -10,12 +11,15 @@ columns:
   what: the tool and its program, the model, the hook, or what else it was about
   outcome: ok, failed, or the decision
   ms: how long it took
-  input_tokens: tokens sent, with those read from the cache and written to it
+  input_tokens: tokens sent, neither read from the cache nor written to it
+  cache_tokens: tokens read from the cache and written to it
   output_tokens: tokens received
-  usd: what it cost
+  usd: what it cost; empty when that is not known
+  cost: 'reported by the client, recomputed from tokens and prices, or unknown; empty for what costs nothing'
   message: the message of an error, redacted
   prompt: the id of the prompt that it belongs to
-example: {time: '2026-11-22 09:14:03.120', event: tool_result, what: Bash git, outcome: failed, ms: 180, input_tokens: null, output_tokens: null, usd: null, message: Command failed with exit code 1, prompt: 9cb9600d-…}
+wide: [prompt, cost, cache_tokens, input_tokens]
+example: {time: '2026-11-22 09:14:03.120', event: tool_result, what: Bash git, outcome: failed, ms: 180, input_tokens: null, cache_tokens: null, output_tokens: null, usd: null, cost: '', message: Command failed with exit code 1, prompt: 9cb9600d-…}
 */
 WITH
     if({session:String} = '',
@@ -34,9 +38,11 @@ SELECT
         concat(skill_name, attributes['trigger'], attributes['status']))) AS what,
     multiIf(failure != '', 'failed', decision != '' AND event_type = 'tool_decision', concat(decision, ' by ', decision_source), success, 'ok', '') AS outcome,
     duration_ms AS ms,
-    input_tokens + ifNull(cache_read_tokens, 0) + ifNull(cache_creation_tokens, 0) AS input_tokens,
+    input_tokens,
+    coalesce(cache_read_tokens + cache_creation_tokens, cache_read_tokens, cache_creation_tokens) AS cache_tokens,
     output_tokens,
     if(event_type = 'api_request', cost_usd, NULL) AS usd,
+    cost_source AS cost,
     concat(api_error_message, error_message) AS message,
     prompt_id AS prompt
 FROM telemetry_events

@@ -1,6 +1,7 @@
 /*
 question: Which traces does a session have?
 topic: sessions
+needs: [traces]
 note: >
   Needs traces, which are a beta of the client.
 parameters:

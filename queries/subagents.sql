@@ -1,6 +1,7 @@
 /*
 question: Which subagents run, how widely do they fan out, and what do they cost?
 topic: sessions
+needs: [events, tool-details]
 note: >
   A run is a call of the Agent tool or the report of its end, whichever there are more of: not every version sends both.
   The money is that of requests that carry the subagent's name, by whole hours; the tool's own name is only sent with OTEL_LOG_TOOL_DETAILS.
@@ -20,8 +21,10 @@ columns:
   p95_seconds: nineteen of twenty ran no longer
   requests: their model requests
   usd: what these cost
+  recomputed_usd: how much of that is recomputed from tokens and prices, as the client sent no cost
+  unpriced: requests whose cost is not known, which are not in it
   usd_percent: their share of all cost
-example: {agent: Explore, runs: 120, failed: 2, sessions: 41, runs_per_session: 2.9, most_in_a_session: 11, p50_seconds: 34, p95_seconds: 188, requests: 911, usd: 14.11, usd_percent: 8.2}
+example: {agent: Explore, runs: 120, failed: 2, sessions: 41, runs_per_session: 2.9, most_in_a_session: 11, p50_seconds: 34, p95_seconds: 188, requests: 911, usd: 14.11, recomputed_usd: 0, unpriced: 0, usd_percent: 8.2}
 */
 WITH
     per_session AS (
@@ -40,7 +43,8 @@ WITH
         GROUP BY agent, session_id
     ),
     spent AS (
-        SELECT agent_name AS agent, sum(events) AS requests, sum(cost_nanos) AS nanos, sum(nanos) OVER () AS all_nanos
+        SELECT agent_name AS agent, sum(events) AS requests, sum(cost_nanos) AS nanos, sum(nanos) OVER () AS all_nanos,
+            sum(recomputed_nanos) AS recomputed, sum(telemetry_hourly.unpriced) AS costless
         FROM telemetry_hourly
         WHERE event_type = 'api_request' AND hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
@@ -68,8 +72,10 @@ SELECT
     round(p50 / 1000, 1) AS p50_seconds,
     round(p95 / 1000, 1) AS p95_seconds,
     spent.requests AS requests,
-    round(nanos / 1e9, 4) AS usd,
-    round(100 * nanos / nullIf(all_nanos, 0), 1) AS usd_percent
+    if(costless > 0 AND costless = spent.requests, NULL, round(nanos / 1e9, 4)) AS usd,
+    round(recomputed / 1e9, 4) AS recomputed_usd,
+    costless AS unpriced,
+    if(usd IS NULL, NULL, round(100 * nanos / nullIf(all_nanos, 0), 1)) AS usd_percent
 FROM ran
 FULL JOIN spent USING (agent)
 WHERE agent != ''

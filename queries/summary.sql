@@ -1,6 +1,7 @@
 /*
 question: What happened, in one glance, against the period before?
 topic: sessions
+needs: [events]
 note: >
   Counted by whole hours. A session belongs to the period in which it had its last event.
 parameters:
@@ -10,7 +11,7 @@ parameters:
   user: {default: '', meaning: 'one user only; empty: all'}
 columns:
   measure: what is counted
-  value: in the period
+  value: in the period; empty when it is not known
   before: in the period of the same length before
   change_percent: how much more or less; empty when there was none before
 example: {measure: usd, value: 64.2, before: 51.1, change_percent: 25.6}
@@ -28,7 +29,9 @@ WITH
             sumIf(failures, event_type = 'tool_result') AS tools_failed,
             sumIf(events, event_type = 'api_error') AS api_errors,
             sum(failures) AS failed,
-            sumIf(cost_nanos, event_type = 'api_request') / 1e9 AS usd,
+            sum(recomputed_nanos) / 1e9 AS recomputed,
+            sum(telemetry_hourly.unpriced) AS costless,
+            if(costless > 0 AND costless = requests, NULL, sumIf(cost_nanos, event_type = 'api_request') / 1e9) AS usd,
             sumIf(input_tokens + output_tokens, event_type = 'api_request') AS tokens,
             sumIf(cache_read_tokens, event_type = 'api_request') AS cached,
             sumIf(input_tokens + cache_read_tokens + cache_creation_tokens, event_type = 'api_request') AS sent
@@ -56,8 +59,8 @@ WITH
     )
 SELECT
     one.1 AS measure,
-    round(sumIf(one.2, is_now), 4) AS value,
-    round(sumIf(one.2, NOT is_now), 4) AS before,
+    if(countIf(is_now AND one.2 IS NULL) > 0, NULL, round(sumIf(ifNull(one.2, 0), is_now), 4)) AS value,
+    if(countIf(NOT is_now AND one.2 IS NULL) > 0, NULL, round(sumIf(ifNull(one.2, 0), NOT is_now), 4)) AS before,
     if(before = 0, NULL, round(100 * (value - before) / before, 1)) AS change_percent
 FROM (
     SELECT
@@ -67,16 +70,17 @@ FROM (
             (5, 'tool calls', toFloat64(tool_calls)), (6, 'tool failures', toFloat64(tools_failed)),
             (7, 'api errors', toFloat64(api_errors)), (8, 'failures', toFloat64(failed)),
             (9, 'failure percent', round(100 * failed / nullIf(tool_calls + requests + api_errors, 0), 2)),
-            (11, 'usd', usd), (12, 'usd per prompt', usd / nullIf(prompts, 0)), (13, 'input and output tokens', toFloat64(tokens)),
-            (14, 'cache percent', round(100 * cached / nullIf(sent, 0), 1))]) AS numbered,
-        (numbered.2, ifNull(numbered.3, 0)) AS one,
+            (11, 'usd', usd), (12, 'usd recomputed', recomputed), (13, 'requests without a known cost', toFloat64(costless)),
+            (14, 'usd per prompt', usd / nullIf(prompts, 0)), (15, 'input and output tokens', toFloat64(tokens)),
+            (16, 'cache percent', round(100 * cached / nullIf(sent, 0), 1))]) AS numbered,
+        (numbered.2, numbered.3) AS one,
         numbered.1 AS place
     FROM counted
     UNION ALL
     SELECT
         is_now,
         arrayJoin([(2, 'sessions', toFloat64(sessions)), (10, 'sessions that stopped at a failure', toFloat64(stopped))]) AS numbered,
-        (numbered.2, numbered.3) AS one,
+        (numbered.2, toNullable(numbered.3)) AS one,
         numbered.1 AS place
     FROM opened
 )

@@ -1,6 +1,7 @@
 /*
 question: How does each tool fail?
 topic: tools
+needs: [events, tool-details]
 note: >
   The shares are of whole hours.
 parameters:

@@ -1,6 +1,7 @@
 /*
 question: Which tools are used, how often do they fail, and how long do they take?
 topic: tools
+needs: [events]
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

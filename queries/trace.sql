@@ -1,6 +1,7 @@
 /*
 question: What happened in one trace, span by span?
 topic: sessions
+needs: [traces]
 parameters:
   trace: {default: '', meaning: 'the id of the trace; empty: the latest'}
 columns:
@@ -13,6 +14,7 @@ columns:
   ms: how long it took
   status: Unset, Ok or Error
   attributes: what the client says of it, after the privacy rules
+wide: [attributes, parent]
 example: {trace: 0af7651916cd43dd8448eb211c80319c, span: b7ad6b7169203331, parent: '', name: claude_code.interaction, service: claude-code, started: '2026-11-22 09:14:03.120', ms: 41210.5, status: Ok, attributes: '{''session.id'':''6f1c0b1e-…''}'}
 */
 WITH

@@ -1,6 +1,7 @@
 /*
 question: Who uses it, for what, and how well does it go?
 topic: people
+needs: [events]
 note: >
   Counted by whole hours.
 parameters:
@@ -19,9 +20,12 @@ columns:
   failure_percent: their share of tool calls and model requests
   rejected: tool calls that were not allowed
   usd: what it cost
+  recomputed_usd: how much of that is recomputed from tokens and prices, as the client sent no cost
+  unpriced: requests whose cost is not known, which are not in it
   percent: the share of all cost
   last_seen: when the last event was, UTC
-example: {user: 'sha256:9b1f…', team: platform, days: 5, prompts: 120, requests: 911, tool_calls: 1400, failures: 61, failure_percent: 2.6, rejected: 9, usd: 31.2, percent: 8.1, last_seen: '2026-11-22 17:02:11'}
+wide: [rejected, days]
+example: {user: 'sha256:9b1f…', team: platform, days: 5, prompts: 120, requests: 911, tool_calls: 1400, failures: 61, failure_percent: 2.6, rejected: 9, usd: 31.2, recomputed_usd: 0, unpriced: 0, percent: 8.1, last_seen: '2026-11-22 17:02:11'}
 */
 SELECT
     user_id AS user,
@@ -33,8 +37,11 @@ SELECT
     sum(telemetry_hourly.failures) AS failures,
     round(100 * failures / nullIf(sumIf(events, event_type IN ('tool_result', 'api_request', 'api_error')), 0), 1) AS failure_percent,
     sumIf(events, event_type = 'tool_decision' AND decision = 'reject') AS rejected,
-    round(sumIf(cost_nanos, event_type = 'api_request') / 1e9, 4) AS usd,
-    round(100 * sumIf(cost_nanos, event_type = 'api_request') / sum(sumIf(cost_nanos, event_type = 'api_request')) OVER (), 1) AS percent,
+    if(unpriced > 0 AND unpriced = requests, NULL, round(sumIf(cost_nanos, event_type = 'api_request') / 1e9, 4)) AS usd,
+    round(sum(recomputed_nanos) / 1e9, 4) AS recomputed_usd,
+    sum(telemetry_hourly.unpriced) AS unpriced,
+    if(usd IS NULL, NULL, round(100 * sumIf(cost_nanos, event_type = 'api_request')
+        / nullIf(sum(sumIf(cost_nanos, event_type = 'api_request')) OVER (), 0), 1)) AS percent,
     toDateTime(max(telemetry_hourly.last_seen), 'UTC') AS last_seen
 FROM telemetry_hourly
 WHERE hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}

@@ -23,7 +23,7 @@ _MAGIC = b"telemetry block 1 "
 _MAX_LINE = 1024
 
 
-class Corrupt(Exception):  # noqa: N818  what happened, as in Python's own StopIteration
+class CorruptBlock(Exception):  # noqa: N818  what happened, as in Python's own StopIteration
     """The file is not what was written. The text says what is wrong with it, and nothing of its content."""
 
 
@@ -49,7 +49,7 @@ class Description:
 
 
 def write(path: Path, block: Outgoing) -> int:
-    """Write a new file, for its owner alone; not synced. Give its size. Raises OSError."""
+    """Write a new file, for its owner alone; not synced. Return its size. Raises OSError."""
     described = orjson.dumps(
         {
             "table": block.table,
@@ -72,23 +72,23 @@ def create(path: Path) -> BinaryIO:
 
 
 def describe(path: Path) -> Description:
-    """Read what a file says of itself, and look whether it is as long as it says. Raises Corrupt, OSError."""
+    """Read what a file says of itself, and look whether it is as long as it says. Raises CorruptBlock, OSError."""
     with path.open("rb") as file:
         return _describe(file)
 
 
 def read(path: Path) -> tuple[Description, Pieces]:
-    """Read a file and check every byte. Raises Corrupt, OSError."""
+    """Read a file and check every byte. Raises CorruptBlock, OSError."""
     with path.open("rb") as file:
         described = _describe(file)
         data = Pieces([file.read()])
     if checksum(data) != described.checksum:
-        raise Corrupt("its content has changed")
+        raise CorruptBlock("its content has changed")
     return described, data
 
 
 def checksum(pieces: Iterable[bytes | memoryview]) -> str:
-    """Give the checksum of bytes in one or several pieces."""
+    """Return the checksum of bytes in one or several pieces."""
     hashed = xxhash.xxh3_128()
     for piece in pieces:
         hashed.update(piece)
@@ -98,10 +98,10 @@ def checksum(pieces: Iterable[bytes | memoryview]) -> str:
 def _describe(file: BinaryIO) -> Description:
     first, second = file.readline(_MAX_LINE), file.readline(_MAX_LINE)
     if not first.startswith(_MAGIC) or not second.endswith(b"\n"):
-        raise Corrupt("it does not begin as a block does")
+        raise CorruptBlock("it does not begin as a block does")
     if first[len(_MAGIC) : -1].decode("ascii", "replace") != checksum([second[:-1]]):
-        raise Corrupt("its description has changed")
+        raise CorruptBlock("its description has changed")
     described = Description(**orjson.loads(second))
     if os.fstat(file.fileno()).st_size != len(first) + len(second) + described.bytes:
-        raise Corrupt("it is not as long as it says")
+        raise CorruptBlock("it is not as long as it says")
     return described

@@ -1,7 +1,7 @@
 """The values that SQL does not finish, above all arrays and key-value lists, as private text: compact JSON.
 
 Text inside is treated as it is outside: a pair by the rules for its own key, an array's strings by the key
-that the array stands under. Under a key that is hashed, the hash of the whole rendering stands for it.
+that the array stands under. Under a key that is hashed, the hash of the whole rendering takes its place.
 
 The JSON is what the Collector's ClickHouse exporter stores: keys sorted, no white space, no HTML escapes,
 bytes as base64, numbers as JavaScript prints them.
@@ -15,16 +15,17 @@ from typing import Any
 import orjson
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
-from receiver.sanitizer import Counts, Sanitizer
+from privacy.sanitizer import Sanitizer
+from privacy.search import Counts
 
 
 def key_of(attribute: KeyValue, sanitizer: Sanitizer, counts: Counts) -> str:
-    """Give an attribute's key, redacted unless a rule names it."""
+    """Return an attribute's key, redacted unless a rule names it."""
     return _Private(sanitizer, counts).key(attribute.key)
 
 
 def text_of(value: AnyValue, key: str, sanitizer: Sanitizer, counts: Counts) -> str:
-    """Give the private text of a value that stands under `key`; a log record's body has an empty one."""
+    """Return the private text of a value that stands under `key`; a log record's body has an empty one."""
     rules = sanitizer.rules
     if key in rules.drop_keys:
         return ""

@@ -14,10 +14,10 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from receiver.meters import Meters
+from otlp.signals import KINDS, Signal, response
+from otlp.status import Failure
+from receiver.metrics import Metrics
 from receiver.senders import Sender, Senders
-from receiver.signals import KINDS, Signal, response
-from receiver.status import Failure
 from receiver.unary import Answer, UnaryCalls
 
 # Calls of one client at a time; more wait in its own gRPC library.
@@ -28,9 +28,9 @@ _OTHER_CALLS = 64
 
 
 class OtlpGrpc:
-    """The gRPC server. `start` gives the port, which is a free one when 0 was asked for."""
+    """The gRPC server. `start` returns the port, which is a free one when 0 was asked for."""
 
-    def __init__(self, senders: Senders, meters: Meters, max_request_bytes: int) -> None:
+    def __init__(self, senders: Senders, metrics: Metrics, max_request_bytes: int) -> None:
         self._server = grpc.server(
             ThreadPoolExecutor(_OTHER_CALLS, thread_name_prefix="grpc"),
             maximum_concurrent_rpcs=_OTHER_CALLS,
@@ -51,7 +51,7 @@ class OtlpGrpc:
         self._exports = UnaryCalls(
             self._server,
             {
-                f"/{kind.service}/Export": _Export(signal, senders, meters).admit
+                f"/{kind.service}/Export": _Export(signal, senders, metrics).admit
                 for signal, kind in KINDS.items()
             },
         )
@@ -64,7 +64,7 @@ class OtlpGrpc:
         )
 
     async def start(self, host: str, port: int, credentials: grpc.ServerCredentials | None = None) -> int:
-        """Listen, with TLS when there are credentials; give the port."""
+        """Listen, with TLS when there are credentials; return the port."""
         address = f"{host}:{port}"
         if credentials is None:
             bound = self._server.add_insecure_port(address)
@@ -87,33 +87,33 @@ class OtlpGrpc:
 class _Export:
     """The Export method of one signal."""
 
-    def __init__(self, signal: Signal, senders: Senders, meters: Meters) -> None:
+    def __init__(self, signal: Signal, senders: Senders, metrics: Metrics) -> None:
         self._signal = signal
         self._senders = senders
-        self._meters = meters
+        self._metrics = metrics
         self._success = response(signal, 0, "").SerializeToString()
         self._answers = {name: self._answer_to(sender) for name, sender in senders.all.items()}
 
     def admit(self, metadata: Mapping[str, str | bytes]) -> Answer:
-        """Give what answers the sender of a call; Failure when it may not send, or not now."""
+        """Return the function that answers the sender of a call. Raises Failure when it may not send, or not now."""
         name = ""
         try:
             sender = self._senders.authenticate(self._signal, metadata.get("authorization"))
             name = sender.name
             sender.admit(self._signal)
         except Failure as failure:
-            self._meters.requests.labels(self._signal, "grpc", failure.reason, name).inc()
+            self._metrics.requests.labels(self._signal, "grpc", failure.reason, name).inc()
             raise
         return self._answers[name]
 
     def _answer_to(self, sender: Sender) -> Answer:
-        succeeded = self._meters.requests.labels(self._signal, "grpc", "ok", sender.name)
+        succeeded = self._metrics.requests.labels(self._signal, "grpc", "ok", sender.name)
 
         async def answer(body: bytes) -> bytes:
             try:
                 accepted = await sender.accept(self._signal, body)
             except Failure as failure:
-                self._meters.requests.labels(self._signal, "grpc", failure.reason, sender.name).inc()
+                self._metrics.requests.labels(self._signal, "grpc", failure.reason, sender.name).inc()
                 raise
             succeeded.inc()
             if not accepted.message:

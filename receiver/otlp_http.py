@@ -20,13 +20,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from receiver.compression import Corrupt, Decompressor, TooLarge, UnknownEncoding
-from receiver.meters import Meters
-from receiver.otlp_json import Decoded, MalformedJson, decode, encode_response
+from otlp.compression import Corrupt, Decompressor, TooLarge, UnknownEncoding
+from otlp.json_encoding import Decoded, MalformedJson, decode, encode_response
+from otlp.signals import Signal, response
+from otlp.status import Failure, Reason, Rejected, TryLater
+from receiver.metrics import Metrics
 from receiver.pipeline import Accepted
 from receiver.senders import Sender, Senders
-from receiver.signals import Signal, response
-from receiver.status import Failure, Reason, Rejected, TryLater
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -36,13 +36,13 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 def otlp_http(
     senders: Senders,
-    meters: Meters,
+    metrics: Metrics,
     max_request_bytes: int,
     body_timeout_seconds: float,
     cors_origins: Sequence[str] = (),
 ) -> Starlette:
     """Build the ASGI application."""
-    endpoint = _Endpoint(senders, meters, max_request_bytes, body_timeout_seconds)
+    endpoint = _Endpoint(senders, metrics, max_request_bytes, body_timeout_seconds)
     middleware = [
         Middleware(
             CORSMiddleware,
@@ -64,12 +64,13 @@ class _Endpoint:
     def __init__(
         self,
         senders: Senders,
-        meters: Meters,
+        metrics: Metrics,
         max_request_bytes: int,
         body_timeout_seconds: float,
     ) -> None:
         self._senders = senders
-        self._meters = meters
+        self._metrics = metrics
+        self._counts = {signal: metrics.of(signal) for signal in Signal}
         self._max_request_bytes = max_request_bytes
         self._body_timeout_seconds = body_timeout_seconds
 
@@ -80,7 +81,7 @@ class _Endpoint:
         return export
 
     async def not_found(self, request: Request, _: Exception) -> Response:
-        self._meters.requests.labels("none", "http", Reason.NOT_FOUND, "").inc()
+        self._metrics.requests.labels("none", "http", Reason.NOT_FOUND, "").inc()
         paths = ", ".join(f"/v1/{signal}" for signal in Signal)
         return _answer(_encoding(request) or JSON, Rejected(Reason.NOT_FOUND, f"The paths here are {paths}."))
 
@@ -93,12 +94,12 @@ class _Endpoint:
             sender.admit(signal)
             accepted = await self._read_and_accept(signal, encoding, sender, request)
         except Failure as failure:
-            self._meters.requests.labels(signal, "http", failure.reason, name).inc()
+            self._metrics.requests.labels(signal, "http", failure.reason, name).inc()
             return _answer(encoding or JSON, failure)
         except ClientDisconnect:
-            self._meters.requests.labels(signal, "http", "disconnected", name).inc()
+            self._metrics.requests.labels(signal, "http", "disconnected", name).inc()
             return Response(status_code=499)
-        self._meters.requests.labels(signal, "http", "ok", name).inc()
+        self._metrics.requests.labels(signal, "http", "ok", name).inc()
         return _encoded(encoding or JSON, response(signal, accepted.rejected, accepted.message), 200)
 
     def _authenticate(self, signal: Signal, request: Request) -> Sender:
@@ -120,8 +121,8 @@ class _Endpoint:
             decoded = await asyncio.to_thread(decode, signal.value, body)
         except MalformedJson as error:
             self._refuse(signal, Reason.MALFORMED, str(error))
-        if decoded.refused:
-            self._meters.refused.labels(signal, Reason.MALFORMED).inc(decoded.refused)
+        if decoded.message:
+            self._counts[signal].decoded(decoded)
         return _with_refused(await sender.accept(signal, decoded.body), decoded)
 
     async def _body(self, signal: Signal, request: Request) -> bytes:
@@ -151,7 +152,7 @@ class _Endpoint:
 
     def _refuse(self, signal: Signal, reason: Reason, message: str) -> NoReturn:
         """Refuse a request whose records cannot be counted: it counts as one."""
-        self._meters.refused.labels(signal, reason).inc()
+        self._metrics.refused.labels(signal, reason).inc()
         raise Rejected(reason, message)
 
 
@@ -161,13 +162,13 @@ def _with_refused(accepted: Accepted, decoded: Decoded) -> Accepted:
 
 
 def _encoding(request: Request) -> str | None:
-    """Give the content type without its parameters, or None when it is none of OTLP's."""
+    """Return the content type without its parameters, or None when it is none of OTLP's."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return media_type if media_type in (PROTOBUF, JSON) else None
 
 
 def _answer(encoding: str, failure: Failure) -> Response:
-    answer = _encoded(encoding, failure.status(), failure.answer.http)
+    answer = _encoded(encoding, failure.status(), failure.codes.http)
     if isinstance(failure, TryLater):
         answer.headers["retry-after"] = str(failure.retry_after_seconds)
     match failure.reason:

@@ -5,12 +5,12 @@
     resent?    items     per table     or fsynced
     budget     and age                 in the spool
 
-Both transports call `accept`, which returns when the request's records are safe. A malformed request is
-refused at once; one that only the engine refuses is found by bisection and, unless rewriting it helps, refused
-alone; one that was sent before is answered as the first one was. Requests wait in memory within a budget of bytes,
-past which clients are told to try later. Nothing is dropped uncounted.
+Both transports call `accept`, which returns when the request's records are safe. A request that does not parse is
+repaired (`request_repair`) or refused; one that only the engine refuses is found by bisection and, unless rewriting or
+repairing it helps, refused alone; one that was sent before is answered as the first one was. Requests wait in memory
+within a budget of bytes, beyond which clients are told to try later. Nothing is dropped uncounted.
 
-It does not decode, redact or store: `signals`, `transform` and `delivery` do.
+It does not decode, redact or store: `signals`, `transform` and `delivery` do. It counts through `SignalMetrics`.
 """
 
 import asyncio
@@ -25,13 +25,16 @@ from typing import Any
 
 import structlog
 
-from receiver.batch import Batch, Limits, Waiting
+from otlp.signals import Signal, Survey, canonical, survey
+from otlp.status import Failure, Reason, Rejected, TryLater
 from receiver.block_file import Outgoing
 from receiver.delivery import Delivery, full
-from receiver.meters import Meters
+from receiver.metrics import Metrics
+from receiver.repeats import Fresh, Repeats
+from receiver.request_repair import Repaired, repaired, unknown_field
 from receiver.resends import Resends
-from receiver.signals import Signal, Survey, canonical, survey
-from receiver.status import Failure, Reason, Rejected, TryLater
+from receiver.signal_queue import Batch, Outcome, QueueLimits, SignalQueue, Waiting
+from receiver.store_health import StoreHealth
 from receiver.transform import Block, Refused, Surveyed, Transform
 
 log = structlog.get_logger()
@@ -63,91 +66,116 @@ class Pipeline:
     """Stores the requests of all three signals. Belongs to the event loop that it is started in."""
 
     def __init__(
-        self, transform: Transform, delivery: Delivery, resends: Resends, limits: Limits, meters: Meters
+        self,
+        transform: Transform,
+        delivery: Delivery,
+        health: StoreHealth,
+        resends: Resends,
+        repeats: Repeats,
+        limits: QueueLimits,
+        metrics: Metrics,
     ) -> None:
         self._transform = transform
         self._delivery = delivery
+        self._health = health
         self._resends = resends
+        self._repeats = repeats
         self._limits = limits
-        self._meters = meters
-        self._accepting = {signal: meters.accepting(signal) for signal in Signal}
+        self._counts = {signal: metrics.of(signal) for signal in Signal}
         self._queued_bytes = 0
-        meters.queued_bytes.set_function(lambda: self._queued_bytes)
+        metrics.queued_bytes.set_function(lambda: self._queued_bytes)
         self._stopping = False
         self._workers = ThreadPoolExecutor(len(Signal) * _IN_WORK, thread_name_prefix="store")
         self._transforms = threading.Semaphore(TRANSFORMS)
-        self._batches = {signal: Batch(limits, lambda: bool(delivery.troubles)) for signal in Signal}
-        self._under_way: dict[bytes, asyncio.Future[Failure | None]] = {}
+        self._queues = {signal: SignalQueue(limits, lambda: bool(health.troubles)) for signal in Signal}
+        self._under_way: dict[bytes, asyncio.Future[Outcome]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin to flush."""
-        for signal, batch in self._batches.items():
-            self._own(self._flush_forever(signal, batch))
+        for signal, queue in self._queues.items():
+            self._own(self._flush_forever(signal, queue))
 
     async def accept(self, signal: Signal, body: bytes) -> Accepted:
         """Store a serialized Export request; return once its records are committed, or synced in the spool.
 
         Raises Rejected when it must not be sent again, TryLater when it should be.
         """
-        if self._stopping:
-            self._meters.refused.labels(signal, Reason.STOPPING).inc()
-            raise TryLater(Reason.STOPPING, "The server is stopping; send again in a moment.", 5)
-        meters = self._accepting[signal]
-        begun = time.perf_counter()
+        counts = self._counts[signal]
+        records = 1  # a request that cannot be read counts as one
         try:
-            found = survey(signal, body)
-        except Rejected as rejected:
-            self._meters.refused.labels(signal, rejected.reason).inc()
-            raise
-        meters.survey.observe(time.perf_counter() - begun)
-        meters.received.inc(found.records + found.untyped_metrics)
-        meters.received_bytes.inc(len(body))
-        try:
-            stored = await self._store(signal, body, found) if found.records else 0
+            if self._stopping:
+                raise TryLater(Reason.STOPPING, "The server is stopping; send again in a moment.", 5)
+            begun = time.perf_counter()
+            mended: Repaired | None = None
+            try:
+                found = survey(signal, body)
+            except Rejected:
+                mended = await asyncio.to_thread(repaired, signal, body)
+                body, found = mended.body, mended.survey
+            counts.surveyed(found, len(body), time.perf_counter() - begun)
+            records = found.records
+            stored, later = await self._store(signal, body, found) if records else (0, None)
         except Failure as failure:
-            self._meters.refused.labels(signal, failure.reason).inc(found.records)
+            counts.refused(failure.reason, records)
             raise
-        if not found.untyped_metrics:
+        if not (mended or later or found.untyped_metrics) and (records or not body):
             return Accepted(records=stored)
-        self._meters.refused.labels(signal, Reason.UNTYPED_METRIC).inc(found.untyped_metrics)
-        return Accepted(
-            found.untyped_metrics,
-            f"{found.untyped_metrics} metrics have no data and so no type.",
-            stored,
-        )
+        return self._explained(signal, body, found, stored, [one for one in (mended, later) if one])
 
-    def hasten(self) -> None:
+    def _explained(
+        self, signal: Signal, body: bytes, found: Survey, stored: int, repairs: Sequence[Repaired]
+    ) -> Accepted:
+        """Count and name what is unusual about a request whose records are safe."""
+        counts = self._counts[signal]
+        messages = [repair.message for repair in repairs]
+        untyped = found.untyped_metrics
+        if untyped:
+            counts.refused(Reason.UNTYPED_METRIC, untyped)
+            messages.append(f"{untyped} metrics have no data and so no type.")
+        elif not found.records and (name := unknown_field(signal, body)):
+            counts.refused(Reason.UNKNOWN_FIELDS)
+            messages.append(f"No record was found: {name} is not known here.")
+        if stored:  # else it was sent before, and counted
+            for repair in repairs:
+                counts.mended(repair)
+        return Accepted(untyped + sum(repair.refused for repair in repairs), "; ".join(messages), stored)
+
+    def hurry(self) -> None:
         """Flush whatever waits, and from now on every request as it comes."""
-        for batch in self._batches.values():
-            batch.hasten()
+        for queue in self._queues.values():
+            queue.hurry()
 
     async def stop(self) -> None:
         """Refuse new requests, store those that wait, and return when all are answered."""
         self._stopping = True
-        for batch in self._batches.values():
-            batch.close()
+        for queue in self._queues.values():
+            queue.close()
         while self._tasks:  # a flusher's last act is to make one more
             await asyncio.gather(*self._tasks)
         self._workers.shutdown()
 
-    async def _store(self, signal: Signal, body: bytes, found: Survey) -> int:
-        """Have a request's records stored; give how many, none if they are already."""
+    async def _store(self, signal: Signal, body: bytes, found: Survey) -> tuple[int, Repaired | None]:
+        """Have a request's records stored; return how many, and its repair.
+
+        None are stored when they are stored already, or under way.
+        """
         name = self._resends.name(signal, body)
         if self._resends.knows(name):
-            self._meters.resent.labels(signal).inc(found.records)
-            return 0
+            self._counts[signal].resent(found.records)
+            return 0, None
         earlier = self._under_way.get(name)
         if earlier is not None:
-            self._meters.resent.labels(signal).inc(found.records)
-        outcome = earlier or self._enqueue(signal, Waiting(body, found, time.monotonic(), name))
+            self._counts[signal].resent(found.records)
+        awaited = earlier or self._enqueue(signal, Waiting(body, found, time.monotonic(), name))
         # A client that goes away takes nothing with it: its request is stored, and the next one like it awaits that.
-        failure = await asyncio.shield(outcome)
-        if failure is not None:
-            raise failure
-        return found.records if earlier is None else 0
+        outcome = await asyncio.shield(awaited)
+        if isinstance(outcome, Failure):
+            raise outcome
+        stored = found.records - (outcome.refused if outcome else 0)
+        return stored if earlier is None else 0, outcome
 
-    def _enqueue(self, signal: Signal, waiting: Waiting) -> asyncio.Future[Failure | None]:
+    def _enqueue(self, signal: Signal, waiting: Waiting) -> asyncio.Future[Outcome]:
         body = waiting.body
         if len(body) > self._limits.queue_bytes:
             raise Rejected(
@@ -155,7 +183,7 @@ class Pipeline:
                 "The request is larger than the server's whole queue: send smaller batches, or raise"
                 " TELEMETRY_QUEUE_BYTES.",
             )
-        if self._delivery.is_full:
+        if self._health.is_full:
             raise full()
         if self._queued_bytes + len(body) > self._limits.queue_bytes:
             raise TryLater(
@@ -163,102 +191,120 @@ class Pipeline:
                 "The server's queue is full; send again later. If it stays so, raise TELEMETRY_QUEUE_BYTES.",
             )
         self._queued_bytes += len(body)
-        self._batches[signal].add(waiting)
+        self._queues[signal].add(waiting)
         if waiting.name:
             self._under_way[waiting.name] = waiting.outcome
         return waiting.outcome
 
-    async def _flush_forever(self, signal: Signal, batch: Batch) -> None:
-        """Flush a batch when it is due; while one of the signal is on its way, only when the next is full.
+    async def _flush_forever(self, signal: Signal, queue: SignalQueue) -> None:
+        """Flush a batch when it is due; while one of the signal is under way, only when the next is full.
 
         A statement costs much the same for few records as for many. Under load requests therefore gather while
         a batch is stored, and batches grow until they keep up.
         """
         under_way: asyncio.Task[None] | None = None
         slots = asyncio.Semaphore(_IN_WORK)
-        while await batch.due():
+        while await queue.due():
             if under_way is not None and not under_way.done():
-                await batch.full_or(under_way)
+                await queue.full_or(under_way)
             await slots.acquire()
-            under_way = self._own(self._flush(signal, batch.take()))
+            under_way = self._own(self._flush(signal, queue.take()))
             under_way.add_done_callback(lambda _: slots.release())
 
-    async def _flush(self, signal: Signal, taken: Sequence[Waiting]) -> None:
-        self._meters.batch_bytes.labels(signal).observe(sum(len(waiting.body) for waiting in taken))
-        self._meters.batch_age.labels(signal).observe(time.monotonic() - taken[0].arrived)
+    async def _flush(self, signal: Signal, batch: Batch) -> None:
+        """Have a batch stored, and answer its requests."""
+        counts = self._counts[signal]
+        counts.flushed(sum(len(waiting.body) for waiting in batch), time.monotonic() - batch[0].arrived)
         loop = asyncio.get_running_loop()
+        outcomes: Sequence[Outcome]
         try:
-            failures = await loop.run_in_executor(self._workers, self._commit, signal, taken)
+            outcomes = await loop.run_in_executor(self._workers, self._commit, signal, batch)
         except Exception as error:  # noqa: BLE001  a service edge: clients must be answered whatever broke
             # Its name alone: a traceback could quote what clients sent.
             log.error(  # noqa: TRY400
                 "A batch failed in an unforeseen way.", error=type(error).__name__, signal=signal
             )
             broken = TryLater(Reason.INTERNAL, "The server failed to store the request; its log says more.")
-            failures = [broken] * len(taken)
-        for waiting, failure in zip(taken, failures, strict=True):
+            outcomes = [broken] * len(batch)
+        for waiting, outcome in zip(batch, outcomes, strict=True):
             self._queued_bytes -= len(waiting.body)
             self._under_way.pop(waiting.name, None)
-            if failure is None:
-                self._accepting[signal].accepted.inc(waiting.survey.records)
+            if not isinstance(outcome, Failure):
+                counts.accepted(waiting.survey.records - (outcome.refused if outcome else 0))
                 self._resends.learn([waiting.name])
-            waiting.outcome.set_result(failure)
+            waiting.outcome.set_result(outcome)
 
-    def _commit(self, signal: Signal, taken: Sequence[Waiting]) -> list[Failure | None]:
-        """Transform and deliver a batch, in a worker thread; give each request's failure, None when it is safe."""
+    def _commit(self, signal: Signal, batch: Batch) -> list[Outcome]:
+        """Transform and deliver a batch, in a worker thread; return each request's outcome."""
         try:
-            blocks = []
-            with self._transforms, self._meters.stage.labels("transform").time():
-                for table in sorted({table for waiting in taken for table in waiting.survey.tables}):
-                    requests = [
-                        Surveyed(waiting.body, waiting.survey.tables[table])
-                        for waiting in taken
-                        if table in waiting.survey.tables
-                    ]
-                    blocks.append(self._transform.run(table, requests))
+            blocks = self._rows(signal, batch)
         except Refused as refused:
-            if len(taken) == 1:
-                return [self._commit_alone(signal, taken[0], refused)]
-            # Those that do not parse are found by parsing, any others by bisection.
-            failures = [] if refused.too_large else [_malformed(signal, waiting) for waiting in taken]
-            if any(failures):
-                rest = [waiting for waiting, failure in zip(taken, failures, strict=True) if failure is None]
-                stored = iter(self._commit(signal, rest)) if rest else iter(())
-                return [failure or next(stored) for failure in failures]
-            middle = len(taken) // 2
-            return self._commit(signal, taken[:middle]) + self._commit(signal, taken[middle:])
-        return [self._deliver(taken, blocks)] * len(taken)
+            return self._commit_apart(signal, batch, refused)
+        fresh = self._repeats.without(blocks)
+        try:
+            failure = self._deliver(signal, batch, fresh)
+        except BaseException:
+            self._repeats.settle(fresh.claims, stored=False)
+            raise
+        self._repeats.settle(fresh.claims, stored=failure is None)
+        return [failure] * len(batch)
 
-    def _commit_alone(self, signal: Signal, waiting: Waiting, refused: Refused) -> Failure | None:
-        """Find out what is wrong with a request that was refused, and store it after all if writing it anew helps."""
+    def _rows(self, signal: Signal, batch: Batch) -> list[Block]:
+        """Turn a batch into a block for each of its tables. Raises Refused."""
+        tables = sorted({table for waiting in batch for table in waiting.survey.tables})
+        with self._transforms, self._counts[signal].transforming():
+            return [
+                self._transform.run(
+                    table,
+                    [
+                        Surveyed(waiting.body, waiting.survey.tables[table])
+                        for waiting in batch
+                        if table in waiting.survey.tables
+                    ],
+                )
+                for table in tables
+            ]
+
+    def _commit_apart(self, signal: Signal, batch: Batch, refused: Refused) -> list[Outcome]:
+        """Find the requests for which a batch was refused, repair what can be, and commit all that is left."""
+        found: list[Outcome] = (
+            [None] * len(batch) if refused.too_large else [_fault(signal, one) for one in batch]
+        )
+        if not any(found):
+            return self._commit_halves(signal, batch, refused)
+        # Those that do not parse are found by parsing, any others by bisection.
+        rest = [
+            _mended(one, fault)
+            for one, fault in zip(batch, found, strict=True)
+            if not isinstance(fault, Failure)
+        ]
+        committed = iter(self._commit(signal, rest) if rest else ())
+        return [fault if isinstance(fault, Failure) else _both(fault, next(committed)) for fault in found]
+
+    def _commit_halves(self, signal: Signal, batch: Batch, refused: Refused) -> list[Outcome]:
+        """Commit a batch that parses and was refused, half by half; encode one request alone again."""
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            return self._commit(signal, batch[:middle]) + self._commit(signal, batch[middle:])
+        waiting = batch[0]
         if not refused.too_large:
-            try:
-                body = canonical(signal, waiting.body)
-            except Rejected as malformed:
-                return malformed
+            body = canonical(signal, waiting.body)
             if body != waiting.body:
-                return self._commit(signal, [replace(waiting, body=body)])[0]
-        return _refusal(refused)
+                return self._commit(signal, [replace(waiting, body=body)])
+        return [_refusal(refused)]
 
-    def _deliver(self, taken: Sequence[Waiting], blocks: Sequence[Block]) -> Failure | None:
-        """Deliver a batch's blocks, and count them; give what all its requests fail with, None when they are safe."""
+    def _deliver(self, signal: Signal, batch: Batch, fresh: Fresh) -> Failure | None:
+        """Deliver a batch's blocks; return what all its requests fail with, None when they are safe."""
         outgoing = [
-            Outgoing(
-                block.table,
-                uuid.uuid4().hex,
-                sum(waiting.survey.tables.get(block.table, 0) for waiting in taken),
-                block.data,
-            )
-            for block in blocks
+            Outgoing(block.table, uuid.uuid4().hex, block.rows, block.data)
+            for block in fresh.blocks
             if block.data
         ]
-        failure = self._delivery.deliver(outgoing, [waiting.name for waiting in taken if waiting.name])
+        failure = self._delivery.deliver(outgoing, [waiting.name for waiting in batch if waiting.name])
         if failure is None:
-            for block in blocks:
-                for rule, count in block.tally.redactions.items():
-                    self._meters.redactions.labels(rule).inc(count)
-                for kind, count in block.tally.oddities.items():
-                    self._meters.oddities.labels(kind).inc(count)
+            for block in fresh.blocks:
+                self._counts[signal].redacted(block.tally)
+            self._counts[signal].repeated(fresh.repeated)
         return failure
 
     def _own(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -268,12 +314,27 @@ class Pipeline:
         return task
 
 
-def _malformed(signal: Signal, waiting: Waiting) -> Failure | None:
+def _fault(signal: Signal, waiting: Waiting) -> Outcome:
+    """Return what is wrong with a request inside its attributes: nothing, its repair, or why it cannot be stored."""
     try:
         canonical(signal, waiting.body)
-    except Rejected as malformed:
-        return malformed
+    except Rejected:
+        try:
+            return repaired(signal, waiting.body)
+        except Rejected as malformed:
+            return malformed
     return None
+
+
+def _mended(waiting: Waiting, repair: Repaired | None) -> Waiting:
+    return replace(waiting, body=repair.body, survey=repair.survey) if repair else waiting
+
+
+def _both(first: Repaired | None, then: Outcome) -> Outcome:
+    """Return the outcome of a request that was repaired, and committed with `then`."""
+    if first is None or isinstance(then, Failure):
+        return then
+    return first if then is None else first.and_then(then)
 
 
 def _refusal(refused: Refused) -> Rejected:

@@ -24,12 +24,12 @@ class Rate:
         self._lock = threading.Lock()
 
     def wait_seconds(self) -> int:
-        """Give the whole seconds until there is credit, 0 when there is some now."""
+        """Return the whole seconds until there is credit, 0 when there is some now."""
         with self._lock:
             return self._wait_seconds()
 
     def pay(self, size: int) -> int:
-        """Pay for a request of so many bytes and give 0; without credit pay nothing, and give the seconds to wait."""
+        """Pay for so many bytes and return 0; without credit pay nothing, and return the seconds to wait."""
         with self._lock:
             wait = self._wait_seconds()
             if not wait:

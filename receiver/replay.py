@@ -1,22 +1,26 @@
-"""Inserts what waits in the spool: each table's oldest block first, again and again until the store takes it.
+"""Inserts the blocks that wait in the spool: each table's oldest first, again and again until the store takes it.
 
 Every table has a thread of its own, so that one that is slow or refuses holds up no other; each inserts one block at a
-time, beside the new ones, so that neither starves the other. How long to wait after a failure says `circuit`. A block
+time, beside the new ones, so that neither starves the other. A block with rows of many days is inserted a few days at a
+time, with a pause after each few, and lets others go first. `circuit` says how long to wait after a failure. A block
 that fails time after time while its table takes others lets those go first.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
 from functools import partial
 
 import structlog
 
-from clickhouse.store import BlockRefused, StoreAway
-from receiver.block_file import Corrupt
-from receiver.delivery import Delivery
-from receiver.meters import Meters
+from clickhouse.store import BlockRefused, DaysLeft, StoreAway
+from receiver.block_file import CorruptBlock
+from receiver.disk import Disk
+from receiver.inserter import Inserter
+from receiver.metrics import Metrics
 from receiver.spool import Entry, Spool
+from receiver.store_health import StoreHealth
 
 log = structlog.get_logger()
 
@@ -29,10 +33,20 @@ _REMIND_LOOKS = 60
 class Replay:
     """Replays the tables named."""
 
-    def __init__(self, spool: Spool, delivery: Delivery, meters: Meters, tables: Iterable[str]) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        inserter: Inserter,
+        health: StoreHealth,
+        disk: Disk,
+        metrics: Metrics,
+        tables: Iterable[str],
+    ) -> None:
         self._spool = spool
-        self._delivery = delivery
-        self._meters = meters
+        self._inserter = inserter
+        self._health = health
+        self._disk = disk
+        self._metrics = metrics
         self._stopping = threading.Event()
         work: list[Callable[[], None]] = [
             *(partial(self._replay_forever, table) for table in tables),
@@ -54,21 +68,21 @@ class Replay:
             thread.join(seconds)
 
     def one(self, entry: Entry) -> bool:
-        """Try one block; say whether it is out of the way, stored or not. Raises StoreAway."""
+        """Try one block; return whether it is out of the way, stored or not. Raises StoreAway."""
         try:
             block = self._spool.read(entry)
-        except (Corrupt, FileNotFoundError) as error:
+        except (CorruptBlock, FileNotFoundError) as error:
             self._set_aside(entry, error)
             return True
         except OSError as error:
             raise StoreAway(f"The spool cannot be read: {error.strerror}", "UNREADABLE_SPOOL") from None
         try:
-            self._delivery.insert(block, _PATIENCE)
+            self._inserter.insert(block, _PATIENCE)
         except BlockRefused as refused:
-            return self._delivery.bury(entry, refused)
-        self._delivery.remove(entry)
-        self._meters.replayed_blocks.labels(entry.table).inc()
-        self._meters.replayed_records.labels(entry.table).inc(entry.records)
+            return self._disk.bury(entry, refused)
+        self._disk.remove(entry)
+        self._metrics.replayed_blocks.labels(entry.table).inc()
+        self._metrics.replayed_records.labels(entry.table).inc(entry.records)
         return True
 
     def _replay_forever(self, table: str) -> None:
@@ -77,26 +91,35 @@ class Replay:
             entry = self._await_entry(table)
             if entry is None:
                 continue
-            if wait := self._delivery.wait_seconds(table):
+            if wait := self._health.wait_seconds(table):
                 self._stopping.wait(min(wait, _LOOK_SECONDS))
                 continue
-            with self._delivery.probe if self._delivery.is_store_away else nullcontext():
-                if self._delivery.wait_seconds(table):
-                    continue  # another table has just found out
+            begun = time.monotonic()
+            with self._health.probe if self._health.is_away else nullcontext():
+                if self._health.wait_seconds(table):
+                    continue  # another table's probe has just failed
                 is_out = self._try(entry)
+            if is_out is None:
+                self._spool.postpone(entry)
+                # Half of the time is others'.
+                self._stopping.wait(min(time.monotonic() - begun, _LOOK_SECONDS))
+                continue
             tries = 0 if is_out else tries + 1
-            if tries and not self._delivery.wait_seconds(table):  # what failed is on this side
+            if tries and not self._health.wait_seconds(table):  # the failure is on this side
                 self._stopping.wait(_LOOK_SECONDS)
-            if tries >= _TRIES_IN_A_ROW and not self._delivery.is_store_away:
+            if tries >= _TRIES_IN_A_ROW and not self._health.is_away:
                 self._spool.postpone(entry)
                 tries = 0
 
-    def _try(self, entry: Entry) -> bool:
+    def _try(self, entry: Entry) -> bool | None:
+        """Try one block; return whether it is out of the way, None when some more of its days are stored."""
         try:
             return self.one(entry)
+        except DaysLeft:
+            return None
         except StoreAway:
             return False
-        except Exception as error:  # noqa: BLE001  an edge: nobody else would see to it that replay goes on
+        except Exception as error:  # noqa: BLE001  an edge: replay must go on
             # Its name alone: a traceback could quote data.
             log.error("A replay failed in an unforeseen way.", error=type(error).__name__)  # noqa: TRY400
             return False
@@ -109,12 +132,12 @@ class Replay:
     def _set_aside(self, entry: Entry, error: Exception) -> None:
         with suppress(OSError):
             self._spool.set_aside(entry)
-        self._meters.corrupt_files.inc()
+        self._metrics.corrupt_files.inc()
         log.error(
             "A block in the spool is not what was written; it is set aside in spool/corrupt.",
             table=entry.table,
             records=entry.records,
-            error=str(error) if isinstance(error, Corrupt) else "it is gone",
+            error=str(error) if isinstance(error, CorruptBlock) else "it is gone",
         )
 
     def _watch_forever(self) -> None:
@@ -123,6 +146,10 @@ class Replay:
         while not self._stopping.wait(_LOOK_SECONDS):
             with suppress(OSError):
                 self._spool.sweep()
+            # A disk that is repaired, or has room again, is found without a client, and so is a store: a spool that is
+            # full has blocks for it.
+            if self._health.unstorable_seconds and self._spool.could_take(self._health.unstorable_bytes):
+                self._health.can_store()
             with suppress(OSError):
                 if count := self._spool.take_returned():
                     log.info("Dead letters are tried again.", blocks=count)
@@ -132,5 +159,5 @@ class Replay:
                     "Blocks wait in the spool.",
                     blocks=sum(map(self._spool.count, tables)),
                     oldest_seconds=round(max(map(self._spool.age_seconds, tables))),
-                    troubles=self._delivery.troubles,
+                    troubles=self._health.troubles,
                 )

@@ -4,7 +4,7 @@ A client that did not hear an answer sends the same bytes once more. They are an
 storing anything: while those are under way by waiting for their outcome, afterwards from memory, and after a restart
 from a log that each batch's requests are appended to before the batch leaves the disk. The log is not synced: it
 survives a kill, not a loss of power. It has both clocks of each request, since one may be set at any time and the
-other begins anew with the machine; what either calls young is young.
+other starts again with the machine; a request that either calls young is young.
 
 Two requests that are equal to the byte within that time count as one. Clients put times and ids into their records,
 so that happens by resending alone; one that sends the same constant record twice on purpose has it stored once.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from xxhash import xxh3_128_digest
 
-from receiver.signals import Signal
+from otlp.signals import Signal
 
 # Name, seconds of the wall clock, seconds of the monotonic clock, which on one machine processes share.
 _RECORD = struct.Struct("<16sdd")
@@ -57,7 +57,7 @@ class Resends:
         return xxh3_128_digest(b"%s %d %s" % (signal.encode(), len(body), xxh3_128_digest(body)))
 
     def knows(self, name: bytes) -> bool:
-        """Tell whether the request's records are stored."""
+        """Return whether the request's records are stored."""
         at = self._stored.get(name)
         return at is not None and time.monotonic() - at < self._seconds
 
@@ -97,7 +97,7 @@ class Resends:
             del self._stored[oldest]
 
     def _read(self) -> list[tuple[bytes, float]]:
-        """Give the log's names, and how many seconds ago each was stored."""
+        """Return the log's names, and how many seconds ago each was stored."""
         assert self._log is not None  # noqa: S101  for the type checker
         try:
             data = self._log.read_bytes()

@@ -5,7 +5,7 @@ any redaction pattern matches. Only those, error texts, values with labels to ex
 here. What happened is tallied per statement, since several run at a time.
 
 These functions never raise: the engine would put the value into its error text. What does not parse is counted,
-and its request refused by who asked.
+and the transform refuses its request.
 """
 
 import itertools
@@ -19,10 +19,11 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from clickhouse.engine import register
+from privacy.sanitizer import Sanitizer
+from privacy.search import Counts
 from receiver.nested import key_of, text_of
-from receiver.sanitizer import Counts, Sanitizer
 
-# What stands for a value that could not be looked at; to keep it would be to trust it.
+# Replaces a value that could not be looked at: keeping it would be trusting it.
 UNREADABLE = "[UNREADABLE]"
 
 
@@ -42,8 +43,8 @@ class Tally:
         self.oddities: Counter[str] = Counter()
 
 
-class _Batch:
-    """What one statement is at: its tally, and results by what was asked, since most texts come more than once.
+class _Run:
+    """A statement's work on one batch: its tally, and results by what was asked, since most texts occur more than once.
 
     An error's text stands in each span that failed by it, and a call's parameters in its decision and its result.
     """
@@ -61,7 +62,7 @@ class Scrub:
     def __init__(self, sanitizer: Sanitizer) -> None:
         self._sanitizer = sanitizer
         self._numbers = itertools.count(1)
-        self._batches: dict[int, _Batch] = {}
+        self._runs: dict[int, _Run] = {}
         text = "String"
         register("otlp_redact", self._safely(self._redact), ["UInt64", text], "String")
         register("otlp_text", self._safely(self._text), ["UInt64", text, text], "String")
@@ -74,42 +75,42 @@ class Scrub:
     def begin(self) -> int:
         """Open a tally and return the number that the statement passes to each function."""
         statement = next(self._numbers)
-        self._batches[statement] = _Batch()
+        self._runs[statement] = _Run()
         return statement
 
     def take(self, statement: int) -> Tally:
         """Return the tally of a statement's batch, forget what it held, and begin another."""
-        batch, self._batches[statement] = self._batches[statement], _Batch()
-        return batch.tally
+        run, self._runs[statement] = self._runs[statement], _Run()
+        return run.tally
 
     def end(self, statement: int) -> None:
         """Close a statement's tally."""
-        del self._batches[statement]
+        del self._runs[statement]
 
     def _safely(self, function: Callable[..., str]) -> Callable[..., str]:
-        batches, name = self._batches, function.__name__
+        runs, name = self._runs, function.__name__
 
         @wraps(function)  # the engine counts the parameters
         def call(statement: int, *arguments: str) -> str:
-            batch = batches[statement]
+            run = runs[statement]
             asked = (name, arguments)
-            known = batch.known.get(asked)
+            known = run.known.get(asked)
             if known is None:
                 counts: dict[str, int] = {}
                 try:
                     text = function(counts, *arguments)
                 except DecodeError:
-                    batch.tally.malformed += 1
+                    run.tally.malformed += 1
                     return UNREADABLE
                 except Exception:  # noqa: BLE001  the engine would quote the value in its own error
-                    batch.tally.oddities["unreadable_value"] += 1
+                    run.tally.oddities["unreadable_value"] += 1
                     return UNREADABLE
                 known = text, counts
-                if len(arguments[-1]) <= MAX_KNOWN_SIZE and len(batch.known) < MAX_KNOWN:
-                    batch.known[asked] = known
+                if len(arguments[-1]) <= MAX_KNOWN_SIZE and len(run.known) < MAX_KNOWN:
+                    run.known[asked] = known
             text, counts = known
             for rule in counts:
-                batch.tally.redactions[rule] += counts[rule]
+                run.tally.redactions[rule] += counts[rule]
             return text
 
         return call
@@ -138,5 +139,5 @@ class Scrub:
 
     def _count(self, statement: int, kind: str, _: str) -> int:
         # The last argument keeps the engine from calling us once, while it plans, for a constant.
-        self._batches[statement].tally.oddities[kind] += 1
+        self._runs[statement].tally.oddities[kind] += 1
         return 0

@@ -1,8 +1,8 @@
-"""Who may send, how fast, and who sent what.
+"""The senders: their tokens, how fast each may send, and how much each sent.
 
 A sender is known by its bearer token, which has a name; several tokens may share one. Tokens are compared in constant
-time, before a request's body is read. Without tokens all who reach the port are one sender, `anonymous`. What a sender
-may send in a second can be limited; past that it alone is told to try later.
+time, before a request's body is read. Without tokens every client that reaches the port is one sender, `anonymous`.
+The bytes that a sender may send in a second can be limited; past that it alone is told to try later.
 
 Names come from the settings, so the metrics have as many of them as there are tokens; none holds a token.
 """
@@ -10,25 +10,25 @@ Names come from the settings, so the metrics have as many of them as there are t
 import hmac
 from collections.abc import Sequence
 
-from receiver.meters import Meters
+from otlp.signals import Signal
+from otlp.status import Reason, Rejected, TryLater
+from receiver.metrics import Metrics
 from receiver.pipeline import Accept, Accepted
 from receiver.rate import Rate
-from receiver.signals import Signal
-from receiver.status import Reason, Rejected, TryLater
 
 ANONYMOUS = "anonymous"
 
 
 class Sender:
-    """One who may send."""
+    """One sender, of one name."""
 
-    def __init__(self, name: str, accept: Accept, meters: Meters, rate: Rate | None) -> None:
+    def __init__(self, name: str, accept: Accept, metrics: Metrics, rate: Rate | None) -> None:
         self.name = name
         self._accept = accept
         self._rate = rate
-        self._refused = {signal: meters.refused.labels(signal, Reason.RATE_LIMITED) for signal in Signal}
-        self._bytes = {signal: meters.sender_bytes.labels(signal, name) for signal in Signal}
-        self._records = {signal: meters.sender_records.labels(signal, name) for signal in Signal}
+        self._refused = {signal: metrics.refused.labels(signal, Reason.RATE_LIMITED) for signal in Signal}
+        self._bytes = {signal: metrics.sender_bytes.labels(signal, name) for signal in Signal}
+        self._records = {signal: metrics.sender_records.labels(signal, name) for signal in Signal}
 
     def admit(self, signal: Signal) -> None:
         """Raise TryLater when the sender has sent more than it may; asked before a body is read."""
@@ -56,16 +56,20 @@ class Sender:
 
 
 class Senders:
-    """All who may send. `bool` tells whether they must show a token."""
+    """All senders. `bool` says whether they must show a token."""
 
     def __init__(
-        self, accept: Accept, tokens: Sequence[tuple[str, str]], meters: Meters, rate_limit_bytes: int | None
+        self,
+        accept: Accept,
+        tokens: Sequence[tuple[str, str]],
+        metrics: Metrics,
+        rate_limit_bytes: int | None,
     ) -> None:
         """Take pairs of name and token, and the bytes a second that each name may send (None: any)."""
         names = dict.fromkeys(name for name, _ in tokens) or [ANONYMOUS]
-        self._meters = meters
+        self._metrics = metrics
         self.all = {
-            name: Sender(name, accept, meters, Rate(rate_limit_bytes) if rate_limit_bytes else None)
+            name: Sender(name, accept, metrics, Rate(rate_limit_bytes) if rate_limit_bytes else None)
             for name in names
         }
         self._by_token = [(token.encode(), self.all[name]) for name, token in tokens]
@@ -74,7 +78,7 @@ class Senders:
         return bool(self._by_token)
 
     def authenticate(self, signal: Signal, authorization: str | bytes | None) -> Sender:
-        """Give the sender whose token an Authorization header holds; takes constant time.
+        """Return the sender whose token an Authorization header holds; takes constant time.
 
         Raises Rejected without an accepted token.
         """
@@ -89,7 +93,7 @@ class Senders:
         # Every token is compared, so that time does not tell which one came near.
         known = [sender for own, sender in self._by_token if hmac.compare_digest(token.strip(), own)]
         if scheme.lower() != b"bearer" or not known:
-            self._meters.refused.labels(signal, Reason.UNAUTHENTICATED).inc()
+            self._metrics.refused.labels(signal, Reason.UNAUTHENTICATED).inc()
             raise Rejected(
                 Reason.UNAUTHENTICATED,
                 "A bearer token that this server accepts is needed: set"

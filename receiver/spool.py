@@ -1,26 +1,17 @@
 """Blocks on disk: every batch before it is inserted, and for as long as the store does not take it.
 
-    spool/batches/<time>-<random>.tmp/       being written or removed: nobody has been promised anything
-    spool/batches/<time>-<random>.open/      written, not synced: its blocks are being inserted
-    spool/batches/<time>-<random>.<why>/     synced: its clients have been told that it is stored; waits for the store
-        00.otel_traces.block …               one file a block, removed when the store has it
-        requests                             which requests the batch is made of, so that resent ones are known again
-    spool/returned/                          dead letters that someone wants tried again
-    spool/corrupt/                           files that are not what was written; never replayed
-    dead-letter/                             blocks that the store refused for good, with the reason in the name
+How that lies on disk: `receiver.spool_layout`.
 
 A batch becomes visible by the rename of its directory, so after a crash it is there as a whole or not at all. A file
 that is written and removed within a moment costs a copy in memory and hardly ever reaches the disk. Only what the
-store does not take is synced: files, their directory and the one above, before anyone is told.
+store does not take is synced: files, their directory and the one above, before a client is told.
 
 A kill leaves batches that are open: they are kept and inserted again under the tokens they have. A loss of power may
-leave some of an open batch, since it is not synced; nobody has been told of it, and its requests are not taken for
+leave some of an open batch, since it is not synced; no client has been told of it, and its requests are not taken for
 known. Everything here is private already: `transform` comes first. Threads may share a spool; a process owns it.
 """
 
 import os
-import re
-import secrets
 import shutil
 import threading
 import time
@@ -30,13 +21,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from receiver import block_file, manifest
-from receiver.block_file import Corrupt, Outgoing
+from receiver import block_file, manifest, spool_layout
+from receiver.block_file import CorruptBlock, Outgoing
+from receiver.spool_layout import (
+    BATCHES,
+    CORRUPT,
+    DEAD_LETTERS,
+    OPEN,
+    REQUESTS,
+    RETURNED,
+    WRITING,
+    block_files,
+)
 
-BATCHES, RETURNED, CORRUPT = "spool/batches", "spool/returned", "spool/corrupt"
-DEAD_LETTERS = "dead-letter"
-_WRITING, _OPEN = "tmp", "open"
-_REQUESTS = "requests"
 # What is known of each takes a few hundred bytes of memory.
 _MOST_BLOCKS = 500_000
 
@@ -55,8 +52,7 @@ class Folder:
     @property
     def written_at(self) -> float:
         """When it was written, in seconds of the wall clock."""
-        number = self.path.name.partition("-")[0]
-        return int(number) / 1e9 if number.isdigit() else time.time()
+        return spool_layout.written_at(self.path.name)
 
 
 @dataclass(slots=True, eq=False)
@@ -110,7 +106,7 @@ class Spool:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             _sync(path.parent)
         _sync(self._batches.parent.parent)
-        self._dead_bytes = sum(size for _, size in _blocks(self._dead))
+        self._dead_bytes = sum(size for _, size in block_files(self._dead))
         found = Recovered()
         for path in sorted(path for path in self._batches.iterdir() if path.is_dir()):
             self._last = max(self._last, int(Folder(path, 0).written_at * 1e9))
@@ -121,17 +117,17 @@ class Spool:
     # What the path from a request to its acknowledgement does.
 
     def write(self, blocks: Sequence[Outgoing], requests: Sequence[bytes]) -> list[Entry]:
-        """Keep a batch until its blocks are inserted; give its entries. Not synced. Raises OSError."""
-        made = self._new(_WRITING)
+        """Keep a batch until its blocks are inserted, and return its entries. Not synced. Raises OSError."""
+        made = self._new(WRITING)
         folder = Folder(made, len(blocks))
         entries = []
         try:
             for number, block in enumerate(blocks):
-                name = f"{number:02d}.{block.table}.block"
+                name = spool_layout.block_name(number, block.table)
                 size = block_file.write(made / name, block)
                 entries.append(Entry(folder, name, block.table, block.records, size))
-            manifest.write(made / _REQUESTS, requests)
-            self._rename(folder, _OPEN)
+            manifest.write(made / REQUESTS, requests)
+            self._rename(folder, OPEN)
         except OSError:
             shutil.rmtree(made, ignore_errors=True)
             raise
@@ -153,11 +149,11 @@ class Spool:
         self._wait(entries)
 
     def drop(self, entries: Sequence[Entry]) -> None:
-        """Forget a batch that nobody has been told of."""
+        """Forget a batch of which no client has been told."""
         folder = entries[0].folder
         with suppress(OSError):
             # First the name: what is half removed must not be taken up again.
-            self._rename(folder, _WRITING)
+            self._rename(folder, WRITING)
         shutil.rmtree(folder.path, ignore_errors=True)
 
     def done(self, entry: Entry) -> None:
@@ -187,7 +183,7 @@ class Spool:
     def bury(self, entry: Entry, reason: str) -> None:
         """Move a block that the store refuses to the dead letters, synced. Raises OSError."""
         _sync(entry.path)
-        target = self._dead / f"{entry.folder.path.stem}.{entry.name.removesuffix('.block')}.{reason}.block"
+        target = self._dead / spool_layout.dead_letter_name(entry.folder.path, entry.name, reason)
         entry.path.rename(target)
         _sync(self._dead)
         with self.changed:
@@ -197,7 +193,7 @@ class Spool:
     # What replay does.
 
     def oldest(self, table: str) -> Entry | None:
-        """Give the block of a table that waits longest."""
+        """Return the block of a table that waits longest."""
         with self.changed:
             waiting = self._waiting.get(table)
             return waiting[0] if waiting else None
@@ -208,34 +204,33 @@ class Spool:
             self._waiting[entry.table].rotate(-1)
 
     def read(self, entry: Entry) -> Outgoing:
-        """Read a block that waits, every byte checked. Raises Corrupt, OSError."""
+        """Read a block that waits, every byte checked. Raises CorruptBlock, OSError."""
         described, data = block_file.read(entry.path)
         return Outgoing(described.table, described.token, described.records, data)
 
     def set_aside(self, entry: Entry) -> None:
         """Move a file that is corrupt out of the way. Raises OSError; it is forgotten all the same."""
         try:
-            entry.path.rename(self._corrupt / f"{entry.folder.path.stem}.{entry.name}")
+            entry.path.rename(self._corrupt / spool_layout.set_aside_name(entry.folder.path, entry.name))
         finally:
             self._forget(entry)
 
     def take_returned(self) -> int:
-        """Let dead letters that were returned wait as blocks do, and look what others are there; give how many wait.
+        """Let dead letters that were returned wait as blocks do, and look what others are there; return how many wait.
 
         Raises OSError.
         """
-        dead = sum(size for _, size in _blocks(self._dead))
+        dead = sum(size for _, size in block_files(self._dead))
         with self.changed:
             self._dead_bytes = dead
-        paths = [path for path, _ in _blocks(self._returned)]
+        paths = [path for path, _ in block_files(self._returned)]
         if not paths:
             return 0
         # Each of them is whole by itself, so a crash half way leaves some here and some there.
         batch = self._new("returned")
         _sync(self._batches)
         for number, path in enumerate(paths):
-            _, _, table, *_ = path.name.split(".")
-            path.rename(batch / f"{number:02d}.{table}.block")
+            path.rename(batch / spool_layout.block_name(number, spool_layout.table_of(path.name)))
         _sync(batch)
         found = Recovered()
         self._recover(batch, found)
@@ -244,10 +239,26 @@ class Spool:
     # What there is.
 
     def has_room(self, size: int, *, even_if_full: bool = False) -> bool:
-        """Tell whether so many bytes more may wait; a quarter over the bound for what must not be given back."""
+        """Whether so many bytes more may wait; a quarter over the bound for what must not be given back."""
         with self.changed:
             bound = self._bound + (self._bound // 4 if even_if_full else 0)
             return self.bytes + size <= bound and sum(map(len, self._waiting.values())) < _MOST_BLOCKS
+
+    def could_take(self, size: int) -> bool:
+        """Whether a batch of this size could be written, synced and kept now, by writing as much and removing it."""
+        if not self.has_room(size):
+            return False
+        try:
+            folder = self._new(WRITING)
+            try:
+                path = folder / "probe"
+                path.write_bytes(bytes(size))
+                _sync(path)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            return False
+        return True
 
     def tables(self) -> list[str]:
         """Name the tables for which a block waits."""
@@ -260,7 +271,7 @@ class Spool:
             return len(self._waiting.get(table, ()))
 
     def age_seconds(self, table: str) -> float:
-        """Say how long the oldest block of a table has waited, 0 if none does."""
+        """Return how long the oldest block of a table has waited, 0 if none does."""
         oldest = self.oldest(table)
         return max(0.0, time.time() - oldest.folder.written_at) if oldest else 0.0
 
@@ -271,30 +282,30 @@ class Spool:
 
     def _recover(self, path: Path, found: Recovered) -> None:
         """Take up one directory of an earlier process."""
-        state = path.suffix.removeprefix(".")
-        if state == _WRITING:
+        state = spool_layout.state_of(path)
+        if state == WRITING:
             shutil.rmtree(path, ignore_errors=True)
             return
         corrupt = found.corrupt
         folder = Folder(path, 0)
         entries = []
-        for file, size in _blocks(path):
+        for file, size in block_files(path):
             try:
-                described = block_file.read(file)[0] if state == _OPEN else block_file.describe(file)
-            except Corrupt:
+                described = block_file.read(file)[0] if state == OPEN else block_file.describe(file)
+            except CorruptBlock:
                 found.corrupt += 1
-                file.rename(self._corrupt / f"{path.stem}.{file.name}")
+                file.rename(self._corrupt / spool_layout.set_aside_name(path, file.name))
             else:
                 entries.append(Entry(folder, file.name, described.table, described.records, size))
         if found.corrupt == corrupt:
-            found.requests += manifest.read(path / _REQUESTS, is_synced=state != _OPEN)
+            found.requests += manifest.read(path / REQUESTS, is_synced=state != OPEN)
         folder.left = len(entries)
         if not entries:
             shutil.rmtree(path, ignore_errors=True)
             return
         found.blocks += len(entries)
         found.records += sum(entry.records for entry in entries)
-        if state == _OPEN:
+        if state == OPEN:
             self._sync_batch(folder, "restart")
         with self.changed:
             self._waiting_bytes += sum(entry.size for entry in entries)
@@ -323,29 +334,20 @@ class Spool:
         for path in folder.path.iterdir():
             _sync(path)
         _sync(folder.path)
-        self._rename(folder, re.sub(r"\W", "_", why))
+        self._rename(folder, why)
         _sync(self._batches)
 
     def _new(self, state: str) -> Path:
         with self.changed:
             # Names sort by age, whatever the clock does.
             self._last = max(time.time_ns(), self._last + 1)
-            path = self._batches / f"{self._last:019d}-{secrets.token_hex(4)}.{state}"
+            path = self._batches / spool_layout.batch_name(self._last, state)
         path.mkdir(mode=0o700)
         return path
 
     @staticmethod
     def _rename(folder: Folder, state: str) -> None:
-        folder.path = folder.path.rename(folder.path.with_suffix(f".{state}"))
-
-
-def _blocks(folder: Path) -> list[tuple[Path, int]]:
-    """List a folder's block files with their sizes, by name."""
-    with os.scandir(folder) as entries:
-        found = [
-            (Path(entry.path), entry.stat().st_size) for entry in entries if entry.name.endswith(".block")
-        ]
-    return sorted(found)
+        folder.path = folder.path.rename(spool_layout.in_state(folder.path, state))
 
 
 def _sync(path: Path) -> None:

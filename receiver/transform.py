@@ -4,12 +4,13 @@ The requests of a batch go through a pipe to the statement for the target table,
 hashes and redacts them in C++. It was planned when it was opened, and reads on (`clickhouse.stream`). Nothing
 touches a disk before it is private. Python loops over requests, never over spans or attributes.
 
-A request that the engine refuses fails its whole batch with `Refused`; who called finds it by bisection.
+A request that the engine refuses fails its whole batch with `Refused`; the caller finds it by bisection.
 """
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,15 @@ from typing import Any
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 
 from clickhouse.columns import STRUCTURES
-from clickhouse.engine import Engine, EngineError, Value
+from clickhouse.engine import Engine, EngineError
 from clickhouse.pieces import Pieces
+from clickhouse.quoting import Value
 from clickhouse.stream import Stream, StreamEndedError
-from receiver.rules import Rules, RulesError
+from clickhouse.varint import read_varint, varint
+from otlp.signals import KINDS, METRIC_TABLES, Signal
+from privacy.rules import Rules, RulesError
+from privacy.search import sought
 from receiver.scrub import Scrub, Tally
-from receiver.signals import KINDS, METRIC_TABLES, Signal
 
 FOLDER = Path(__file__).parent.parent / "clickhouse" / "transform"
 PROTO = Path(__file__).parent.parent / "clickhouse" / "otlp.proto"
@@ -48,7 +52,7 @@ _SETTINGS = {
 _GROUP_BYTES = 4 << 20
 # What Claude Code sends; the first request for another table waits a moment for its statement.
 _OPENED_AT_START = ("otel_traces", "otel_logs", "otel_metrics_sum")
-# After so long a statement is planned anew, which costs next to nothing then: it knows the day that it began on.
+# After so long a statement is planned again, which then costs next to nothing: it knows the day that it began on.
 _LIFE_SECONDS = 600
 # What the engine says of requests that it cannot read. Any other error is ours, and no reason to refuse one.
 _UNREADABLE = {
@@ -63,6 +67,8 @@ _UNREADABLE = {
 _TOO_LARGE = {"MEMORY_LIMIT_EXCEEDED", "TOO_LARGE_ARRAY_SIZE"}
 _MESSAGES = {"otel_traces": "TracesData", "otel_logs": "LogsData"}
 _HMAC_BLOCK = 64
+# The last columns of every statement, which no table has, in their order.
+_HASHES = ("Content", "Identity")
 _TREATMENTS = {"safe": 1, "hash": 2, "excerpt": 3, "drop": 4, "extract": 5}
 
 
@@ -103,11 +109,17 @@ class Surveyed:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Rows for one table, in ClickHouse's Native format, and what was done to them."""
+    """Rows for one table, in ClickHouse's Native format, and what was done to them.
+
+    `contents` and `identities` have a hash a row, by which a record is known that arrives again; see `repeats`.
+    """
 
     table: str
     data: Pieces
     tally: Tally
+    rows: int
+    contents: "array[int]"
+    identities: "array[int]"
 
 
 class Transform:
@@ -134,9 +146,10 @@ class Transform:
         """
         opened = self._take(table)
         try:
-            blocks = [_block(opened.stream, group) for group in _groups(requests)]
+            hashes = {name: array("Q") for name in _HASHES}
+            blocks = [_block(opened.stream, group, hashes) for group in _groups(requests)]
         except Exception as error:
-            # What it would give next is not known to belong to the next message.
+            # Its next block may not belong to the next message.
             self._engine.drop(opened.stream)
             self._scrub.end(opened.statement)
             if _is_refusal(error):
@@ -146,10 +159,11 @@ class Transform:
         self._idle[table].append(opened)
         if tally.malformed:
             raise Refused(too_large=False)
-        return Block(table, Pieces.joined(blocks), tally)
+        rows = sum(request.rows for request in requests)
+        return Block(table, Pieces.joined(blocks), tally, rows, *hashes.values())
 
     def _take(self, table: str) -> "_Open":
-        """Take a stream that nobody uses, or open one."""
+        """Take an idle stream, or open one."""
         try:
             opened = self._idle[table].pop()
         except IndexError:
@@ -186,7 +200,7 @@ class _Open:
 
 
 def _hmac_keys(key: str) -> str:
-    """Give the inner and the outer key of HMAC-SHA256 in hex, nothing for no key.
+    """Return the inner and the outer key of HMAC-SHA256 in hex, nothing for no key.
 
     Source: https://www.rfc-editor.org/rfc/rfc2104
     """
@@ -198,7 +212,7 @@ def _hmac_keys(key: str) -> str:
 
 
 def _groups(requests: Sequence[Surveyed]) -> Iterator[list[Surveyed]]:
-    """Give requests that are one message together: encoded messages joined are one with the lists joined.
+    """Yield groups of requests, each one message: encoded messages joined are one with the lists joined.
 
     Source: https://protobuf.dev/programming-guides/encoding/#last-one-wins
     """
@@ -214,13 +228,29 @@ def _groups(requests: Sequence[Surveyed]) -> Iterator[list[Surveyed]]:
         yield group
 
 
-def _block(stream: Stream, group: Sequence[Surveyed]) -> Pieces:
+def _block(stream: Stream, group: Sequence[Surveyed], hashes: Mapping[str, "array[int]"]) -> Pieces:
     block = stream.pass_through([request.body for request in group])
     if _rows(block) != sum(request.rows for request in group):
         # Where the engine and the survey differ, as in a oneof that is sent twice, only an encoding that says
-        # everything once is certain: the request is refused, and written anew by who called.
+        # everything once is certain: the request is refused, and the caller encodes it again.
         raise StreamEndedError
-    return block
+    return _without_hashes(block, hashes)
+
+
+def _without_hashes(block: Pieces, hashes: Mapping[str, "array[int]"]) -> Pieces:
+    """Take the columns of hashes off the end of a block, without a copy of the rest, and gather them.
+
+    A column is its name and its type, each after its length, and then its values; eight bytes each here.
+    Source: https://clickhouse.com/docs/interfaces/formats/Native
+    """
+    view = next(iter(block))
+    columns, at = read_varint(view, 0)
+    size = 8 * _rows(block)
+    end = len(view)
+    for name, gathered in reversed(list(hashes.items())):
+        gathered.frombytes(view[end - size : end])
+        end -= size + len(f".{name}.UInt64")
+    return Pieces([varint(columns - len(hashes)), view[at:end]], [block])
 
 
 def _is_refusal(error: Exception) -> bool:
@@ -230,28 +260,26 @@ def _is_refusal(error: Exception) -> bool:
 
 
 def _rows(block: Pieces) -> int:
-    """Read the number of rows that a block in Native format begins with, after that of columns."""
-    number = shift = 0
+    """Return the number of rows of a block in Native format, which begins with its columns and its rows."""
     first = next(iter(block), memoryview(b""))
-    for byte in first[1:11]:
-        number |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:  # noqa: PLR2004  the last byte of a varint
-            break
-    return number
+    if not first:
+        return 0
+    _, at = read_varint(first, 0)
+    rows, _ = read_varint(first, at)
+    return rows
 
 
 def _try_patterns(engine: Engine, rules: Rules) -> None:
     """Raise RulesError for patterns that RE2 takes and Hyperscan, which searches for them, does not."""
     # All at once first: that is what the statements compile too, and nearly always all is well.
-    if not rules.patterns or _can_search(engine, [pattern.regex for pattern in rules.patterns]):
+    if not rules.patterns or _can_search(engine, sought(rules.patterns)):
         return
     raise RulesError(
         [
             f"the pattern {pattern.name} is not one that Hyperscan can search for; write it more simply,"
             " without large repeats"
             for pattern in rules.patterns
-            if not _can_search(engine, [pattern.regex])
+            if not _can_search(engine, [pattern.sought])
         ]
         or ["the patterns together are more than Hyperscan can search for; write them more simply, or fewer"]
     )
@@ -283,7 +311,7 @@ def _create_functions(engine: Engine, rules: Rules, retention_days: int) -> None
     # transform() wants at least one key; no attribute has an empty one that any rule names.
     keyed = treatments or {"": 0}
     params: dict[str, Value] = {
-        "patterns": [pattern.regex for pattern in rules.patterns] or [_NO_PATTERN],
+        "patterns": sought(rules.patterns) or [_NO_PATTERN],
         "keys": list(keyed),
         "treatments": list(keyed.values()),
         "drops": bool(rules.drop_keys),

@@ -5,6 +5,10 @@ a second are served here, straight from the core: one thread waits for its event
 came meanwhile to the event loop at once; answers are sent from there. The rest stays with `grpc.Server`:
 connections, other methods, and stopping.
 
+The core ends the process when an operation is begun on a queue of events that is shut down, and it may forget a call
+whose client has gone while the call is still being answered here. So every call is ended once, whatever becomes of
+it, and the queue is shut down by the thread that waits for its events, after the last call has ended.
+
 The core has no public interface in Python. This module, alone, uses the one that `grpc.Server` is built on:
 docs/decisions/0009-grpc-core.md.
 """
@@ -12,7 +16,7 @@ docs/decisions/0009-grpc-core.md.
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,7 +24,7 @@ import grpc
 import structlog
 from grpc._cython import cygrpc
 
-from receiver.status import Failure, Reason, TryLater
+from otlp.status import Failure, Reason, TryLater
 
 log = structlog.get_logger()
 
@@ -29,11 +33,11 @@ _STATUS_TRAILER = "grpc-status-details-bin"
 _PATIENCE_SECONDS = 1.0
 
 
-Answer = Callable[[bytes], Awaitable[bytes]]
+Answer = Callable[[bytes], Coroutine[Any, Any, bytes]]
 """Turns a request's message into the response's, in the event loop; raises Failure, which the client then sees."""
 
 Admit = Callable[[Mapping[str, str | bytes]], Answer]
-"""Looks at a call's metadata before its message is read, in a thread of ours, and gives what answers it, or Failure."""
+"""Check a call's metadata before its message is read, in a thread of the server. Return the handler, or Failure."""
 
 
 class UnaryCalls:
@@ -50,9 +54,12 @@ class UnaryCalls:
         self._thread = threading.Thread(target=self._serve, name="grpc", daemon=True)
         self._lock = threading.Lock()
         self._stopping = False
+        # Calls that are awaited or under way; once it runs, the thread alone counts.
+        self._open = 0
         self._arrived: deque[tuple[Answer, Any, bytes]] = deque()
         self._woken = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[bytes]] = set()
+        self._cancelling = False
 
     def start(self) -> None:
         """Start the server, and answer from the running event loop."""
@@ -67,27 +74,27 @@ class UnaryCalls:
         with self._lock:
             self._stopping = True
         stopped = self._server.stop(grace_seconds)
-        if not self._thread.is_alive():
-            return
-        if not await asyncio.to_thread(stopped.wait, grace_seconds + _PATIENCE_SECONDS):
-            # The core waits for as long as somebody holds a call.
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            if not await asyncio.to_thread(stopped.wait, _PATIENCE_SECONDS):
-                log.warning("gRPC did not stop in time.")
-                return
-        self._events.shutdown()
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(stopped.wait, grace_seconds + _PATIENCE_SECONDS)
+        # No client waits any more for what is still being answered: it has gone, or the grace is over.
+        self._cancelling = True
+        for task in self._tasks:
+            task.cancel()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join, _PATIENCE_SECONDS)
+        if self._thread.is_alive() or not await asyncio.to_thread(stopped.wait, _PATIENCE_SECONDS):
+            log.warning("gRPC did not stop in time.")
 
     def _serve(self) -> None:
-        while (event := self._events.poll()).completion_type != cygrpc.CompletionType.queue_shutdown:
+        while self._open:
+            event = self._events.poll()
             try:
                 event.tag(event)
             except Exception as error:  # noqa: BLE001  a service edge: the other calls go on
                 log.error("A call failed in an unforeseen way.", error=type(error).__name__)  # noqa: TRY400
+                self._open -= 1
             # An event holds its call, which the core waits for when it stops.
             del event
+        self._events.shutdown()
 
     def _await_call(self, path: str) -> None:
         with self._lock:
@@ -95,18 +102,19 @@ class UnaryCalls:
                 self._core.request_registered_call(
                     self._events, self._events, path, partial(self._called, path)
                 )
+                self._open += 1
 
     def _called(self, path: str, event: Any) -> None:
         if not event.success:  # the server stops
+            self._open -= 1
             return
         self._await_call(path)
         try:
             answer = self._methods[path](dict(event.invocation_metadata))
         except Failure as failure:
-            _refuse(event.call, failure)
+            self._refuse(event.call, failure)
         else:
-            _start(
-                event.call,
+            event.call.start_server_batch(
                 [cygrpc.ReceiveMessageOperation(_NO_FLAGS)],
                 partial(self._received, answer, event.call),
             )
@@ -114,7 +122,7 @@ class UnaryCalls:
     def _received(self, answer: Answer, call: Any, event: Any) -> None:
         body = event.batch_operations[0].message()
         if body is None:  # the client went away, or ended without a message
-            _end(call, grpc.StatusCode.UNIMPLEMENTED, "The method takes one message.")
+            self._end(call, grpc.StatusCode.UNIMPLEMENTED, "The method takes one message.")
             return
         self._arrived.append((answer, call, body))
         if not self._woken:
@@ -124,51 +132,54 @@ class UnaryCalls:
     def _begin(self) -> None:
         self._woken = False  # first, so that what arrives from now on wakes us again
         while self._arrived:
-            task = self._loop.create_task(self._answer(*self._arrived.popleft()))
+            answer, call, body = self._arrived.popleft()
+            task = self._loop.create_task(answer(body))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            # Not in the task itself: one that is cancelled before its first step does nothing.
+            task.add_done_callback(partial(self._answered, call))
+            if self._cancelling:
+                task.cancel()
 
-    async def _answer(self, answer: Answer, call: Any, body: bytes) -> None:
+    def _answered(self, call: Any, task: asyncio.Task[bytes]) -> None:
+        self._tasks.discard(task)
         try:
-            message = await answer(body)
+            message = task.result()
         except Failure as failure:
-            _refuse(call, failure)
+            self._refuse(call, failure)
+        except asyncio.CancelledError:
+            self._refuse(
+                call, TryLater(Reason.STOPPING, "The server is stopping; send again in a moment.", 5)
+            )
         except Exception as error:  # noqa: BLE001  a service edge; the text could quote what clients sent
             log.error("A request failed in an unforeseen way.", error=type(error).__name__)  # noqa: TRY400
-            _refuse(call, TryLater(Reason.INTERNAL, "The server failed; its log says more."))
+            self._refuse(call, TryLater(Reason.INTERNAL, "The server failed; its log says more."))
         else:
-            _end(call, grpc.StatusCode.OK, "", message=message)
+            self._end(call, grpc.StatusCode.OK, "", message=message)
 
+    def _refuse(self, call: Any, failure: Failure) -> None:
+        status = failure.status()
+        trailers = ((_STATUS_TRAILER, status.SerializeToString()),) if status.details else ()
+        self._end(call, failure.codes.grpc, failure.message, trailers)
 
-def _refuse(call: Any, failure: Failure) -> None:
-    status = failure.status()
-    trailers = ((_STATUS_TRAILER, status.SerializeToString()),) if status.details else ()
-    _end(call, failure.answer.grpc, failure.message, trailers)
+    def _end(
+        self,
+        call: Any,
+        code: grpc.StatusCode,
+        details: str,
+        trailers: Iterable[tuple[str, bytes]] = (),
+        message: bytes | None = None,
+    ) -> None:
+        """Send the message, if there is one, and the status; the client may have gone, which is no error."""
+        operations = [cygrpc.SendInitialMetadataOperation((), _NO_FLAGS)]
+        if message is not None:
+            operations.append(cygrpc.SendMessageOperation(message, _NO_FLAGS))
+        number, _ = code.value
+        operations += (
+            cygrpc.SendStatusFromServerOperation(trailers, number, details.encode(), _NO_FLAGS),
+            # Every call owes the core this one.
+            cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),
+        )
+        call.start_server_batch(operations, self._ended)
 
-
-def _end(
-    call: Any,
-    code: grpc.StatusCode,
-    details: str,
-    trailers: Iterable[tuple[str, bytes]] = (),
-    message: bytes | None = None,
-) -> None:
-    """Send the message, if there is one, and the status; the client may have gone, which is no error."""
-    operations = [cygrpc.SendInitialMetadataOperation((), _NO_FLAGS)]
-    if message is not None:
-        operations.append(cygrpc.SendMessageOperation(message, _NO_FLAGS))
-    number, _ = code.value
-    operations += (
-        cygrpc.SendStatusFromServerOperation(trailers, number, details.encode(), _NO_FLAGS),
-        # Every call owes the core this one.
-        cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),
-    )
-    _start(call, operations, _ended)
-
-
-def _ended(_: Any) -> None:
-    pass
-
-
-def _start(call: Any, operations: list[Any], then: Callable[[Any], None]) -> None:
-    call.start_server_batch(operations, then)
+    def _ended(self, _: Any) -> None:
+        self._open -= 1

@@ -4,7 +4,7 @@
 #   scripts/backup-data.sh                            into backups/, and keeps the newest 7 there
 #   scripts/backup-data.sh --verify                   then restores it into a scratch engine and counts the rows
 #   scripts/backup-data.sh --recipient age1…          encrypts it; `telemetry backup-key FILE` makes a key
-#   scripts/backup-data.sh --to DIR --keep N --full   elsewhere, another number, every day again
+#   scripts/backup-data.sh --to DIR --keep N --full   another folder and number, and every day read out again
 #
 # TELEMETRY_BACKUP_DIR, TELEMETRY_BACKUP_KEEP and TELEMETRY_BACKUP_RECIPIENT set the same for good.
 # Exits 0 when the backup is complete and on disk, 1 with what to do about it when not, 2 for wrong options.

@@ -26,7 +26,7 @@ CREATE DATABASE IF NOT EXISTS telemetry ON CLUSTER '{cluster}';
 
 
 def main() -> int:
-    """Write the file, or compare it with what is there."""
+    """Write the file, or compare it with the present one."""
     parser = argparse.ArgumentParser(description="Write the schema for a cluster.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is stale")
     statements = [sql.strip() for migration in migrations() for sql in clustered(migration.sql, "{cluster}")]

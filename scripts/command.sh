@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # Sourced by the operators' scripts: runs the command `telemetry` wherever it is, from any directory.
 #
-# In this order: the .venv beside the scripts, `telemetry` on the PATH, a container of docker-compose.yml. Paths that a
-# person names are of the directory where the script was called; settings are read from .env beside docker-compose.yml.
+# It tries, in this order, the .venv beside the scripts, `telemetry` on the PATH, and a container of docker-compose.yml.
+# A person's paths are relative to the directory where the script was called; settings come from .env beside
+# docker-compose.yml.
 
 set -euo pipefail
 called_from=$PWD

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes the settings into docs/configuration.md, .env.template and the receiver's part of docker-compose.yml.
 
-They are declared in telemetry/settings.py; the few that only docker-compose.yml reads, in its own `x-settings`. Run it
-after a change of either. With `--check` it writes nothing and fails when a file is not what it would write.
+The settings are declared in config/settings.py; the few that only docker-compose.yml reads are declared in its
+`x-settings`. Run this after a change of either. With `--check` it writes nothing and fails when a file is stale.
 """
 
 import argparse
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from telemetry.settings import Settings  # noqa: E402  the path is set above
+from config.settings import Settings  # noqa: E402  the path is set above
 
 DOCUMENT = ROOT / "docs/configuration.md"
 TEMPLATE = ROOT / ".env.template"
@@ -33,12 +33,12 @@ HEAD = """\
 # Made by scripts/configuration_table.py. For Docker let scripts/make-env.sh write .env, with secrets of your own.
 """
 STACK_HEAD = """\
-# What follows is for docker-compose.yml alone.
+# The variables below are for docker-compose.yml alone.
 """
 
 
 def main() -> int:
-    """Write both files, or compare them with what is there."""
+    """Write the files, or compare them with the present ones."""
     parser = argparse.ArgumentParser(description="Write the settings into the documents.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
     arguments = parser.parse_args()
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def between(text: str, begin: str, end: str, content: str) -> str:
-    """Replace what stands between two marks."""
+    """Replace the text between two marks."""
     before, found_begin, rest = text.partition(begin)
     _, found_end, after = rest.partition(end)
     if not found_begin or not found_end:
@@ -83,13 +83,13 @@ def stack_table() -> str:
 
 
 def passed_on() -> str:
-    """Write the settings that docker-compose.yml hands to the receiver as they are, those apart that it decides."""
+    """Write the settings that docker-compose.yml passes to the receiver, except those that it sets itself."""
     services = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
     text = COMPOSE.read_text(encoding="utf-8")
     decided = text[text.index("  receiver:") : text.index(COMPOSE_BEGIN)]
     names = [str(field.alias) for field in Settings.model_fields.values()]
     given = [name for name in services["receiver"]["environment"] if f"      {name}: " in decided]
-    # It has a door of its own only without a ClickHouse server.
+    # It has an HTTP interface of its own only without a ClickHouse server.
     left = [name for name in names if name not in {*given, "TELEMETRY_CLICKHOUSE_HTTP_PORT"}]
     return "".join(f"      {name}: ${{{name}:-}}\n" for name in left)
 
@@ -118,12 +118,12 @@ def template() -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    """Give the default as one would write it into the environment, "" when there is none."""
+    """Return the default as it is written in the environment, "" when there is none."""
     default: Any = field.default
     if isinstance(default, SecretStr):
         default = default.get_secret_value()
         if default:
-            raise ValueError(f"{field.alias} has a secret as its default, which then is none.")
+            raise ValueError(f"{field.alias} has a default, and a secret must have none.")
     match default:
         case None | "" | ():
             return ""
@@ -141,7 +141,7 @@ def _mebibytes(field: FieldInfo) -> str:
 
 
 def _bounds(field: FieldInfo) -> str:
-    """Say which values are taken, "" when any is."""
+    """Describe the values that are accepted, "" when any value is."""
     if isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
         return _choices([member.value for member in field.annotation])
     choices = [choice for choice in get_args(field.annotation) if isinstance(choice, str)]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes grafana/dashboards/*.json of grafana/dashboards.yaml and the questions in queries/.
+"""Makes grafana/dashboards/*.json from grafana/dashboards.yaml and the questions in queries/.
 
-Run it after a change of either. With `--check` it writes nothing and fails when a file is not what it would write.
+Run it after a change of either. With `--check` it writes nothing and fails when a file is stale.
 """
 
 import argparse
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from access.questions import Question, find  # noqa: E402  the path is set above
+from access.questions import QUERIES, Question, find  # noqa: E402  the path is set above
 
 DECLARED = ROOT / "grafana/dashboards.yaml"
 FOLDER = ROOT / "grafana/dashboards"
@@ -30,7 +30,7 @@ PERIOD = {
     "to": "toDateTime(intDiv(${__to}, 1000), 'UTC')",
 }
 KINDS = {"table": "table", "timeseries": "timeseries", "bars": "barchart", "stat": "stat", "trace": "traces"}
-# The plugin's numbers for how it hands rows to a panel.
+# The plugin's numbers for the ways in which it passes rows to a panel.
 FORMATS = {"timeseries": 0, "trace": 3}
 UNITS = {
     "usd": "currencyUSD",
@@ -47,7 +47,7 @@ BY = (
     "model, user, team, department, cost_center, project, skill, agent, mcp_server, mcp_tool, query_source,"
     " workflow_step, speed, service, day, hour"
 )
-# A variable's options come from its query: the value, then what is shown for it.
+# A variable's options come from its query: the value, then its label.
 OPTIONS = {
     "team": "SELECT '' AS value, 'all' AS text UNION ALL SELECT * FROM (SELECT DISTINCT team, team FROM telemetry_daily"
     " WHERE team != '' ORDER BY team LIMIT 1000)",
@@ -60,8 +60,8 @@ LABELS = {"by": "by", "session": "session id", "trace": "trace id"}
 
 
 def main() -> int:
-    """Write the dashboards, or compare them with what is there."""
-    parser = argparse.ArgumentParser(description="Make Grafana's dashboards of queries/.")
+    """Write the dashboards, or compare them with the present ones."""
+    parser = argparse.ArgumentParser(description="Make Grafana's dashboards from queries/.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
     arguments = parser.parse_args()
     fresh = {FOLDER / f"{name}.json": _text(dashboard) for name, dashboard in dashboards().items()}
@@ -81,7 +81,7 @@ def main() -> int:
 
 
 def dashboards() -> dict[str, dict[str, Any]]:
-    """Give every dashboard in Grafana's model, by name."""
+    """Return every dashboard in Grafana's model, by name."""
     declared = yaml.safe_load(DECLARED.read_text(encoding="utf-8"))
     return {one["name"]: _dashboard(one) for one in declared}
 
@@ -199,8 +199,8 @@ def _measuring(declared: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sql(question: Question, declared: Mapping[str, Any], variables: Sequence[str]) -> str:
-    """Give the question's own SQL, its parameters filled in as Grafana fills them in, with the columns asked for."""
-    sql = HEADER.sub("", question.sql).strip()
+    """Return the question's own SQL with the requested columns, and Grafana's variables as its parameters."""
+    sql = HEADER.sub("", (QUERIES / f"{question.name}.sql").read_text("utf-8")).strip()
     given = declared.get("values", {})
     for parameter in question.parameters:
         value = given.get(parameter.name, parameter.default)

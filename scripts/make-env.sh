@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Writes .env from .env.template, with passwords and a token of your own, for Docker Compose and for the server itself.
-# An .env that is there is left alone. Needs nothing but bash.
+# It leaves an existing .env alone. It needs only bash.
 #
 # Usage: scripts/make-env.sh [NAME]
-#   NAME   who sends with the token that is made (letters, digits, dots, dashes); default: team
+#   NAME   the sender who uses the new token (letters, digits, dots, dashes); default: team
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -57,7 +57,7 @@ if [ ${#value[@]} -gt 0 ]; then
     printf 'make-env: .env.template lacks %s; take it from the release again.\n' "${!value[*]}" >&2
     exit 1
 fi
-# Not over one that another run has made meanwhile.
+# Do not overwrite an .env that another run has made meanwhile.
 ln "$new" .env
 
 cat <<END

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Measures the bundled privacy rules on tests/data/privacy_corpus.yaml; writes the table in docs/privacy.md.
 
-Run it after a change of the rules or of the corpus. With `--check` it writes nothing and fails when the table
-in the document is not what it would write. Recall and precision count every entry, also those marked as known
-to be wrong.
+Run it after a change of the rules or of the corpus. With `--check` it writes nothing and fails when the
+table in the document is stale. Recall and precision count every entry, also those marked as known to be wrong.
 """
 
 import argparse
@@ -20,8 +19,8 @@ ROOT = Path(__file__).parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from receiver.rules import Level, load_rules  # noqa: E402  the path is set above
-from receiver.sanitizer import Sanitizer  # noqa: E402
+from privacy.rules import Level, load_rules  # noqa: E402  the path is set above
+from privacy.sanitizer import Sanitizer  # noqa: E402
 
 CORPUS = ROOT / "tests/data/privacy_corpus.yaml"
 DOCUMENT = ROOT / "docs/privacy.md"
@@ -40,7 +39,7 @@ class Entry:
     known: Literal["", "missed", "false_alarm"]
 
     def right(self, sanitizer: Sanitizer) -> bool:
-        """Tell whether the sanitizer does to this text what it should."""
+        """Whether the sanitizer handles this text correctly."""
         result = self.redacted(sanitizer)
         return self.gone not in result and self.left in result if self.gone else result == self.text
 
@@ -118,7 +117,7 @@ def table() -> str:
 
 def _shortest(entries: Iterator[Entry]) -> str:
     texts = sorted((entry.text for entry in entries if entry.key is None and "\n" not in entry.text), key=len)
-    # Not the very shortest, which shows too little of what stands around.
+    # Not the very shortest, which shows too little of the text around the match.
     text = texts[len(texts) // 4] if texts else ""
     # An escape character would not show, and a bar would end the cell.
     shown = text.replace("\x1b", "").replace("|", "\\|")
@@ -133,7 +132,7 @@ def _figures(counts: Score) -> str:
 
 
 def main() -> int:
-    """Write the table into the document, or compare it with what stands there."""
+    """Write the table into the document, or compare it with the present one."""
     parser = argparse.ArgumentParser(description="Write the table of privacy rules into docs/privacy.md.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail when the table is stale")
     arguments = parser.parse_args()

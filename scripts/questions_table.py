@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Writes queries/README.md: every question with its parameters, columns and an example, as its own header says them.
+"""Writes queries/README.md: every question with its parameters, columns and an example, from its header.
 
-Run it after a change of a question. With `--check` it writes nothing and fails when the file is stale.
+Run it after a change to a question. With `--check` it writes nothing and fails when the file is stale.
 """
 
 import argparse
 import itertools
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ ROOT = Path(__file__).parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
+from access.needs import NEEDS  # noqa: E402  the path is set above
 from access.questions import QUERIES, Question, questions  # noqa: E402  the path is set above
 
 DOCUMENT = QUERIES / "README.md"
 HEAD = """\
 # Questions
 
-One question a file: a SELECT with parameters of ClickHouse's (`{from:DateTime('UTC')}`), under a header that says what
-it answers. Made from the headers by scripts/questions_table.py.
+Each file is one question: a SELECT with ClickHouse's query parameters (`{from:DateTime('UTC')}`), below a header that
+says what it answers. scripts/questions_table.py makes this page from the headers.
 
 ```bash
 .venv/bin/telemetry query errors -p from="1 day ago"          # times may be relative here
@@ -29,13 +31,13 @@ clickhouse-client --param_from="2026-11-01 00:00:00" --param_to="2026-12-01 00:0
     --queries-file queries/errors.sql                         # every parameter must be given
 ```
 
-In Grafana, put `$__fromTime` and `$__toTime` for the two times, and variables for the others. How to go about it:
+In Grafana, use `$__fromTime` and `$__toTime` for the two times, and variables for the others. How to use the questions:
 [docs/analysis.md](../docs/analysis.md).
 """
 
 
 def main() -> int:
-    """Write the file, or compare it with what is there."""
+    """Write the file, or compare it with the present one."""
     parser = argparse.ArgumentParser(description="Write the questions into queries/README.md.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is stale")
     arguments = parser.parse_args()
@@ -50,7 +52,7 @@ def main() -> int:
 
 
 def document() -> str:
-    """Give the whole text."""
+    """Return the whole text."""
     groups = [
         (topic, list(group))
         for topic, group in itertools.groupby(questions(), lambda question: question.topic)
@@ -69,10 +71,14 @@ def document() -> str:
 
 
 def section(question: Question) -> str:
-    """Describe one question."""
+    """Return the section of one question."""
     parts = [f"### {question.name}", f"[{question.question}]({question.name}.sql)"]
     if question.note:
-        parts.append(question.note)
+        parts.append(textwrap.fill(question.note, 120, break_long_words=False, break_on_hyphens=False))
+    if question.needs:
+        switches = "; ".join(f"`{NEEDS[name].switch}`" for name in question.needs)
+        told = f"Needs {switches}, at the client.".replace(" and ", "` and `")
+        parts.append(textwrap.fill(told, 120, break_long_words=False, break_on_hyphens=False))
     if question.parameters:
         rows = [
             f"| `{one.name}` | {shown(one.default)} | {cell(one.meaning)} |" for one in question.parameters
@@ -87,12 +93,12 @@ def section(question: Question) -> str:
 
 
 def shown(value: Any) -> str:
-    """Give a value as code; nothing as nothing."""
+    """Return a value as code, and an empty one as an empty text."""
     return "" if value is None or value == "" else f"`{value}`"
 
 
 def cell(text: str) -> str:
-    """Keep a text in its cell."""
+    """Return a text with its pipes escaped, so that it stays in its cell."""
     return text.replace("|", "\\|")
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Removes telemetry from the running server, embedded or on a ClickHouse server: all of it, or the old. Asks first.
 #
-#   scripts/reset-data.sh                     everything; says what would go, and asks
-#   scripts/reset-data.sh --older-than 30     whole days (UTC) that are over for 30 days
+#   scripts/reset-data.sh                     everything; shows what would be removed, and asks
+#   scripts/reset-data.sh --older-than 30     whole days (UTC) that ended at least 30 days ago
 #   scripts/reset-data.sh --yes               without asking
 #
 # Settings, passwords, tables and backups stay. Exits 0 when the rows are gone or there were none, 1 when nothing was

@@ -2,10 +2,10 @@
 # Puts a backup into the tables of the running server, embedded or on a ClickHouse server; see docs/backup.md.
 #
 #   scripts/restore-data.sh                      the newest backup, into a server that has no rows yet
-#   scripts/restore-data.sh --list               lists the backups, and does nothing
+#   scripts/restore-data.sh --list               lists the backups, and changes nothing
 #   scripts/restore-data.sh BACKUP               the backup of that name
 #   scripts/restore-data.sh --verify [BACKUP]    into a scratch engine only, and counts the rows
-#   scripts/restore-data.sh --force              in place of the rows that are there, which are gone then
+#   scripts/restore-data.sh --force              in place of the rows that are there, which are deleted
 #   scripts/restore-data.sh --add                beside the rows that are there
 #   scripts/restore-data.sh --identity FILE      an encrypted backup, with its key
 #   scripts/restore-data.sh --from DIR           from another folder than TELEMETRY_BACKUP_DIR

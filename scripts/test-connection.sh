@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests the running server from end to end, and prints a line for each thing: every port, the tokens, both users of
+# Tests the running server from end to end, and prints a line for each check: every port, the tokens, both users of
 # ClickHouse, the database and its tables, and a test record sent over OTLP/HTTP and OTLP/gRPC and found again.
 #
 #   scripts/test-connection.sh               this machine's server, as the settings describe it
@@ -21,5 +21,5 @@ esac
 if [ -x "$root/.venv/bin/python" ] || command -v telemetry >/dev/null; then
     run_telemetry test-connection "$@"
 fi
-# From a container of its own the receiver is another machine.
+# In a container of its own, the command reaches the receiver by its name.
 run_telemetry test-connection --host receiver "$@"

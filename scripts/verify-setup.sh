@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Looks whether this machine can run the server, before or while it runs: Docker or Python, files, settings, ports, disk,
+# Checks whether this machine can run the server, before or while it runs: Docker or Python, files, settings, ports, disk,
 # memory, clock. Prints a line for each: ok, warn with advice, or FAIL with the remedy. Changes nothing.
 #
 #   scripts/verify-setup.sh             for Docker if its daemon answers and there is no .venv, else for Python
@@ -34,7 +34,7 @@ say() { # VERDICT ABOUT TEXT [REMEDY]
     [ "$1" != FAIL ] || failures=$((failures + 1))
 }
 
-# A setting as the environment, .env or the default has it. Only for what is no secret.
+# Prints a setting from the environment, .env or the default. Not for secrets.
 setting() { # NAME DEFAULT
     local value=${!1:-}
     if [ -z "$value" ] && [ -r .env ]; then
@@ -89,7 +89,7 @@ check_machine() {
             say ok machine "$system"
         fi
         ;;
-    'Linux aarch64') say warn machine "$system" 'Not tested. Tell us how it goes.' ;;
+    'Linux aarch64') say warn machine "$system" 'Not tested there.' ;;
     *) [ "$with" = docker ] || say FAIL machine "$system" 'The server needs Linux; use --docker here.' ;;
     esac
 }
@@ -120,29 +120,29 @@ check_files() {
 }
 
 check_settings() {
-    local faults
+    local problems
     if [ -x .venv/bin/python ]; then
-        if faults=$(.venv/bin/python -m telemetry settings 2>&1 >/dev/null); then
+        if problems=$(.venv/bin/python -m telemetry settings 2>&1 >/dev/null); then
             say ok settings 'are valid'
         else
-            printf '%s\n' "$faults" | sed 's/^telemetry: //' | while IFS= read -r line; do
+            printf '%s\n' "$problems" | sed 's/^telemetry: //' | while IFS= read -r line; do
                 printf '  %-4s  %-12s %s\n' FAIL settings "$line"
             done
             failures=$((failures + 1))
         fi
     elif [ "$with" = python ]; then
-        say ok settings 'are looked at once scripts/start.sh has made .venv'
+        say ok settings 'are checked when scripts/start.sh has made .venv'
     fi
     if [ "$with" = docker ] && has_docker; then
-        if faults=$(docker compose config --quiet 2>&1); then
+        if problems=$(docker compose config --quiet 2>&1); then
             say ok compose 'docker-compose.yml is valid with these settings'
         else
-            say FAIL compose "$(printf '%s' "$faults" | tail -n 1)" 'Mend .env, or move it away and run scripts/make-env.sh.'
+            say FAIL compose "$(printf '%s' "$problems" | tail -n 1)" 'Correct .env, or move it away and run scripts/make-env.sh.'
         fi
     fi
 }
 
-# What the health port answers, if it is ours.
+# Prints the response of the health port, if it is this server's.
 running=''
 ask_health() {
     local host=$1 port=$2
@@ -195,7 +195,7 @@ check_disk() {
     fi
     free=$(($(df -Pk "$where" | awk 'NR == 2 {print $4}') / 1024))
     if [ "$free" -lt 1024 ]; then
-        say FAIL disk "$free MiB are free in $where" 'Free some, or set TELEMETRY_DATA_DIR elsewhere: 1 GiB at least, 10 GiB to live with.'
+        say FAIL disk "$free MiB are free in $where" 'Free some, or set TELEMETRY_DATA_DIR elsewhere: 1 GiB at least, 10 GiB for regular use.'
     elif [ "$free" -lt 10240 ]; then
         say warn disk "$((free / 1024)) GiB are free in $where" 'Enough for a start. Watch it, or lower TELEMETRY_RETENTION_DAYS.'
     else
@@ -214,9 +214,9 @@ check_memory() {
     if [ -n "$running" ]; then
         say ok memory "$available MiB are available beside the running server"
     elif [ "$available" -lt $((needed / 2)) ]; then
-        say FAIL memory "$available MiB are available" "$what want $needed MiB: stop something, or take a larger machine."
+        say FAIL memory "$available MiB are available" "$what need $needed MiB: stop other programs, or use a larger machine."
     elif [ "$available" -lt "$needed" ]; then
-        say warn memory "$available MiB are available" "$what want $needed MiB."
+        say warn memory "$available MiB are available" "$what need $needed MiB."
     else
         say ok memory "$available MiB are available"
     fi
@@ -230,7 +230,7 @@ check_clock() {
         synced=$(timedatectl show --property NTPSynchronized --value 2>/dev/null || true)
     fi
     if [ "$now" -lt $((${newest:-0} - 60)) ]; then
-        say FAIL clock "$(date -u '+%F %T') UTC, before these files were written" 'Set the clock: rows go by it, and clients too far off look lost.'
+        say FAIL clock "$(date -u '+%F %T') UTC, before these files were written" 'Set the clock: queries of the last hours compare rows with it.'
     elif [ "$synced" = no ]; then
         say warn clock "$(date -u '+%F %T') UTC, not synchronized" 'Turn on NTP (timedatectl set-ntp true).'
     else
@@ -248,7 +248,7 @@ check_disk
 check_memory
 check_clock
 if [ "$failures" -gt 0 ]; then
-    printf '%s: %s of these must be mended first.\n' "$script" "$failures" >&2
+    printf '%s: %s of these must be corrected first.\n' "$script" "$failures" >&2
     exit 1
 fi
 if [ -n "$running" ]; then

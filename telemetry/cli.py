@@ -1,5 +1,6 @@
 """The command `telemetry`. Each command's module is loaded when it is asked for: the engine alone takes a second."""
 
+import os
 from importlib import import_module
 from typing import Final
 
@@ -7,23 +8,31 @@ import click
 
 _COMMANDS: Final = {
     "serve": "telemetry.commands.serve",
-    "setup": "telemetry.setup",
-    "doctor": "telemetry.doctor.command",
+    "open": "telemetry.commands.open",
+    "setup": "telemetry.commands.setup",
+    "doctor": "telemetry.commands.doctor",
     "demo": "telemetry.commands.demo",
+    "import": "telemetry.commands.import_history",
     "query": "telemetry.commands.query",
+    "tail": "telemetry.commands.tail",
     "report": "telemetry.commands.report",
-    "settings": "telemetry.upkeep.commands",
-    "test-connection": "telemetry.upkeep.commands",
+    "export": "telemetry.commands.export",
+    "mcp": "telemetry.commands.mcp",
+    "web": "telemetry.commands.web",
+    "connections": "telemetry.commands.connections",
+    "mcp-analytics": "telemetry.commands.mcp_analytics",
+    "settings": "telemetry.commands.operations",
+    "test-connection": "telemetry.commands.operations",
     "schema": "telemetry.commands.schema",
     "spool": "telemetry.commands.spool",
     "replay": "telemetry.commands.spool",
-    "backup": "telemetry.upkeep.commands",
-    "backup-key": "telemetry.upkeep.commands",
-    "restore": "telemetry.upkeep.commands",
-    "reset": "telemetry.upkeep.commands",
-    "forget": "telemetry.forget.command",
+    "backup": "telemetry.commands.operations",
+    "backup-key": "telemetry.commands.operations",
+    "restore": "telemetry.commands.operations",
+    "reset": "telemetry.commands.operations",
+    "forget": "telemetry.commands.forget",
 }
-"""Where the commands are, in the order of help: to run, to try and to ask, then upkeep."""
+"""Where the commands are, in the order of help: to run, to try and to ask, then to operate."""
 
 
 class _Commands(click.Group):
@@ -50,3 +59,7 @@ def main() -> None:
     Settings are environment variables, or lines of a file .env in the working directory;
     docs/configuration.md lists them.
     """
+    # Tables, backups, reports and exports hold telemetry: what a command writes is for its user alone.
+    os.umask(0o077)
+    # gRPC's core writes lines of its own to standard error, before ours, which say the same in words for people.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")

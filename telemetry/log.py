@@ -1,13 +1,15 @@
 """Logging: structlog, as text for people or JSON for machines, on standard error.
 
-What is logged is chosen by us: events and numbers, never a request's content, a header or a token. Libraries
-that log through the standard library are heard from `warning` on, and by their message alone.
+The server logs events and numbers, and never a request's content, a header or a token. Libraries that log
+through the standard library are shown from `warning` on, by their message alone.
 """
 
 import logging
 import sys
 
 import structlog
+
+from access.text import visible
 
 
 def configure(log_format: str, level: str) -> None:
@@ -22,6 +24,7 @@ def configure(log_format: str, level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _visible,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -29,9 +32,14 @@ def configure(log_format: str, level: str) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_Forward()], force=True)
-    # They warn of every connection that fails; we tell it once, and when it is over.
+    # They warn of every connection that fails; the server logs it once, and again when it is over.
     for name in ("urllib3.connectionpool", "clickhouse_connect"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _visible(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Return an event whose texts cannot disturb a terminal: names in them come from clients."""
+    return {key: visible(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 class _Forward(logging.Handler):

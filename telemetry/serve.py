@@ -1,336 +1,187 @@
-"""The server's whole life: build the parts, listen, wait for a signal, stop in order.
+"""The server's whole life: build the parts, listen, run until a signal, stop in order.
 
-The order of stopping: ready turns false; no new requests are taken; those under way finish, which drains the
-batches, inserts or spools, and acknowledges; replay stops; the ports close; the engine closes. When half of the grace
-period is over, nothing is waited for in the store any more: what is left goes to the spool. A second signal does not
-hurry it.
+The order of stopping:
+1. ready turns false;
+2. no new requests are taken, and readers' statements are stopped;
+3. requests under way finish: batches are flushed at once, inserted or spooled, and acknowledged;
+4. the web process and the other ports close;
+5. replay stops;
+6. open files and connections are closed, the engine last.
+
+After half of the grace period, the server waits for no insert any more: the remaining blocks go to the spool. A second
+signal changes nothing.
 """
 
 import asyncio
-import fcntl
-import gc
-import os
 import signal
-import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import structlog
 
-from clickhouse.columns import STRUCTURES
-from clickhouse.engine import Engine
-from clickhouse.http.app import ClickHouseHttp
-from clickhouse.http.app import Limits as QueryLimits
-from clickhouse.migrations import Migration
-from clickhouse.store import StoreAway
-from receiver.batch import Limits
-from receiver.delivery import Delivery
-from receiver.meters import Meters
+from config.credentials import made_web_token
+from config.data_directory import StartError
+from config.own_names import OwnNames
+from config.settings import Settings, is_loopback, reachable
 from receiver.otlp_grpc import OtlpGrpc
 from receiver.otlp_http import otlp_http
-from receiver.pipeline import CONNECTIONS, Pipeline
-from receiver.replay import Replay
-from receiver.resends import Resends
-from receiver.rules import load_rules
-from receiver.sanitizer import Sanitizer
-from receiver.scrub import Scrub
 from receiver.senders import Senders
-from receiver.spool import Spool
-from receiver.transform import Transform
-from telemetry.credentials import FILE as CREDENTIALS
-from telemetry.credentials import users
-from telemetry.health import health, metrics
-from telemetry.memory import give_back_free_pages, give_back_large_buffers, page_out
-from telemetry.settings import Settings
-from telemetry.store import Store, address, open_engine, open_store
-from telemetry.tls import Files, Tls
-from telemetry.usage import Usage, UsageMeters, ask_engine, ask_server
-from telemetry.web import WebServer
+from telemetry import tuning
+from telemetry.banner import announce
+from telemetry.listeners.asgi import WebServer
+from telemetry.listeners.health import exposition, health
+from telemetry.listeners.page_guard import PageGuard
+from telemetry.parts import Parts, parts_of
+from telemetry.web_child import WebChild
+from telemetry.web_child import listen as web_listener
 
 log = structlog.get_logger()
 
-# How long a start waits for a ClickHouse server before it goes on without one.
-_OPEN_SECONDS = 10.0
 
+async def serve(settings: Settings) -> bool:
+    """Run until SIGTERM or SIGINT, then store the requests under way and return.
 
-class StartError(Exception):
-    """The server cannot start; the text has the remedy."""
-
-
-class InUseError(StartError):
-    """Another process holds the data directory; the text has the remedy."""
-
-
-async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT, then drain and return."""
-    give_back_large_buffers()
-    rules = load_rules(settings.sanitize_config, settings.sanitize_level)
-    hash_key = settings.hash_key.get_secret_value()
-    tls = _tls(settings)
-    with data_directory(settings) as directory:
-        engine = open_engine(settings, directory, CONNECTIONS)
-        try:
-            store = open_store(settings, engine, _tell)
-            scrub = Scrub(Sanitizer(rules, hash_key or None))
-            transform = Transform(engine, rules, scrub, hash_key, settings.retention_days)
-            meters = Meters()
-            _try_to_open(store)
-            door = None if settings.clickhouse_url else _clickhouse_http(settings, engine, directory, meters)
-            resends, spool = _open_spool(settings, directory, meters)
-            delivery = Delivery(store.writer, spool, resends, meters, settings.clickhouse_insert_seconds)
-            replay = Replay(spool, delivery, meters, {*STRUCTURES, *spool.tables()})
-            _measure(meters, spool, delivery)
-            limits = Limits(
-                settings.batch_bytes,
-                settings.batch_records,
-                settings.batch_age_ms / 1000,
-                settings.queue_bytes,
-            )
-            pipeline = Pipeline(transform, delivery, resends, limits, meters)
-            replay.start()
-            usage = Usage(
-                ask_server(address(settings))
-                if settings.clickhouse_url
-                else ask_engine(engine, settings.database),
-                UsageMeters(meters.registry),
-                settings.budget_usd_month,
-                directory,
-            )
-            try:
-                await _run(settings, pipeline, delivery, meters, door, tls, usage)
-            finally:
-                delivery.hurry()
-                replay.stop()
-            if door:
-                door.close()
-            resends.close()
-            store.writer.close()
-        finally:
-            engine.close()
+    Returns whether readers' statements run on that cannot be stopped: the process need not wait for them.
+    """
+    tuning.give_back_large_buffers()
+    with parts_of(settings) as parts:
+        server = Server(settings, parts)
+        await server.listen()
+        tuning.after_start()
+        announce(settings, server.listening)
+        await server.run()
+        await server.stop()
     log.info("Stopped; everything acknowledged is stored.")
+    return bool(parts.clickhouse_http and parts.clickhouse_http.unfinished)
 
 
-async def _run(
-    settings: Settings,
-    pipeline: Pipeline,
-    delivery: Delivery,
-    meters: Meters,
-    door: ClickHouseHttp | None,
-    tls: Tls | None,
-    usage: Usage,
-) -> None:
-    senders = Senders(pipeline.accept, settings.tokens, meters, settings.rate_limit_bytes)
-    listening: dict[str, str] = {}
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+@dataclass(frozen=True, slots=True)
+class _Web:
+    """An HTTP server, and the port that the settings ask for."""
 
-    def is_ready() -> bool:
-        return len(listening) == 1 + len(web) and not stopping.is_set()
-
-    grpc = OtlpGrpc(senders, meters, settings.max_request_bytes)
-    timeout = settings.body_timeout_seconds
-    http_app = otlp_http(senders, meters, settings.max_request_bytes, timeout, settings.cors_origins)
-    web: dict[str, tuple[WebServer, int]] = {
-        "otlp_http": (WebServer(http_app, timeout, tls.context() if tls else None), settings.otlp_http_port),
-        "metrics": (WebServer(metrics(meters.registry), timeout), settings.metrics_port),
-        "health": (
-            WebServer(health(is_ready, listening, lambda: delivery.troubles), timeout),
-            settings.health_port,
-        ),
-    }
-    if door:
-        web["clickhouse_http"] = WebServer(door, timeout), settings.clickhouse_http_port
-    pipeline.start()
-    try:
-        port = await grpc.start(settings.host, settings.otlp_grpc_port, tls.credentials() if tls else None)
-        scheme = "https://" if tls else ""
-        listening["otlp_grpc"] = scheme + _address(settings.host, port)
-        for name, (server, asked) in web.items():
-            address = _address(settings.host, await server.start(settings.host, asked))
-            listening[name] = scheme + address if name == "otlp_http" else address
-    except (OSError, RuntimeError):
-        missing = next(name for name in ("otlp_grpc", *web) if name not in listening)
-        for server, _ in web.values():
-            await server.stop(0)
-        await grpc.stop(0)
-        await pipeline.stop()
-        raise StartError(
-            f"Listening for {missing} failed: its port is taken or not allowed."
-            f" Stop the other program, or set TELEMETRY_{missing.upper()}_PORT to another port (0: any free one)."
-        ) from None
-    page_out("_chdb.abi3.so")
-    # What lives now lives on: let the collector look at what comes and goes.
-    gc.freeze()
-    # Requests that wait are young objects that live on; no cycles come with them.
-    gc.set_threshold(50_000, 20, 100)
-    # The engine's threads call our functions and must not wait 5 ms (the default) for Python's lock each time.
-    sys.setswitchinterval(0.0005)
-    _announce(settings, listening)
-    refreshing = asyncio.gather(usage.run(stopping), give_back_free_pages(stopping))
-    await stopping.wait()
-    log.info("Stopping: no new requests; those under way are being stored.")
-    await grpc.refuse()
-    pipeline.hasten()
-    http, _ = web["otlp_http"]
-    grace = settings.shutdown_seconds
-    hurrying = loop.call_later(grace / 2, delivery.hurry)
-    await asyncio.gather(grpc.stop(grace), http.stop(grace))
-    await pipeline.stop()
-    hurrying.cancel()
-    for name in web.keys() - {"otlp_http"}:
-        await web[name][0].stop(1)
-    await refreshing
+    server: WebServer
+    port: int
 
 
-def _tell(applied: Sequence[Migration]) -> None:
-    for migration in applied:
-        log.info("Schema migrated.", number=migration.number, name=migration.name)
+class Server:
+    """The listeners, over the parts that are built: `listen`, `run` and `stop` are called once each, in this order."""
 
+    def __init__(self, settings: Settings, parts: Parts) -> None:
+        self._settings = settings
+        self._parts = parts
+        self.listening: dict[str, str] = {}
+        """The address of each listener, by its name."""
+        self._stopping = asyncio.Event()
+        senders = Senders(parts.pipeline.accept, settings.tokens, parts.metrics, settings.rate_limit_bytes)
+        self._grpc = OtlpGrpc(senders, parts.metrics, settings.max_request_bytes)
+        self._web = self._web_servers(senders)
+        self._child: WebChild | None = None
 
-def _try_to_open(store: Store) -> None:
-    """Open the store, or go on without one that does not answer. Raises StoreUnfit when it can never be used."""
-    failures: list[Exception] = []
-
-    def open_it() -> None:
+    async def listen(self) -> None:
+        """Handle SIGTERM and SIGINT, start the pipeline, open every port. Raises StartError when a port cannot open."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stopping.set)
+        self._parts.pipeline.start()
         try:
-            store.open()
-        except Exception as error:  # noqa: BLE001  told to who waits
-            failures.append(error)
+            await self._open_ports()
+        except (OSError, RuntimeError):
+            # Another program took it since `try_ports`.
+            missing = next(name for name in ("otlp_grpc", *self._web, "web") if name not in self.listening)
+            await self._give_up()
+            raise StartError(
+                f"Listening for {missing} failed: its port is taken or not allowed. Stop the other program,"
+                f" or set TELEMETRY_{missing.upper()}_PORT to another port (0: any free one)."
+            ) from None
+        if self._child:
+            self._child.start()
 
-    thread = threading.Thread(target=open_it, name="open", daemon=True)
-    thread.start()
-    thread.join(_OPEN_SECONDS)
-    if thread.is_alive():
-        failures.append(StoreAway(f"ClickHouse does not answer within {_OPEN_SECONDS:g} s."))
-    for failure in failures:
-        if not isinstance(failure, StoreAway):
-            raise failure
-        log.warning("Starting without ClickHouse: what comes waits in the spool.", error=str(failure))
-
-
-def _open_spool(settings: Settings, directory: Path, meters: Meters) -> tuple[Resends, Spool]:
-    spool = Spool(directory, settings.spool_bytes)
-    resends = Resends(settings.resend_seconds, directory / "spool" / "requests.log")
-    try:
-        found = spool.open()
-        resends.open(found.requests)
-    except OSError as error:
-        raise StartError(
-            f"The spool in the data directory cannot be used ({error.strerror}): make it writable, or set"
-            " TELEMETRY_DATA_DIR to another directory."
-        ) from None
-    meters.corrupt_files.inc(found.corrupt)
-    if found.blocks or found.corrupt:
-        log.info(
-            "Blocks wait in the spool.", blocks=found.blocks, records=found.records, corrupt=found.corrupt
+    async def run(self) -> None:
+        """Serve until a signal; meanwhile refresh the usage metrics and give free pages back."""
+        self._beside = asyncio.gather(
+            self._parts.usage.run(self._stopping), tuning.give_back_free_pages(self._stopping)
         )
-    return resends, spool
+        await self._stopping.wait()
 
+    async def stop(self) -> None:
+        """Answer the requests under way, then close the ports."""
+        log.info("Stopping: no new requests; those under way are being stored.")
+        if self._parts.clickhouse_http:
+            self._parts.clickhouse_http.refuse()
+        await self._grpc.refuse()
+        self._parts.pipeline.hurry()
+        grace = self._settings.shutdown_seconds
+        half_time = asyncio.get_running_loop().call_later(grace / 2, self._parts.inserter.hurry)
+        await asyncio.gather(
+            self._grpc.stop(grace),
+            self._web["otlp_http"].server.stop(grace),
+            *([self._child.stop()] if self._child else []),
+        )
+        await self._parts.pipeline.stop()
+        half_time.cancel()
+        for name in self._web.keys() - {"otlp_http"}:
+            await self._web[name].server.stop(1)
+        await self._beside
 
-def _measure(meters: Meters, spool: Spool, delivery: Delivery) -> None:
-    """Let the gauges read what they show when they are scraped."""
-    meters.spool_bytes.set_function(lambda: spool.bytes)
-    meters.store_up.set_function(lambda: not delivery.troubles)
-    for table in STRUCTURES:
-        meters.waiting_blocks.labels(table).set_function(partial(spool.count, table))
-        meters.waiting_seconds.labels(table).set_function(partial(spool.age_seconds, table))
+    def _web_servers(self, senders: Senders) -> dict[str, _Web]:
+        settings, parts = self._settings, self._parts
+        timeout = settings.body_timeout_seconds
+        otlp = otlp_http(senders, parts.metrics, settings.max_request_bytes, timeout, settings.cors_origins)
+        scrape = exposition(parts.metrics.registry)
+        probe = health(self._is_ready, self.listening, lambda: parts.store_health.troubles, self._stores)
+        tls = parts.tls.context() if parts.tls else None
+        own = OwnNames(settings.host, settings.host_names)
+        guarded = partial(PageGuard, own=own, refused=parts.metrics.refused_pages)
+        otlp_guard = guarded(otlp, "otlp_http", origins=settings.cors_origins)
+        web = {
+            "otlp_http": _Web(WebServer(otlp_guard, timeout, tls), settings.otlp_http_port),
+            "metrics": _Web(WebServer(guarded(scrape, "metrics"), timeout), settings.metrics_port),
+            "health": _Web(WebServer(guarded(probe, "health"), timeout), settings.health_port),
+        }
+        if parts.clickhouse_http:
+            gateway_guard = guarded(parts.clickhouse_http, "clickhouse_http", keeps_passwords=True)
+            gateway = WebServer(gateway_guard, timeout)
+            web["clickhouse_http"] = _Web(gateway, settings.clickhouse_http_port)
+        return web
 
+    def _is_ready(self) -> bool:
+        ports = 1 + len(self._web) + (self._settings.web_port != "off")
+        return len(self.listening) == ports and not self._stopping.is_set()
 
-def _clickhouse_http(settings: Settings, engine: Engine, directory: Path, meters: Meters) -> ClickHouseHttp:
-    limits = QueryLimits(
-        settings.queries,
-        settings.query_seconds,
-        settings.query_memory_bytes,
-        settings.query_result_rows,
-        settings.query_result_bytes,
-        threads=os.cpu_count() or 2,
-        patience_seconds=settings.body_timeout_seconds,
-    )
-    return ClickHouseHttp(engine, settings.database, users(settings, directory), limits, meters.queries)
+    def _stores(self) -> bool:
+        """Whether batches can be stored, or could within the time that the settings allow."""
+        seconds = self._parts.store_health.unstorable_seconds
+        return not seconds or seconds < self._settings.unready_seconds
 
+    async def _open_ports(self) -> None:
+        host, tls = self._settings.host, self._parts.tls
+        scheme = "https://" if tls else ""
+        credentials = tls.credentials() if tls else None
+        port = await self._grpc.start(host, self._settings.otlp_grpc_port, credentials)
+        self.listening["otlp_grpc"] = scheme + _address(host, port)
+        for name, web in self._web.items():
+            address = _address(host, await web.server.start(host, web.port))
+            self.listening[name] = scheme + address if name == "otlp_http" else address
+        if self._settings.web_port != "off":
+            if is_loopback(self._settings.web_host):
+                made_web_token(self._settings.data_dir)
+            listener = web_listener(self._settings.web_host, self._settings.web_port)
+            self._child = WebChild(listener, self._gateway_url())
+            self.listening["web"] = scheme + _address(self._settings.web_host, listener.getsockname()[1])
 
-@contextmanager
-def data_directory(settings: Settings) -> Iterator[Path]:
-    """Make the data directory, for us alone, and hold it against a second server."""
-    directory = settings.data_dir
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(directory / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-    except OSError as error:
-        raise StartError(
-            f"The data directory cannot be used ({error.strerror}): set TELEMETRY_DATA_DIR to a writable one."
-        ) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise InUseError(
-            "Another server uses the data directory: stop it, or set TELEMETRY_DATA_DIR to another one."
-        ) from None
-    try:
-        yield directory
-    finally:
-        with suppress(OSError):
-            os.close(descriptor)
+    def _gateway_url(self) -> str | None:
+        """Return where the web process reaches the embedded tables; None in server mode, where the settings say it."""
+        if self._settings.clickhouse_url:
+            return None
+        port = self.listening["clickhouse_http"].rpartition(":")[2]
+        return f"http://{reachable(self._settings.host)}:{port}"
+
+    async def _give_up(self) -> None:
+        """Close the ports that are open; no request was acknowledged yet."""
+        for web in self._web.values():
+            await web.server.stop(0)
+        await self._grpc.stop(0)
+        await self._parts.pipeline.stop()
 
 
 def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _tls(settings: Settings) -> Tls | None:
-    if settings.tls_certificate is None or settings.tls_key is None:
-        return None
-    return Tls(Files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca))
-
-
-def _announce(settings: Settings, listening: dict[str, str]) -> None:
-    store = settings.clickhouse_url or str((settings.data_dir / "clickhouse").resolve())
-    log.info("Ready.", **listening, data=store, privacy=settings.sanitize_level.value)
-    if settings.log_format == "json":
-        return
-    door = listening.get("clickhouse_http")
-    reading = f"  ClickHouse  http://{door}  (passwords: {settings.data_dir / CREDENTIALS})\n" if door else ""
-    print(  # noqa: T201  the banner is for the person who started us
-        f"""
-  OTLP/gRPC   {listening["otlp_grpc"]}
-  OTLP/HTTP   {_url(listening["otlp_http"])}
-{reading}  Metrics     http://{listening["metrics"]}/metrics
-  Health      http://{listening["health"]}/ready
-  Data        {store} (kept {settings.retention_days} days, privacy: {settings.sanitize_level})
-
-  Point Claude Code here, in the shell that starts it:
-
-    export CLAUDE_CODE_ENABLE_TELEMETRY=1 OTEL_METRICS_EXPORTER=otlp OTEL_LOGS_EXPORTER=otlp
-    export OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_ENDPOINT={_url(listening["otlp_grpc"])}
-    export CLAUDE_CODE_ENHANCED_TELEMETRY_BETA=1 OTEL_TRACES_EXPORTER=otlp
-{_credentials(settings)}
-  Ask, in another shell: .venv/bin/telemetry query --list
-  Ctrl-C stores what is under way and stops.
-""",
-        flush=True,
-    )
-
-
-def _url(address: str) -> str:
-    return address if address.startswith("https://") else f"http://{address}"
-
-
-def _credentials(settings: Settings) -> str:
-    """Give the lines for what clients must show and trust, with places to fill in."""
-    exports = {
-        "OTEL_EXPORTER_OTLP_HEADERS": '"Authorization=Bearer <one of TELEMETRY_INGEST_TOKENS>"'
-        if settings.tokens
-        else "",
-        "OTEL_EXPORTER_OTLP_CERTIFICATE": '"<file with the authority of the server\'s certificate>"'
-        if settings.tls_certificate
-        else "",
-        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": '"<file>"' if settings.tls_client_ca else "",
-        "OTEL_EXPORTER_OTLP_CLIENT_KEY": '"<file>"' if settings.tls_client_ca else "",
-    }
-    return "".join(f"    export {name}={value}\n" for name, value in exports.items() if value)

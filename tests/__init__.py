@@ -1,1 +1,1 @@
-"""The tests: against the real engine, real clients, real processes and what the real client sent."""
+"""The tests: against the real engine, real clients, real processes and the real client's requests."""

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +30,12 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(self._authority.cert_pem.bytes())
 
-    def issue(self, name: str, *, expired: bool = False) -> Pair:
-        """Make a certificate for localhost and 127.0.0.1."""
+    def issue(
+        self, name: str, *, expired: bool = False, names: Sequence[str] = ("localhost", "127.0.0.1")
+    ) -> Pair:
+        """Make a certificate that is valid for these names."""
         made = self._authority.issue_cert(
-            "localhost",
-            "127.0.0.1",
+            *names,
             common_name=name,
             not_before=PAST,
             not_after=PAST + dt.timedelta(days=30) if expired else None,

@@ -1,4 +1,4 @@
-"""What tests share: the one engine of the test process, and servers as real processes."""
+"""The fixtures that tests share: the one engine of the test process, and servers as real processes."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 from clickhouse.engine import Engine
-from clickhouse.migrations import migrate
+from tests import prepared
 from tests.server import Server, running
 
 # Machines are shared: how long an example takes says nothing of the code.
@@ -16,18 +16,68 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+# By the CPU seconds that they take, from two minutes down to twenty seconds; files with other slow tests come next.
+LONGEST = (
+    "test_faults.py",
+    "test_hostile.py",
+    "test_deploy.py",
+    "test_serve.py",
+    "test_operator_scripts.py",
+    "test_bounds.py",
+    "test_transform.py",
+    "test_migrations.py",
+    "test_server_mode.py",
+    "test_backup.py",
+    "test_pipeline.py",
+    "test_delivery.py",
+    "test_tls.py",
+    "test_outage.py",
+    "test_forget.py",
+    "test_prometheus.py",
+    "test_demo.py",
+    "test_grafana.py",
+    "test_quickstart.py",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run three processes on two cores: tests wait about as long as they work, for clocks and for disks."""
+    return max(2, len(os.sched_getaffinity(0)) * 3 // 2)
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put files with slow tests first, so that no process is left with one of them when the others are done."""
+    """Put the files that take longest first, so that no process is left with one of them when the others are done.
+
+    Each file stays whole, where pytest brings tests of several files together that share a fixture's value.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    places = {name: place for place, name in enumerate(LONGEST)}
+    met: dict[Path, int] = {}
+    for item in items:
+        met.setdefault(item.path, len(met))
+
+    def place(item: pytest.Item) -> tuple[int, bool, int]:
+        return places.get(item.path.name, len(places)), item.path not in slow, met[item.path]
+
+    items.sort(key=place)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _prepared(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Share one prepared store among the processes of this run; each has a folder below that of the run."""
+    own = tmp_path_factory.getbasetemp()
+    prepared.keep_in((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "prepared")
 
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Open the engine of this process, with the schema; a process has one at most."""
-    engine = Engine(tmp_path_factory.mktemp("engine") / "clickhouse")
+    store = tmp_path_factory.mktemp("engine") / "clickhouse"
+    prepared.copy(store)
+    engine = Engine(store)
     engine.use("telemetry")
-    migrate(engine, retention_days=90)
     yield engine
     engine.close()
 
@@ -38,6 +88,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def begin(**environment: str) -> Server:
+        prepared.fill(tmp_path / "data", environment)
         server = Server(tmp_path / "data", environment)
         servers.append(server)
         server.wait_until_ready()

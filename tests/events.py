@@ -10,12 +10,13 @@ from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
-from clickhouse.engine import Engine, identifier
+from clickhouse.engine import Engine
 from clickhouse.migrations import migrate
 from clickhouse.prices import load_prices, read_prices
+from clickhouse.quoting import identifier
 from clickhouse.store import EmbeddedWriter
-from receiver.rules import Level, load_rules
-from receiver.sanitizer import Sanitizer
+from privacy.rules import Level, load_rules
+from privacy.sanitizer import Sanitizer
 from receiver.scrub import Scrub
 from receiver.transform import Transform
 from tests.requests import surveyed
@@ -36,7 +37,7 @@ class Record:
 
 
 def event(time: float, name: str, /, **attributes: Any) -> Record:
-    """Make one of Claude Code's events; `__` in a keyword stands for a dot."""
+    """Make one of Claude Code's events; `__` in a keyword is a dot."""
     given = {key.replace("__", "."): value for key, value in attributes.items()}
     return Record(time, {"event.name": name, "session.id": "s1", **given}, f"claude_code.{name}")
 
@@ -88,11 +89,11 @@ class Tables:
         EmbeddedWriter(self.engine).insert(table, block, f"block {self.tokens}")
 
     def rows(self, sql: str, **params: str) -> list[list[Any]]:
-        """Run a query and give its rows."""
+        """Run a query and return its rows."""
         return self.engine.rows(sql, params)
 
     def dicts(self, sql: str, **params: str) -> list[dict[str, Any]]:
-        """Run a query and give its rows with their names."""
+        """Run a query and return its rows with their names."""
         names, *rows = self.engine.rows(f"{sql} FORMAT JSONCompactEachRowWithNames", params)
         return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -107,7 +108,7 @@ class Tables:
 
 @contextmanager
 def tables(engine: Engine, level: Level = Level.strict) -> Iterator[Tables]:
-    """Give the engine with an empty database as its default, which is dropped at the end."""
+    """Return the engine with an empty database as its default, which is dropped at the end."""
     name = f"events_{uuid.uuid4().hex}"
     engine.use(name)
     migrate(engine, 3650)

@@ -1,12 +1,13 @@
-"""What was sent, read in plain Python from the OTLP requests: nothing here knows SQL or the tables.
+"""The records that were sent, read in plain Python from the OTLP requests: this module uses no SQL and no table.
 
-`tests/answers.py` works out from it what the questions should answer. A number that a question rounds is an `R`, equal
+`tests/answers` works out from it what the questions should answer. A number that a question rounds is an `R`, equal
 to what it may be rounded to.
 """
 
 import hashlib
 import json
 import math
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -72,7 +73,7 @@ def change(value: float, before: float) -> float | None:
 
 
 def quantile(values: Iterable[float | None], level: float) -> float | None:
-    """Give the value below which this share of all lies; nothing is interpolated."""
+    """Return the value below which this share of all lies, without interpolation."""
     known = sorted(value for value in values if value is not None)
     return known[min(int(level * len(known)), len(known) - 1)] if known else None
 
@@ -182,18 +183,25 @@ class Event:
 
     @property
     def server(self) -> str:
-        named = self.tool.split("__") if self.tool.startswith("mcp__") else ["", "", ""]
         return first(
             self.a.get("mcp_server.name"),
+            self.a.get("mcp_server_name"),
             self.a.get("server_name"),
             self.labels.get("mcp_server_name"),
-            named[1],
+            self.tool.split("__")[1] if self.tool.startswith("mcp__") else "",
         )
 
     @property
     def server_tool(self) -> str:
-        named = self.tool.split("__") if self.tool.startswith("mcp__") else ["", "", ""]
-        return first(self.a.get("mcp_tool.name"), self.labels.get("mcp_tool_name"), named[2])
+        tool = ""
+        if self.tool.startswith("mcp__"):
+            named = "mcp__" + re.sub("[^a-zA-Z0-9_-]", "_", self.server) + "__"
+            tool = "__".join(self.tool.split("__")[2:])
+            if self.tool.startswith(named):
+                tool = self.tool.removeprefix(named)
+        return first(
+            self.a.get("mcp_tool.name"), self.a.get("mcp_tool_name"), self.labels.get("mcp_tool_name"), tool
+        )
 
     @property
     def agent(self) -> str:
@@ -346,7 +354,7 @@ class World:
     given: Mapping[str, str] = field(default_factory=dict)
 
     def during(self, *names: str, before: bool = False) -> list[Event]:
-        """Give the period's events of these names, or those of the period of the same length before."""
+        """Return the period's events of these names, or those of the period of the same length before."""
         begin, end = (2 * self.begin - self.end, self.begin) if before else (self.begin, self.end)
         return [
             one
@@ -355,7 +363,7 @@ class World:
         ]
 
     def waited(self, name: str) -> list[Span]:
-        """Give the period's spans of this name."""
+        """Return the period's spans of this name."""
         return [
             span
             for span in self.spans
@@ -363,7 +371,7 @@ class World:
         ]
 
     def grown(self, *metrics: str) -> list[Growth]:
-        """Give by how much these counters grew in the period."""
+        """Return the growth of these counters in the period."""
         return [
             one
             for one in self.growth
@@ -389,7 +397,7 @@ def read(requests: Iterable[tuple[str, bytes]], begin: int, end: int) -> World:
                 world.spans += _spans(body)
             case _:
                 points += _points(body)
-    # What is past the longest retention is not kept.
+    # Records past the longest retention are not kept.
     world.events = [event for event in world.events if event.time > 10**18]
     world.events.sort(key=lambda event: (event.time, event.number("event.sequence") or 0))
     world.growth = list(_growth(points))
@@ -455,7 +463,7 @@ def _points(body: bytes) -> Iterator[tuple[Any, ...]]:
 
 
 def _growth(points: Iterable[tuple[Any, ...]]) -> Iterator[Growth]:
-    """Give deltas as they are, and of what is cumulative what came since the point before in its series."""
+    """Return deltas as they are; of a cumulative series, return each point's growth since the point before."""
     latest: dict[str, float] = {}
     for metric, a, resource, start, time, value, is_cumulative in sorted(points, key=lambda point: point[4]):
         if not is_cumulative:

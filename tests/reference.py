@@ -1,4 +1,4 @@
-"""The reference decoder: what the stored rows of an OTLP request must be.
+"""The reference decoder: the rows that must be stored for an OTLP request.
 
 It reads the requests with the generated classes and builds every row in plain Python, one value at a time:
 slow, and meant to be right at a glance. The transform statements are held to it row by row.
@@ -20,9 +20,11 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from privacy.sanitizer import legible
+
 Signal = Literal["traces", "logs", "metrics"]
 Row = dict[str, Any]
-StringRule = Callable[[str], str | None]  # a string to what is stored of it; None drops it
+StringRule = Callable[[str], str | None]  # maps a string to its stored form; None drops it
 
 SPAN_KINDS = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
 STATUS_CODES = ("Unset", "Ok", "Error")
@@ -173,12 +175,12 @@ def _data_points(request: bytes, stored: "Plain") -> Iterator[tuple[str, Row]]:
 
 
 def _measured(kind: str, data: Any, point: Any, stored: "Plain") -> Row:
-    """Give the columns that only this kind of metric has."""
+    """Return the columns that only this kind of metric has."""
     if kind == "gauge":
-        return {"Value": _number(point), **_exemplars(point, stored)}
+        return {"Value": _reading(point), **_exemplars(point, stored)}
     if kind == "sum":
         return {
-            "Value": _number(point),
+            "Value": _reading(point),
             **_exemplars(point, stored),
             "AggregationTemporality": data.aggregation_temporality,
             "IsMonotonic": data.is_monotonic,
@@ -236,11 +238,20 @@ def _name(names: Sequence[str], number: int) -> str:
 
 
 def _number(point: Any) -> float:
-    return float(point.as_int) if point.WhichOneof("value") == "as_int" else float(point.as_double)
+    match point.WhichOneof("value"):
+        case "as_int":
+            return float(point.as_int)
+        case "as_double":
+            return float(point.as_double)
+    return math.nan
+
+
+def _reading(point: Any) -> float:
+    return math.nan if point.flags & 1 else _number(point)
 
 
 class Plain:
-    """What is stored of strings, attributes and bodies when nothing is private."""
+    """The stored form of strings, attributes and bodies when nothing is private."""
 
     def string(self, text: str) -> str:
         return text
@@ -317,7 +328,7 @@ class Plain:
 
 
 class Private(Plain):
-    """What is stored under the decisions of a sanitizer."""
+    """The stored form under the decisions of a sanitizer."""
 
     def __init__(self, scrub: Scrub) -> None:
         self.scrub = scrub
@@ -363,13 +374,14 @@ class Private(Plain):
         if key in self.rules.hash_keys:
             return self.hashed(value)
         if key in self.rules.safe_keys:
-            return self.plain.text(value, self.plain.string)
+            is_text = value.WhichOneof("value") == "string_value"
+            return legible(value.string_value) if is_text else self.plain.text(value, self.plain.string)
         if value.WhichOneof("value") == "string_value":
             return self.scrub.attribute(key, value.string_value, self.counts)
         return self.text(value, self.strings_under(key))
 
     def strings_under(self, key: str) -> StringRule:
-        """Give the rule for strings inside a value: the key's own, or plain redaction where there is none."""
+        """Return the rule for strings inside a value: the key's own, or plain redaction where there is none."""
         if not key:
             return self.string
         return lambda text: self.scrub.attribute(key, text, self.counts)
@@ -401,7 +413,7 @@ def javascript_number(number: float) -> str:
         return "Infinity" if number > 0 else "-Infinity"
     if number == 0:
         return "0"
-    # repr gives the shortest digits that read back as the same double, which is what ECMAScript asks for.
+    # repr gives the shortest digits that read back as the same double, as ECMAScript requires.
     negative, digit_tuple, exponent = Decimal(repr(number)).normalize().as_tuple()
     digits = "".join(map(str, digit_tuple))
     point = len(digits) + int(exponent)  # where the decimal point stands, counted from the first digit

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from receiver.signals import Signal, survey
+from otlp.signals import Signal, survey
 from receiver.transform import Surveyed
 
 
 def surveyed(table: str, bodies: Sequence[bytes]) -> list[Surveyed]:
-    """Give those of the requests that have rows for the table."""
+    """Return those of the requests that have rows for the table."""
     signal = {"otel_traces": Signal.TRACES, "otel_logs": Signal.LOGS}.get(table, Signal.METRICS)
     counted = [(body, survey(signal, body).tables.get(table, 0)) for body in bodies]
     return [Surveyed(body, rows) for body, rows in counted if rows]

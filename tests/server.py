@@ -1,4 +1,4 @@
-"""A server as a real process: started on free ports, stopped with real signals, its tables read afterwards."""
+"""A server as a real process: started on any free ports, stopped with real signals, its tables read afterwards."""
 
 import itertools
 import json
@@ -19,16 +19,20 @@ from typing import Any
 import grpc
 import httpx
 
-from receiver.signals import KINDS, Signal
+from clickhouse.endpoint import Endpoint
+from otlp.signals import KINDS, Signal
+from tests import prepared
 
 ROOT = Path(__file__).parent.parent
 CAPTURES = Path(__file__).parent / "data" / "captures"
 _START_SECONDS = 60
 # Tests that run side by side, one process a worker, each have a stretch of ports of their own.
-_STRETCH = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
-_PORTS = itertools.count(12_000 + 5_000 * _STRETCH + secrets.randbelow(3_000))
-# Nothing here speaks TLS, and httpx would load the system's certificates anew for each call.
+_STRETCH = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
+_PORTS = itertools.count(12_000 + 1_250 * _STRETCH + secrets.randbelow(600))
+# Nothing here speaks TLS, and httpx would load the system's certificates again for each call.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+# In the log as JSON, or in the banner of the other format.
+_HEALTH = re.compile(rb'"health": ?"[^"]*:(\d+)"|^  Health +http://\S*:(\d+)/ready$', re.MULTILINE)
 _READ = """
 import json, sys
 from pathlib import Path
@@ -49,7 +53,10 @@ def captures(name: str, suffix: str = "pb") -> list[bytes]:
 
 
 def free_port() -> int:
-    """Give a port that nothing listens on, below those that the system gives away, and no other test of this run."""
+    """Return a port that nothing listens on; neither the system nor another test of this run gives it to anyone else.
+
+    For what must know its port before it listens, or have the same one after a restart. All else takes port 0.
+    """
     for port in _PORTS:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -67,7 +74,8 @@ def eventually(holds: Callable[[], bool], seconds: float = 20) -> None:
 
 @contextmanager
 def running(data: Path, **environment: str) -> Iterator["Server"]:
-    """Start a server; it is ready, and killed at the end."""
+    """Start a server over a copy of the prepared store; it is ready, and killed at the end."""
+    prepared.fill(data, environment)
     server = Server(data, environment)
     try:
         server.wait_until_ready()
@@ -77,15 +85,13 @@ def running(data: Path, **environment: str) -> Iterator["Server"]:
 
 
 class Server:
-    """`telemetry serve` in a process of its own."""
+    """`telemetry serve` in a process of its own, at a terminal if one is given."""
 
-    def __init__(self, data: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, data: Path, environment: Mapping[str, str], terminal: int | None = None) -> None:
         self.data = data
         self.log = data.with_name(f"{data.name}-{time.monotonic_ns()}.log")
-        self.health_port = free_port()
-        ports = {
-            f"TELEMETRY_{name}_PORT": "0" for name in ("OTLP_GRPC", "OTLP_HTTP", "METRICS", "CLICKHOUSE_HTTP")
-        }
+        names = ("OTLP_GRPC", "OTLP_HTTP", "METRICS", "HEALTH", "CLICKHOUSE_HTTP")
+        ports = {f"TELEMETRY_{name}_PORT": "0" for name in names}
         clean = {
             name: value
             for name, value in os.environ.items()
@@ -98,39 +104,57 @@ class Server:
                 env={
                     **clean,
                     **ports,
-                    "TELEMETRY_HEALTH_PORT": str(self.health_port),
+                    "TELEMETRY_WEB_PORT": "off",
                     "TELEMETRY_DATA_DIR": str(data),
                     "TELEMETRY_LOG_FORMAT": "json",
                     # Tests send the same requests again and again, and mean it.
                     "TELEMETRY_RESEND_SECONDS": "0",
                     **environment,
                 },
-                stdout=log,
-                stderr=log,
+                stdin=terminal,
+                stdout=log if terminal is None else terminal,
+                stderr=log if terminal is None else terminal,
             )
         self.listening: dict[str, str] = {}
 
     def wait_until_ready(self, seconds: float = _START_SECONDS) -> None:
+        """Wait until the server says in its log where it listens, and its health endpoint agrees."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise AssertionError(
                     f"the server exited with {self.process.returncode}: {self.log.read_text()}"
                 )
-            try:
+            if _HEALTH.search(self.log.read_bytes()):
                 answer = httpx.get(f"http://127.0.0.1:{self.health_port}/ready", timeout=5, verify=NO_TLS)
-            except httpx.TransportError:
-                time.sleep(0.05)
-                continue
-            if answer.status_code == 200:
-                self.listening = answer.json()["listening"]
-                return
-            time.sleep(0.05)
+                if answer.status_code == 200:
+                    self.listening = answer.json()["listening"]
+                    return
+            time.sleep(0.02)
         raise AssertionError(f"the server was not ready in time: {self.log.read_text()}")
+
+    @property
+    def health_port(self) -> int:
+        """The port of its health endpoint, known once it is ready."""
+        found = _HEALTH.search(self.log.read_bytes())
+        assert found, "the server has not said where it listens"
+        return int(found[1] or found[2])
 
     @property
     def http(self) -> str:
         return f"http://{self.listening['otlp_http']}"
+
+    @property
+    def passwords(self) -> dict[str, str]:
+        """The passwords of its users on the ClickHouse interface, by the settings' names."""
+        lines = (self.data / "credentials.env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+    @property
+    def resident_bytes(self) -> int:
+        """The memory that it holds."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) << 10
 
     def channel(self, **options: Any) -> grpc.Channel:
         return grpc.insecure_channel(
@@ -139,8 +163,18 @@ class Server:
             **options,
         )
 
+    def wait_until_stored(self, seconds: float = 100) -> None:
+        """Wait until nothing waits in the spool: of a batch over many days the nearest are stored at once."""
+
+        def is_empty() -> bool:
+            shown = httpx.get(f"http://{self.listening['metrics']}/metrics", timeout=10, verify=NO_TLS).text
+            waiting = re.findall(r"^telemetry_waiting_blocks{.*} (\S+)$", shown, re.MULTILINE)
+            return bool(waiting) and all(float(count) == 0 for count in waiting)
+
+        eventually(is_empty, seconds)
+
     def export(self, name: str, body: bytes, **call: Any) -> bytes:
-        """Send one serialized request over gRPC; give the raw response."""
+        """Send one serialized request over gRPC and return the raw response."""
         with self.channel() as channel:
             method = channel.unary_unary(f"/{KINDS[Signal(name)].service}/Export")
             return method(body, timeout=call.pop("timeout", 30), **call)
@@ -165,6 +199,15 @@ class Server:
         host, _, port = self.listening[name].removeprefix("https://").rpartition(":")
         return socket.create_connection((host, int(port)), timeout=20)
 
+    def endpoint(self, *, writes: bool = False) -> Endpoint:
+        """Return the ClickHouse interface, as the user who only reads or the one who writes."""
+        lines = (self.data / "credentials.env").read_text().splitlines()
+        setting = "CLICKHOUSE_PASSWORD" if writes else "TELEMETRY_READER_PASSWORD"
+        password = dict(line.split("=", 1) for line in lines)[setting]
+        user = "telemetry_user" if writes else "telemetry_reader"
+        url = f"http://{self.listening['clickhouse_http']}"
+        return Endpoint(url, user, password, "telemetry", password_setting=setting)
+
     def metric(self, name: str, **labels: str) -> float:
         """Sum a metric's samples that have these labels."""
         text = httpx.get(f"http://{self.listening['metrics']}/metrics", timeout=10, verify=NO_TLS).text
@@ -176,7 +219,7 @@ class Server:
         return total
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal and give the exit code."""
+        """Send a signal and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(60)
 

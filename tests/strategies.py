@@ -336,7 +336,7 @@ def exemplars() -> st.SearchStrategy[Exemplar]:
 
 
 def point() -> Fields:
-    """Give the fields of every kind of data point."""
+    """Return the fields of every kind of data point."""
     return {
         "attributes": attributes(maximum=3),
         "start_time_unix_nano": times,
@@ -346,7 +346,7 @@ def point() -> Fields:
 
 
 def measured() -> Fields:
-    """Give the fields that both kinds of histogram have besides."""
+    """Return the additional fields of both kinds of histogram."""
     return {
         "count": uint64s,
         "sum": maybe(doubles),

@@ -10,19 +10,23 @@ from access.questions import find, questions
 from clickhouse.engine import Engine
 from demo.generate import Ledger, Plan, generate
 from tests import answers, oracle
+from tests.answers.counting import DIMENSIONS
 from tests.events import Tables, tables
 
 UNTIL = datetime(2026, 10, 15, 12, tzinfo=UTC)
 BEGIN = UNTIL - timedelta(days=4)
 PLAN = Plan(seed=11, sessions=90, users=9, days=10, until=UNTIL)
 TABLE = {"logs": "otel_logs", "traces": "otel_traces", "metrics": "otel_metrics_sum"}
-# Which message is a sample may depend on how it is cut; what it must be one of is another test's.
+# The choice of a sample may depend on how its message is cut; another test checks that it is a valid one.
 NOT_COMPARED = {"sample", "message", "error"}
-# Those that ask of the present, or of what is wrong, have tests of their own.
-ELSEWHERE = {"freshness", "gaps", "data_quality", "prices", "trace", "session_traces"}
+# Questions about the present, about wrong data, or about people's own MCP servers have tests of their own.
+ELSEWHERE = {
+    "freshness", "gaps", "data_quality", "prices", "trace", "session_traces", "mcp_server_sessions",
+    "mcp_server_latency", "mcp_server_features",
+}  # fmt: skip
 MORE: dict[str, list[dict[str, str]]] = {
     "sessions": [{"order": "usd", "limit": "7"}, {"order": "failures"}, {"order": "minutes"}],
-    "cost_by": [{"by": by} for by in answers.DIMENSIONS if by != "team"],
+    "cost_by": [{"by": by} for by in DIMENSIONS if by != "team"],
     "cache": [{"by": by} for by in ("day", "agent", "mcp_server", "project")],
     "cost_per_commit": [{"by": by} for by in ("user", "project", "department")],
     "error_samples": [{"category": "tool Bash ShellError", "limit": "5"}],
@@ -84,7 +88,7 @@ def test_the_answer_is_that_of_plain_python(
     if name == "session":
         chosen["session"] = world.during("compaction")[0].session
     asked = oracle.World(world.events, world.spans, world.growth, world.begin, world.end, chosen)
-    expected = getattr(answers, name)(asked)
+    expected = answers.expected(find(name), asked)
     actual = [
         {key: value for key, value in row.items() if key not in NOT_COMPARED}
         for row in ask(store, name, chosen)
@@ -98,6 +102,6 @@ def test_the_data_have_what_is_asked_about(world: oracle.World) -> None:
     empty = [
         name
         for name, given in cases()
-        if not given and name != "session" and not getattr(answers, name)(world)
+        if not given and name != "session" and not answers.expected(find(name), world)
     ]
     assert empty == []

@@ -3,23 +3,56 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from tests.server import ROOT
 
-# telemetry -> receiver, access, demo -> clickhouse
+# The packages that each package may import in addition to itself, from the program down.
 MAY_IMPORT = {
-    "telemetry": {"telemetry", "receiver", "access", "demo", "clickhouse"},
-    "receiver": {"receiver", "clickhouse"},
-    "access": {"access", "clickhouse"},
-    "demo": {"demo", "clickhouse"},
-    "clickhouse": {"clickhouse"},
+    "telemetry": {
+        "onboarding", "operations", "web", "mcp_server", "connectors", "access", "receiver", "gateway", "demo",
+        "clickhouse", "otlp", "privacy", "config", "mcp_server_telemetry",
+    },
+    "onboarding": {"operations", "access", "clickhouse", "otlp", "config"},
+    "operations": {"receiver", "clickhouse", "privacy", "config"},
+    "web": {"mcp_server", "connectors", "access", "config"},
+    "mcp_server": {"connectors", "access", "config", "mcp_server_telemetry"},
+    "connectors": {"access", "privacy", "config"},
+    "access": {"clickhouse", "config"},
+    "receiver": {"clickhouse", "otlp", "privacy"},
+    "gateway": {"clickhouse", "otlp"},
+    "demo": {"otlp", "clickhouse"},
+    "clickhouse": {"config"},
+    "otlp": set(),
+    "config": {"privacy"},
+    "privacy": set(),
+    "mcp_server_telemetry": set(),
+}  # fmt: skip
+# The program's own modules: the command line, the commands, the server's life and its parts, and the listeners.
+TELEMETRY = {
+    "__init__.py",
+    "__main__.py",
+    "cli.py",
+    "log.py",
+    "banner.py",
+    "parts.py",
+    "serve.py",
+    "tuning.py",
+    "web_child.py",
+    "commands",
+    "listeners",
 }
 OURS = {*MAY_IMPORT, "tests", "benchmarks", "scripts"}
-MODULES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
+ELSEWHERE = {"mcp_server_telemetry": ROOT / "sdk/mcp_server_telemetry"}
+"""The packages that are no folder at the top: a distribution of its own."""
+MODULES = sorted(
+    path for package in MAY_IMPORT for path in ELSEWHERE.get(package, ROOT / package).rglob("*.py")
+)
 
 _IMPORT_ALL = """
 import importlib, os, sys, threading
@@ -45,20 +78,74 @@ def _imported(path: Path) -> Iterator[str]:
             yield node.module or ""
 
 
+def _inside(path: Path) -> Path:
+    """Return a module's path as its import has it."""
+    below = path.relative_to(ROOT)
+    return below.relative_to("sdk") if below.parts[0] == "sdk" else below
+
+
 def _name(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    return ".".join(_inside(path).with_suffix("").parts).removesuffix(".__init__")
 
 
 def test_imports_point_one_way() -> None:
-    """From telemetry to receiver, access and demo, and on to clickhouse; those three never import each other."""
+    """From the program down, each package imports only those in its row."""
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
         for path in MODULES
         for name in _imported(path)
         if (package := name.partition(".")[0]) in OURS
-        and package not in MAY_IMPORT[path.relative_to(ROOT).parts[0]]
+        and package not in {(own := _inside(path).parts[0]), *MAY_IMPORT[own]}
     ]
     assert wrong == []
+
+
+def test_each_row_stands_above_what_it_may_import() -> None:
+    """The table has an order, so there is no circle of packages."""
+    rows = list(MAY_IMPORT)
+    up = [
+        f"{package} -> {lower}"
+        for number, (package, below) in enumerate(MAY_IMPORT.items())
+        for lower in below
+        if rows.index(lower) <= number
+    ]
+    assert up == []
+
+
+def test_the_program_holds_only_commands_the_server_and_what_listens() -> None:
+    """Everything else has a room of its own."""
+    found = {path.relative_to(ROOT / "telemetry").parts[0] for path in (ROOT / "telemetry").rglob("*.py")}
+    assert found == TELEMETRY
+
+
+def test_commands_are_defined_by_the_program_alone() -> None:
+    """Rooms can be used without the command line."""
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in MODULES
+        if "@click.command" in path.read_text("utf-8") and path.parent != ROOT / "telemetry" / "commands"
+    ]
+    assert wrong == []
+
+
+def test_no_package_shadows_a_library() -> None:
+    """Installing puts each package on the path by its name, which must be free in Python and in installed libraries."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
+    names = {name.partition(".")[0] for name in declared}
+    assert names == {*MAY_IMPORT, "queries"}
+    others = {
+        name
+        for name, distributions in metadata.packages_distributions().items()
+        if set(distributions) - {"claude-code-telemetry"}
+    }
+    assert names & (others | sys.stdlib_module_names) == set()
+
+
+def test_every_folder_of_code_is_installed() -> None:
+    """An installation has all files of the checkout."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
+    folders = {".".join(_inside(path).parent.parts) for path in MODULES}
+    assert folders == set(declared) - {"queries"}
 
 
 def test_the_rule_looks_at_the_code() -> None:
@@ -96,3 +183,14 @@ def test_importing_starts_no_thread_and_opens_no_socket() -> None:
 def test_a_module_can_be_imported_first(module: str) -> None:
     """No module needs another to be imported before it."""
     subprocess.run([sys.executable, "-c", f"import {module}"], cwd=ROOT, timeout=60, check=True)
+
+
+def test_the_mcp_server_starts_without_what_its_tools_need() -> None:
+    """Claude Code waits for its start: drivers, adapters and the state are imported by the first who asks."""
+    late = (
+        "clickhouse_connect", "urllib3", "chdb", "pyarrow", "numpy", "jinja2", "grpc", "sqlalchemy", "alembic",
+        "promql_parser", "boto3",
+    )  # fmt: skip
+    code = f"import sys, telemetry.commands.mcp; print([name for name in {late!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

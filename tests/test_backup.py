@@ -5,11 +5,13 @@ import json
 import os
 import re
 import shutil
-import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,25 +19,26 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from clickhouse.client import Client
+from clickhouse.client_errors import CredentialsRefused, StatementRefused, Unreachable
+from clickhouse.endpoint import Endpoint
+from operations import archive, partition_file
+from operations.archive import Backup
+from operations.backup import Made, back_up
+from operations.errors import OperationError
+from operations.reset import choose, remove
+from operations.restore import Overlap, restore
+from operations.tables import counts, tables
 from telemetry.cli import main
-from telemetry.upkeep import archive, sealed
-from telemetry.upkeep.archive import Backup
-from telemetry.upkeep.backup import Made, back_up
-from telemetry.upkeep.door import Door
-from telemetry.upkeep.errors import UpkeepError
-from telemetry.upkeep.reset import choose, remove
-from telemetry.upkeep.restore import Overlap, restore
-from telemetry.upkeep.tables import counts, tables
 from tests.server import ROOT, Server, captures, running
 
+CREDENTIAL = "a-token-of-the-test"
 KEPT = {"TELEMETRY_BATCH_AGE_MS": "0", "TELEMETRY_RETENTION_DAYS": "3650"}
 pytestmark = pytest.mark.timeout(300)
 
 
-def door_of(server: Server) -> Door:
-    lines = (server.data / "credentials.env").read_text().splitlines()
-    password = dict(line.split("=", 1) for line in lines)["CLICKHOUSE_PASSWORD"]
-    return Door(f"http://{server.listening['clickhouse_http']}", "telemetry_user", password, "telemetry")
+def client_of(server: Server) -> Client:
+    return Client(server.endpoint(writes=True), 600)
 
 
 def send(server: Server, *names: str) -> None:
@@ -44,13 +47,13 @@ def send(server: Server, *names: str) -> None:
             assert server.post(name, body).status_code == 200
 
 
-def contents(door: Door) -> dict[str, list[str]]:
-    """Give every row of every table, rolled up where it is, in an order of its own."""
-    engines = dict(door.rows("SELECT name, engine FROM system.tables WHERE database = currentDatabase()"))
+def contents(client: Client) -> dict[str, list[str]]:
+    """Return every row of every table, rolled up where it is, in an order of its own."""
+    engines = dict(client.rows("SELECT name, engine FROM system.tables WHERE database = currentDatabase()"))
     found = {}
-    for table in tables(door):
+    for table in tables(client):
         final = "" if engines[table.name] == "MergeTree" else "FINAL"
-        rows = door.rows(f"SELECT * FROM {table.name} {final}")
+        rows = client.rows(f"SELECT * FROM {table.name} {final}")
         found[table.name] = sorted(json.dumps([in_order(value) for value in row]) for row in rows)
     return found
 
@@ -60,13 +63,13 @@ def in_order(value: Any) -> Any:
 
 
 def make(
-    door: Door, folder: Path, *, keep: int = 9, recipient: str | None = None, full: bool = False
+    client: Client, folder: Path, *, keep: int = 9, recipient: str | None = None, full: bool = False
 ) -> Made:
-    return back_up(door, folder, keep=keep, recipient=recipient, full=full)
+    return back_up(client, folder, keep=keep, recipient=recipient, full=full)
 
 
 def settings_of(server: Server) -> dict[str, str]:
-    """Give what a command needs to find the server."""
+    """Return what a command needs to find the server."""
     port = server.listening["clickhouse_http"].rpartition(":")[2]
     return {"TELEMETRY_DATA_DIR": str(server.data), "TELEMETRY_CLICKHOUSE_HTTP_PORT": port}
 
@@ -88,22 +91,23 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start a server to restore into; each test finds it empty."""
-    with running(tmp_path_factory.mktemp("other") / "data", **KEPT) as server:
+    # Its folder is there already, so it migrates an empty store: its tables share no UUID with those of a backup.
+    with running(tmp_path_factory.mktemp("other"), **KEPT) as server:
         yield server
 
 
 @pytest.fixture
-def target(other: Server) -> Door:
-    door = door_of(other)
-    for table in tables(door):
-        door.command(f"TRUNCATE TABLE {table.name}")
-    return door
+def target(other: Server) -> Client:
+    client = client_of(other)
+    for table in tables(client):
+        client.command(f"TRUNCATE TABLE {table.name}")
+    return client
 
 
 @pytest.fixture(scope="module")
 def backup(filled: Server, tmp_path_factory: pytest.TempPathFactory) -> Backup:
     """Make one backup that tests only read."""
-    return make(door_of(filled), tmp_path_factory.mktemp("backups")).backup
+    return make(client_of(filled), tmp_path_factory.mktemp("backups")).backup
 
 
 def copy_of(backup: Backup, folder: Path) -> Backup:
@@ -111,9 +115,9 @@ def copy_of(backup: Backup, folder: Path) -> Backup:
     return archive.read(folder / backup.path.name)
 
 
-def test_a_backup_put_back_is_the_same_row_for_row(filled: Server, backup: Backup, target: Door) -> None:
-    """Every table, what views feed included, and nothing is fed twice."""
-    before = contents(door_of(filled))
+def test_a_backup_put_back_is_the_same_row_for_row(filled: Server, backup: Backup, target: Client) -> None:
+    """Every table, those that views feed included, and no row is fed twice."""
+    before = contents(client_of(filled))
     assert sum(map(len, before.values())) > 90
     restored = restore(target, backup, None, Overlap.REFUSE)
     assert contents(target) == before
@@ -121,15 +125,15 @@ def test_a_backup_put_back_is_the_same_row_for_row(filled: Server, backup: Backu
         name: sum(part.rows for part in parts.values()) for name, parts in backup.manifest.tables.items()
     }
     assert restored.rows == saved
-    assert leftovers(target) == leftovers(door_of(filled)) == []
+    assert leftovers(target) == leftovers(client_of(filled)) == []
 
 
-def leftovers(door: Door) -> list[str]:
-    return [name for (name,) in door.rows("SELECT name FROM system.tables WHERE startsWith(name, '_')")]
+def leftovers(client: Client) -> list[str]:
+    return [name for (name,) in client.rows("SELECT name FROM system.tables WHERE startsWith(name, '_')")]
 
 
 def test_unchanged_days_are_links_and_changed_ones_are_read_out(
-    other: Server, target: Door, tmp_path: Path
+    other: Server, target: Client, tmp_path: Path
 ) -> None:
     """A second backup writes what is new; each folder is complete when the others are gone."""
     send(other, "logs")
@@ -156,7 +160,7 @@ def test_unchanged_days_are_links_and_changed_ones_are_read_out(
     assert make(target, tmp_path, full=True).written == after.written
 
 
-def test_a_merge_is_no_change_and_a_deletion_is_one(other: Server, target: Door, tmp_path: Path) -> None:
+def test_a_merge_is_no_change_and_a_deletion_is_one(other: Server, target: Client, tmp_path: Path) -> None:
     """Fingerprints follow the rows, not the parts."""
     send(other, "logs")
     send(other, "logs")
@@ -171,7 +175,7 @@ def test_a_merge_is_no_change_and_a_deletion_is_one(other: Server, target: Door,
 
 
 def test_all_is_backed_up_that_was_acknowledged_before_while_more_arrives(
-    other: Server, target: Door, tmp_path: Path
+    other: Server, target: Client, tmp_path: Path
 ) -> None:
     """Inserts go on during a backup; every table in it has whole requests."""
     (body,) = captures("logs")[:1]
@@ -203,36 +207,36 @@ def test_all_is_backed_up_that_was_acknowledged_before_while_more_arrives(
     assert restored.rows["otel_logs"] == int(target.rows("SELECT count() FROM otel_logs")[0][0])
 
 
-def test_an_encrypted_backup_opens_with_its_key_only(filled: Server, target: Door, tmp_path: Path) -> None:
+def test_an_encrypted_backup_opens_with_its_key_only(filled: Server, target: Client, tmp_path: Path) -> None:
     """Nothing of the rows is readable in its files, and another key is refused before anything is changed."""
     right, wrong = tmp_path / "right.key", tmp_path / "wrong.key"
-    recipient = sealed.make_key(right)
-    sealed.make_key(wrong)
-    made = make(door_of(filled), tmp_path / "backups", recipient=recipient)
+    recipient = partition_file.make_key(right)
+    partition_file.make_key(wrong)
+    made = make(client_of(filled), tmp_path / "backups", recipient=recipient)
     names = made.backup.manifest.files()
     assert all(name.endswith(".age") for name in names)
     assert all((made.backup.path / name).read_bytes().startswith(b"age-encryption.org/v1") for name in names)
-    with pytest.raises(UpkeepError, match=r"encrypted to age1.*--identity"):
+    with pytest.raises(OperationError, match=r"encrypted to age1.*--identity"):
         restore(target, made.backup, None, Overlap.REFUSE)
-    with pytest.raises(UpkeepError, match=r"is not that of backup"):
+    with pytest.raises(OperationError, match=r"is not that of backup"):
         restore(target, made.backup, wrong, Overlap.REFUSE)
     restore(target, made.backup, right, Overlap.REFUSE)
-    assert contents(target) == contents(door_of(filled))
-    plain = make(door_of(filled), tmp_path / "backups")
+    assert contents(target) == contents(client_of(filled))
+    plain = make(client_of(filled), tmp_path / "backups")
     assert plain.base is None, "an encrypted file has no place in a backup that is not"
 
 
 def test_a_key_is_for_its_owner_and_never_overwritten(tmp_path: Path) -> None:
     """Mode 0600, and the public key that belongs to it."""
     path = tmp_path / "key"
-    public = sealed.make_key(path)
+    public = partition_file.make_key(path)
     assert path.stat().st_mode & 0o777 == 0o600
-    assert str(sealed.private_key(path).to_public()) == public
-    with pytest.raises(UpkeepError, match="never overwritten"):
-        sealed.make_key(path)
+    assert str(partition_file.private_key(path).to_public()) == public
+    with pytest.raises(OperationError, match="never overwritten"):
+        partition_file.make_key(path)
 
 
-def test_damage_is_found_before_anything_is_changed(backup: Backup, target: Door, tmp_path: Path) -> None:
+def test_damage_is_found_before_anything_is_changed(backup: Backup, target: Client, tmp_path: Path) -> None:
     """A changed byte, a missing file, a manifest of another backup: all named, and the tables left alone."""
     broken = copy_of(backup, tmp_path)
     first, second, *_ = broken.manifest.files()
@@ -240,16 +244,16 @@ def test_damage_is_found_before_anything_is_changed(backup: Backup, target: Door
     content[len(content) // 2] ^= 1
     (broken.path / first).write_bytes(content)
     (broken.path / second).unlink()
-    with pytest.raises(UpkeepError) as error:
+    with pytest.raises(OperationError) as error:
         restore(target, broken, None, Overlap.REPLACE)
     assert f"{first} is not what was written; {second} is missing" in str(error.value)
     assert sum(map(len, contents(target).values())) == 0
     (broken.path / archive.MANIFEST).write_text("{}")
-    with pytest.raises(UpkeepError, match=r"is damaged: its manifest.json"):
+    with pytest.raises(OperationError, match=r"is damaged: its manifest.json"):
         archive.read(broken.path)
 
 
-def test_rows_that_do_not_come_out_stop_a_restore(backup: Backup, target: Door, tmp_path: Path) -> None:
+def test_rows_that_do_not_come_out_stop_a_restore(backup: Backup, target: Client, tmp_path: Path) -> None:
     """A file that is whole but not what the manifest says it holds leaves the tables as they were."""
     changed = copy_of(backup, tmp_path)
     manifest = json.loads((changed.path / archive.MANIFEST).read_text())
@@ -259,33 +263,33 @@ def test_rows_that_do_not_come_out_stop_a_restore(backup: Backup, target: Door, 
     sums = (changed.path / archive.SUMS).read_text()
     digest = hashlib.sha256((changed.path / archive.MANIFEST).read_bytes()).hexdigest()
     (changed.path / archive.SUMS).write_text(re.sub(r"\w+(?=  manifest)", digest, sums))
-    with pytest.raises(UpkeepError, match=r"otel_logs has \d+ rows in backup .* came out"):
+    with pytest.raises(OperationError, match=r"otel_logs has \d+ rows in backup .* came out"):
         restore(target, archive.read(changed.path), None, Overlap.REPLACE)
     assert (sum(map(len, contents(target).values())), leftovers(target)) == (0, [])
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "x'; DROP TABLE y", ""])
 def test_a_manifest_cannot_name_paths_or_statements(backup: Backup, tmp_path: Path, name: str) -> None:
-    """Tables and partitions are names, whoever wrote the manifest."""
+    """Tables and partitions must be names, wherever the manifest comes from."""
     changed = copy_of(backup, tmp_path)
     manifest = json.loads((changed.path / archive.MANIFEST).read_text())
     manifest["tables"]["otel_logs"][name] = {"rows": 1, "fingerprint": ""}
     (changed.path / archive.MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(UpkeepError, match="impossible"):
+    with pytest.raises(OperationError, match="impossible"):
         archive.read(changed.path)
 
 
 def test_rows_that_are_there_are_kept_unless_told_otherwise(
-    backup: Backup, filled: Server, other: Server, target: Door
+    backup: Backup, filled: Server, other: Server, target: Client
 ) -> None:
     """Refused without a word about it; replaced with --force; both kept with --add."""
     send(other, "logs")
     there = contents(target)
-    with pytest.raises(UpkeepError, match=r"has \d+ rows already, most of them in otel_logs"):
+    with pytest.raises(OperationError, match=r"has \d+ rows already, most of them in otel_logs"):
         restore(target, backup, None, Overlap.REFUSE)
     assert contents(target) == there
     restore(target, backup, None, Overlap.ADD)
-    saved = contents(door_of(filled))
+    saved = contents(client_of(filled))
     both = contents(target)
     for name in ("otel_logs", "otel_traces", "otel_metrics_sum"):  # others add up what is in both
         assert both[name] == sorted([*saved[name], *there[name]])
@@ -295,7 +299,7 @@ def test_rows_that_are_there_are_kept_unless_told_otherwise(
     assert len(contents(target)["otel_logs"]) == len(saved["otel_logs"]) + len(there["otel_logs"])
 
 
-def test_a_backup_of_a_newer_schema_is_refused(backup: Backup, target: Door, tmp_path: Path) -> None:
+def test_a_backup_of_a_newer_schema_is_refused(backup: Backup, target: Client, tmp_path: Path) -> None:
     """A migration that the database does not have may have made columns that it lacks."""
     newer = copy_of(backup, tmp_path)
     path = newer.path / archive.MANIFEST
@@ -303,15 +307,15 @@ def test_a_backup_of_a_newer_schema_is_refused(backup: Backup, target: Door, tmp
     sums = newer.path / archive.SUMS
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     sums.write_text(re.sub(r"\w+(?=  manifest)", digest, sums.read_text()))
-    with pytest.raises(UpkeepError, match=r"migration 9001 future.*install that version or a newer one"):
+    with pytest.raises(OperationError, match=r"migration 9001 future.*install that version or a newer one"):
         restore(target, archive.read(newer.path), None, Overlap.REFUSE)
 
 
 def test_the_oldest_go_and_half_made_ones_are_cleared_away(filled: Server, tmp_path: Path) -> None:
     """Only complete backups count, and as many as asked for stay."""
-    door = door_of(filled)
+    client = client_of(filled)
     (tmp_path / "20200101T000000Z.partial").mkdir(parents=True)
-    made = [make(door, tmp_path, keep=2) for _ in range(3)]
+    made = [make(client, tmp_path, keep=2) for _ in range(3)]
     assert [path.name for path in archive.backups(tmp_path)] == [one.backup.manifest.id for one in made[1:]]
     assert made[2].removed == [made[0].backup.manifest.id]
     assert sorted(path.name for path in tmp_path.iterdir() if not path.is_dir()) == ["lock"]
@@ -320,21 +324,18 @@ def test_the_oldest_go_and_half_made_ones_are_cleared_away(filled: Server, tmp_p
 
 def test_a_failed_backup_leaves_nothing_behind(filled: Server, tmp_path: Path) -> None:
     """Neither a folder that looks like a backup nor twins of tables."""
-    door = Door("http://127.0.0.1:1", "telemetry_user", "x", "telemetry")
-    with pytest.raises(UpkeepError, match="did not answer"):
-        make(door, tmp_path)
+    away = Client(Endpoint("http://127.0.0.1:1", "telemetry_user", "x", "telemetry"))
+    with pytest.raises(Unreachable, match="Nothing answers at"):
+        make(away, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
-    wrong = Door(door_of(filled).url, "telemetry_user", "wrong", "telemetry")
-    with pytest.raises(UpkeepError, match="does not know telemetry_user with this password"):
+    wrong = Client(replace(filled.endpoint(writes=True), password="wrong"))
+    with pytest.raises(CredentialsRefused, match="does not know telemetry_user with this password"):
         make(wrong, tmp_path)
-    reader = dict(line.split("=", 1) for line in (filled.data / "credentials.env").read_text().splitlines())[
-        "TELEMETRY_READER_PASSWORD"
-    ]
-    with pytest.raises(UpkeepError, match="refused a statement: code 164"):
-        make(Door(door_of(filled).url, "telemetry_reader", reader, "telemetry"), tmp_path)
+    with pytest.raises(StatementRefused, match="refused a statement: code 164"):
+        make(Client(filled.endpoint()), tmp_path)
 
 
-def test_what_a_killed_backup_left_in_the_database_is_cleared_away(target: Door, tmp_path: Path) -> None:
+def test_what_a_killed_backup_left_in_the_database_is_cleared_away(target: Client, tmp_path: Path) -> None:
     """Also of tables that the next backup need not cut."""
     target.command("CREATE TABLE _backup_otel_metrics_gauge AS otel_metrics_gauge")
     target.command("CREATE TABLE _restore_otel_metrics_gauge AS otel_metrics_gauge")
@@ -343,52 +344,13 @@ def test_what_a_killed_backup_left_in_the_database_is_cleared_away(target: Door,
     assert leftovers(target) == []
 
 
-FAILURE = (
-    b"Code: 241. DB::Exception: Memory limit exceeded: 'secret'. (MEMORY_LIMIT_EXCEEDED)"
-    b" (version 26.8.20.9 (official build))\n"
-)
-
-
-@pytest.mark.parametrize(
-    ("sent", "failure"),
-    [
-        (b"rows" + FAILURE, "code 241 .MEMORY_LIMIT_EXCEEDED."),
-        (b"rows\r\n__exception__\r\ntag\r\n" + FAILURE + b"120 tag\r\n__exception__\r\n", "code 241"),
-        (b"a row that quotes " + FAILURE + b"\x01\x00", None),
-        (b"rows", None),
-    ],
-)
-def test_a_result_that_fails_in_the_middle_is_no_result(sent: bytes, failure: str | None) -> None:
-    """A server says so behind the rows that it has sent, with 200 before them; a row may look like that too."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def answer() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(1 << 16)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(sent) + sent)
-
-        server = threading.Thread(target=answer)
-        server.start()
-        door = Door(f"http://127.0.0.1:{listener.getsockname()[1]}", "telemetry_user", "x", "telemetry")
-        try:
-            if failure:
-                with pytest.raises(UpkeepError, match=failure) as error:
-                    list(door.read("SELECT 1"))
-                assert "secret" not in str(error.value)
-            else:
-                assert b"".join(door.read("SELECT 1")) == sent
-        finally:
-            server.join()
-
-
 def test_two_backups_into_one_folder_do_not_meet(filled: Server, tmp_path: Path) -> None:
     """The second says that one is under way."""
-    with archive.held(tmp_path), pytest.raises(UpkeepError, match="under way"):
-        make(door_of(filled), tmp_path)
+    with archive.held(tmp_path), pytest.raises(OperationError, match="under way"):
+        make(client_of(filled), tmp_path)
 
 
-def test_the_commands_say_what_they_do(filled: Server, other: Server, target: Door, tmp_path: Path) -> None:
+def test_the_commands_say_what_they_do(filled: Server, other: Server, target: Client, tmp_path: Path) -> None:
     """Backup, list, refusal, restore with a key, and reset: as a person types them."""
     folder, key = str(tmp_path / "backups"), str(tmp_path / "key")
     made = telemetry(filled, "backup-key", key)
@@ -411,7 +373,7 @@ def test_the_commands_say_what_they_do(filled: Server, other: Server, target: Do
     assert (again.exit_code, "Nothing was changed" in again.stderr) == (1, True)
     kept = telemetry(other, "reset")
     assert (kept.exit_code, "Nothing was removed" in kept.stderr) == (1, True)
-    assert contents(target) == contents(door_of(filled))
+    assert contents(target) == contents(client_of(filled))
     gone = telemetry(other, "reset", "--yes")
     assert (gone.exit_code, "Removed " in gone.stdout) == (0, True), gone.output
     assert sum(map(len, contents(target).values())) == 0
@@ -433,8 +395,8 @@ def test_a_backup_is_verified_in_an_engine_of_its_own(backup: Backup, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_reset_removes_the_days_before_a_day_and_no_other(target: Door) -> None:
-    """Whole days by their date, in every table; what is younger stays."""
+def test_reset_removes_the_days_before_a_day_and_no_other(target: Client) -> None:
+    """Whole days by their date, in every table; younger rows stay."""
     days = ["2026-01-01 12:00:00", "2026-01-02 00:00:00", "2026-01-03 23:59:59"]
     for day in days:
         target.command(
@@ -454,8 +416,94 @@ def test_reset_removes_the_days_before_a_day_and_no_other(target: Door) -> None:
     assert counts(target, "otel_logs") == {}
 
 
-@pytest.mark.parametrize("source", ["system.one", "default.otel_logs", "other.otel_logs"])
-def test_partitions_come_from_the_telemetry_database_only(target: Door, source: str) -> None:
-    """What upkeep may do over the ClickHouse interface reaches no other database."""
-    with pytest.raises(UpkeepError, match=r"code 497 \(ACCESS_DENIED\)"):
+@pytest.mark.parametrize("source", ["system.one", "other.otel_logs"])
+def test_partitions_come_from_the_telemetry_database_only(target: Client, source: str) -> None:
+    """The rights of operations over the ClickHouse interface reach no other database."""
+    with pytest.raises(StatementRefused, match=r"code 497 \(ACCESS_DENIED\)"):
         target.command(f"ALTER TABLE otel_logs ATTACH PARTITION ALL FROM {source}")
+
+
+def test_partitions_of_default_are_those_of_the_telemetry_database(target: Client) -> None:
+    """It is another name of it, here too: no rows come from the database that shows files."""
+    remove(target, choose(target, None))
+    target.command("INSERT INTO otel_logs (Timestamp, Body) SELECT '2026-01-01 12:00:00', 'x'")
+    target.command("ALTER TABLE otel_logs ATTACH PARTITION ALL FROM default.otel_logs")
+    assert counts(target, "otel_logs") == {"20260101": 2}
+    remove(target, choose(target, None))
+
+
+def connection(server: Server, *arguments: str, **given: str) -> Result:
+    return telemetry(server, "connections", *arguments, **given)
+
+
+@pytest.fixture
+def connected(filled: Server) -> Iterator[Server]:
+    """Add a connection with a credential to the server."""
+    added = connection(
+        filled, "add", "prod", "prometheus", "--url", "http://127.0.0.1:9090", "--auth", "bearer",
+        "--secret-env", "auth.token=PROM_TOKEN", PROM_TOKEN=CREDENTIAL,
+    )  # fmt: skip
+    assert added.exit_code == 0, added.output
+    yield filled
+    assert connection(filled, "remove", "prod").exit_code == 0
+
+
+@pytest.mark.usefixtures("target")
+def test_connections_come_back_with_their_credentials_encrypted(
+    connected: Server, other: Server, tmp_path: Path
+) -> None:
+    """Saved while the server runs, never in the clear, and put back where there are none; the key is not in it."""
+    state = other.data / "state.db"
+    state.unlink(missing_ok=True)
+    folder = tmp_path / "backups"
+    made = telemetry(connected, "backup", "--to", str(folder), "--verify")
+    assert (made.exit_code, "the key to the credentials, secret.key, is not" in made.stdout) == (0, True)
+    saved = archive.find(folder, "latest")
+    plain = b"".join(partition_file.read(saved.path / saved.manifest.state, None))
+    assert plain.startswith(b"SQLite format 3")
+    assert CREDENTIAL.encode() not in plain
+    key = (connected.data / "secret.key").read_text(encoding="ascii").split()[0]
+    assert not any(key.encode() in path.read_bytes() for path in saved.path.rglob("*") if path.is_file())
+
+    put = telemetry(other, "restore", "--from", str(folder))
+    assert (put.exit_code, "Restored connections and questions." in put.stdout) == (0, True), put.output
+    assert state.stat().st_mode & 0o777 == 0o600
+    listed = connection(other, "list")
+    assert "prod" in listed.stdout
+    # Without the key the credential cannot be read, and with it it can.
+    refused = connection(other, "test", "prod")
+    assert "encrypted with a key that is not here" in refused.output
+    (other.data / "secret.key").write_text(f"{key}\n", encoding="ascii")
+    tested = connection(other, "test", "prod")
+    assert "encrypted with a key" not in tested.output
+
+    assert connection(other, "add", "mine", "prometheus", "--url", "http://127.0.0.1:9091").exit_code == 0
+    kept = telemetry(other, "restore", "--from", str(folder), "--add")
+    assert (kept.exit_code, "Kept the connections that are here" in kept.stdout) == (0, True), kept.output
+    assert "mine" in connection(other, "list").stdout
+    forced = telemetry(other, "restore", "--from", str(folder), "--force")
+    assert (forced.exit_code, "Restored connections" in forced.stdout) == (0, True), forced.output
+    assert "mine" not in connection(other, "list").stdout
+    state.unlink()
+
+
+def test_a_state_of_a_newer_version_stops_a_restore(connected: Server, tmp_path: Path) -> None:
+    """Before any row is changed; so does one that is damaged."""
+    folder = tmp_path / "backups"
+    assert telemetry(connected, "backup", "--to", str(folder)).exit_code == 0
+    saved = archive.find(folder, "latest")
+    path = saved.path / saved.manifest.state
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(b"".join(partition_file.read(path, None)))
+    with closing(sqlite3.connect(copy)) as database:
+        database.execute("UPDATE alembic_version SET version_num = 'not known'")
+        database.commit()
+    for content, said in ((copy.read_bytes(), "newer version"), (b"not a database" * 100, "cannot be used")):
+        path.unlink()
+        sums = {**saved.sums, saved.manifest.state: partition_file.write(path, [content], None).sha256}
+        (saved.path / archive.SUMS).write_text(
+            "".join(f"{sha256}  {name}\n" for name, sha256 in sums.items())
+        )
+        put = telemetry(connected, "restore", "--from", str(folder), "--force")
+        assert (put.exit_code, said in put.stderr) == (1, True), put.output
+    assert sum(map(len, contents(client_of(connected)).values())) > 90

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from receiver.otlp_json import decode
-from receiver.rules import Level, load_rules
-from receiver.sanitizer import Sanitizer
-from receiver.signals import Signal, survey
+from otlp.json_encoding import decode
+from otlp.signals import Signal, survey
+from privacy.rules import Level, load_rules
+from privacy.sanitizer import Sanitizer
 from tests import reference
 from tests.server import CAPTURES, Server
 
@@ -24,7 +24,7 @@ PATHS = sorted(CAPTURES.glob("*/*"))
 TIMES = {"Timestamp", "StartTimeUnix", "TimeUnix", "Events.Timestamp", "Exemplars.TimeUnix"}
 FLOATS = {"Value", "Sum", "Min", "Max", "ExplicitBounds", "Exemplars.Value"}
 TABLES = [table for tables in reference.TABLES.values() for table in tables]
-# People, what they wrote, and where they work; each is in the captures, which one test makes sure of.
+# People, their texts, and their places of work; one test makes sure that each is in the captures.
 PRIVATE = (
     "jane",
     "example.com",
@@ -45,7 +45,7 @@ PRIVATE = (
 )
 _TABLES = (
     "SELECT database, name FROM system.tables"
-    # What a view shows stands in its tables.
+    # A view's rows are in its tables.
     " WHERE database NOT IN ('system', 'INFORMATION_SCHEMA', 'information_schema') AND engine != 'View'"
 )
 
@@ -60,7 +60,7 @@ def _protobuf(path: Path) -> bytes:
 
 
 class Stored:
-    """What a server with the default settings kept of every capture, sent over gRPC and again over HTTP."""
+    """The rows that a server with the default settings kept of every capture, sent over gRPC and again over HTTP."""
 
     def __init__(self, server: Server) -> None:
         self.exit_code = server.stop()
@@ -80,7 +80,7 @@ class Stored:
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
-    # The captures get older every day; what is past the default retention would not stay.
+    # The captures get older every day; records past the default retention would not stay.
     server = Server(tmp_path_factory.mktemp("captures") / "data", {"TELEMETRY_RETENTION_DAYS": "3650"})
     try:
         server.wait_until_ready()
@@ -167,7 +167,7 @@ def test_nothing_private_is_in_any_table(stored: Stored) -> None:
 
 
 def test_no_text_of_a_hashed_attribute_is_in_any_table(stored: Stored) -> None:
-    """Whatever stands under a key that the rules hash is nowhere, whole."""
+    """No value under a key that the rules hash is stored whole anywhere."""
     hashed = load_rules(None, Level.strict).hash_keys
     as_sent = Sanitizer(load_rules(None, Level.off), None)
     sent: set[str] = set()
@@ -183,7 +183,7 @@ def test_no_text_of_a_hashed_attribute_is_in_any_table(stored: Stored) -> None:
 
 
 def test_nothing_private_is_in_any_file_or_in_the_log(stored: Stored) -> None:
-    """Read as bytes: what is compressed is covered by the tables, what is not would show here."""
+    """Read as bytes: the tables cover compressed text, and plain text would show here."""
     assert stored.files
     leaks = [
         (path.name, text)

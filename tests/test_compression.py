@@ -8,12 +8,21 @@ import zlib
 from collections.abc import Callable, Iterator
 from itertools import repeat
 
+import lz4.frame
 import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.compression import Corrupt, Decompressor, TooLarge, UnknownEncoding
+from otlp.compression import (
+    CLICKHOUSE_ENCODINGS,
+    Corrupt,
+    Decompressor,
+    PieceDecompressor,
+    TooLarge,
+    Truncated,
+    UnknownEncoding,
+)
 
 
 def raw_deflate(body: bytes) -> bytes:
@@ -51,7 +60,7 @@ def decompress(encoding: str | None, data: bytes, limit: int = 1 << 20, step: in
     body=st.binary(max_size=2000), repeats=st.integers(1, 50), cuts=st.lists(st.integers(1, 300), max_size=30)
 )
 def test_every_encoding_gives_the_body_back(name: str, body: bytes, repeats: int, cuts: list[int]) -> None:
-    """However the body is cut into chunks, the same bytes come out."""
+    """Any division of the body into chunks gives the same bytes."""
     encoding, encode = ENCODERS[name]
     data = encode(body * repeats)
     decompressor = Decompressor(encoding, len(body) * repeats)
@@ -108,7 +117,7 @@ def test_a_bomb_costs_the_limit(name: str) -> None:
 
 
 def test_a_whole_body_is_not_held_twice() -> None:
-    """What finish returns is the buffer, not a copy of it."""
+    """The result of finish is the buffer, not a copy of it."""
     data = gzip.compress(bytes(32 << 20), compresslevel=1)
     tracemalloc.start()
     try:
@@ -164,7 +173,7 @@ def test_deflate_has_no_second_stream() -> None:
 
 @pytest.mark.parametrize("name", ["gzip", "deflate", "zstd"])
 def test_a_changed_checksum_is_corrupt(name: str) -> None:
-    """Checksums are held to."""
+    """Checksums are verified."""
     data = bytearray(
         ENCODERS["zstd without a size"][1](b"body") if name == "zstd" else ENCODERS[name][1](b"body")
     )
@@ -176,7 +185,7 @@ def test_a_changed_checksum_is_corrupt(name: str) -> None:
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
 @given(data=st.binary(max_size=500))
 def test_arbitrary_bytes_raise_nothing_else(encoding: str, data: bytes) -> None:
-    """Whatever comes, the receiver sees one of the two errors or a body."""
+    """Any input gives the receiver one of the two errors or a body."""
     with contextlib.suppress(Corrupt, TooLarge):
         decompress(encoding, data)
 
@@ -197,7 +206,9 @@ def test_an_empty_body_needs_no_encoding() -> None:
         decompress("gzip", b"")
 
 
-@pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "gzip,", "gzip;q=1", "zlib", "\x00"])
+@pytest.mark.parametrize(
+    "encoding", ["br", "lz4", "x-zstd", "gzip, gzip", "gzip,", "gzip;q=1", "zlib", "\x00"]
+)
 def test_an_unknown_encoding_is_refused(encoding: str) -> None:
     """An encoding we do not know, or a list of them, is refused before any byte is read, and not repeated."""
     with pytest.raises(UnknownEncoding) as raised:
@@ -227,3 +238,55 @@ def test_a_zstd_frame_with_an_unknown_dictionary_is_corrupt() -> None:
     dictionary = zstandard.ZstdCompressionDict(b"telemetry" * 100, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
     with pytest.raises(Corrupt):
         decompress("zstd", zstandard.ZstdCompressor(dict_data=dictionary).compress(b"telemetry" * 50))
+
+
+def pieces(encoding: str, data: bytes, step: int = 1 << 16, window: int = 32 << 20) -> Iterator[bytes]:
+    decompressor = PieceDecompressor(encoding, CLICKHOUSE_ENCODINGS, window)
+    for start in range(0, len(data), step):
+        yield from decompressor.feed(data[start : start + step])
+    decompressor.finish()
+
+
+@pytest.mark.parametrize("step", [1, 7, 1 << 16])
+def test_lz4_frames_follow_each_other(step: int) -> None:
+    """ClickHouse's clients send them, and each is whole."""
+    data = b"".join(map(lz4.frame.compress, [b"one ", b"two ", b"three" * 1000]))
+    assert b"".join(pieces("lz4", data, step)) == b"one two " + b"three" * 1000
+
+
+def test_lz4_that_is_not_whole_is_refused() -> None:
+    """Truncated at any byte, or followed by anything else; the two are told apart."""
+    data = lz4.frame.compress(b"some telemetry" * 20)
+    for end in range(len(data)):
+        with pytest.raises(Truncated):
+            list(pieces("lz4", data[:end]))
+    with pytest.raises(Corrupt, match="not valid lz4"):
+        list(pieces("lz4", data + b"trailing garbage"))
+
+
+@given(data=st.binary(max_size=500))
+def test_arbitrary_bytes_as_lz4_raise_nothing_else(data: bytes) -> None:
+    """Any input gives the caller one error or content."""
+    with contextlib.suppress(Corrupt):
+        list(pieces("lz4", data))
+
+
+@pytest.mark.parametrize("encoding", CLICKHOUSE_ENCODINGS)
+def test_no_piece_of_a_bomb_is_large(encoding: str) -> None:
+    """A body without a limit costs a few pieces at a time."""
+    size = 1 << 28
+    bomb = lz4.frame.compress(bytes(size)) if encoding == "lz4" else b"".join(zeros(encoding, size))
+    tracemalloc.start()
+    try:
+        assert sum(map(len, pieces(encoding, bomb))) == size
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 24 << 20
+
+
+def test_a_caller_may_allow_a_larger_zstd_window() -> None:
+    """ClickHouse's interface takes what its server takes."""
+    assert b"".join(pieces("zstd", windowed(27, b"body"), window=128 << 20)) == b"body"
+    with pytest.raises(TooLarge, match="at most 134217728 bytes"):
+        list(pieces("zstd", windowed(28, b"body"), window=128 << 20))

@@ -1,4 +1,4 @@
-"""From a batch to an answer: what is committed, what is kept, what is refused, and how long a store is left alone."""
+"""From a batch to an answer: blocks are committed, kept or refused, and a failing store is left alone for a time."""
 
 import gc
 import socket
@@ -10,17 +10,21 @@ from pathlib import Path
 import pytest
 
 from clickhouse.columns import STRUCTURES
+from clickhouse.endpoint import ServerEndpoint
 from clickhouse.pieces import Pieces
-from clickhouse.server import Address, ServerWriter
+from clickhouse.remote import ServerWriter
 from clickhouse.store import BlockRefused, StoreAway
+from otlp.status import Reason, TryLater
 from receiver.block_file import Outgoing
 from receiver.circuit import Circuit
 from receiver.delivery import Delivery
-from receiver.meters import Meters
+from receiver.disk import Disk
+from receiver.inserter import Inserter
+from receiver.metrics import Metrics
 from receiver.replay import Replay
 from receiver.resends import Resends
 from receiver.spool import Spool
-from receiver.status import Reason, TryLater
+from receiver.store_health import StoreHealth
 from tests.server import eventually
 
 MANY = 1 << 30
@@ -30,7 +34,7 @@ MISMATCH = BlockRefused("Inserting failed: TYPE_MISMATCH (code 53)", "TYPE_MISMA
 
 
 class ScriptedWriter:
-    """A store of which each table answers as it is told; it remembers what it took, by token."""
+    """A store whose tables answer as the test tells them; it remembers the blocks that it took, by token."""
 
     def __init__(self) -> None:
         self.faults: dict[str, Exception] = {}
@@ -51,27 +55,31 @@ class ScriptedWriter:
 
 
 class Subject:
-    """A delivery and what surrounds it."""
+    """A delivery and its surroundings."""
 
     def __init__(self, data: Path, bound: int = MANY, seconds: float = 20) -> None:
         self.data = data
         self.writer = ScriptedWriter()
-        self.meters = Meters()
+        self.metrics = Metrics()
         self.spool = Spool(data, bound)
         self.spool.open()
         self.resends = Resends(900, data / "requests.log")
         self.resends.open()
-        self.delivery = Delivery(self.writer, self.spool, self.resends, self.meters, seconds)
+        self.health = StoreHealth(self.spool, self.metrics)
+        self.disk = Disk(self.spool, self.resends, self.metrics)
+        self.inserter = Inserter(self.writer, self.health, self.metrics, seconds)
+        self.delivery = Delivery(self.inserter, self.health, self.disk)
 
     def deliver(self, *blocks: Outgoing, requests: tuple[bytes, ...] = ()) -> object:
         return self.delivery.deliver(blocks, requests)
 
     def count(self, name: str, **labels: str) -> float:
-        return self.meters.registry.get_sample_value(f"telemetry_{name}", labels) or 0.0
+        return self.metrics.registry.get_sample_value(f"telemetry_{name}", labels) or 0.0
 
     @contextmanager
     def replaying(self, *tables: str) -> Iterator[None]:
-        replay = Replay(self.spool, self.delivery, self.meters, tables or STRUCTURES)
+        parts = self.inserter, self.health, self.disk
+        replay = Replay(self.spool, *parts, self.metrics, tables or STRUCTURES)
         replay.start()
         try:
             yield
@@ -103,7 +111,7 @@ def test_a_failed_insert_holds_its_block_no_longer(
 ) -> None:
     """It is megabytes, and an outage can be long: it must not wait for the collector's next turn."""
     for logger in ("clickhouse_connect", "urllib3"):
-        caplog.set_level("CRITICAL", logger=logger)  # what is captured is held too
+        caplog.set_level("CRITICAL", logger=logger)  # captured variables are held too
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     if is_there:
@@ -111,10 +119,10 @@ def test_a_failed_insert_holds_its_block_no_longer(
     else:
         listener.close()
     subject = Subject(tmp_path)
-    address = Address(f"http://127.0.0.1:{port}", "writer", "hunter2", "telemetry")
-    delivery = Delivery(
-        ServerWriter(address, lambda _: None), subject.spool, subject.resends, subject.meters, 20
-    )
+    endpoint = ServerEndpoint(f"http://127.0.0.1:{port}", "writer", "hunter2", "telemetry")
+    writer = ServerWriter(endpoint, lambda _: None)
+    inserter = Inserter(writer, subject.health, subject.metrics, 20)
+    delivery = Delivery(inserter, subject.health, subject.disk)
     gc.collect()
     gc.disable()
     try:
@@ -124,7 +132,7 @@ def test_a_failed_insert_holds_its_block_no_longer(
     finally:
         gc.enable()
         listener.close()
-    assert delivery.troubles == {"all": "CUT_OFF" if is_there else "CONNECTION_REFUSED"}
+    assert subject.health.troubles == {"all": "CUT_OFF" if is_there else "CONNECTION_REFUSED"}
 
 
 def _close_each(listener: socket.socket) -> None:
@@ -153,14 +161,14 @@ def test_after_a_failure_of_the_store_nothing_is_tried_until_replay_finds_it_wel
     for token in ("b", "c"):
         assert subject.deliver(block(token)) is None
     assert subject.writer.tried == ["a"]
-    assert subject.delivery.troubles == {"all": "CONNECTION_REFUSED"}
+    assert subject.health.troubles == {"all": "CONNECTION_REFUSED"}
     assert subject.count("spooled_blocks_total", table="otel_logs", reason="CONNECTION_REFUSED") == 3
     subject.writer.faults = {}
     with subject.replaying():
         eventually(lambda: not subject.spool.tables())
     assert [token for token in subject.writer.taken if token in tokens] == tokens
     assert subject.writer.taken == {name: name.encode() * 100 for name in "abcd"}
-    assert subject.delivery.troubles == {}
+    assert subject.health.troubles == {}
     assert subject.deliver(block("e")) is None
     assert "e" in subject.writer.taken
     assert subject.files() == []
@@ -174,18 +182,18 @@ def test_a_table_that_fails_stops_no_other(subject: Subject) -> None:
     with subject.replaying():
         assert subject.deliver(block("logs")) is None
         assert "logs" in subject.writer.taken
-        assert subject.delivery.troubles == {"otel_metrics_gauge": "TOO_MANY_PARTS"}
+        assert subject.health.troubles == {"otel_metrics_gauge": "TOO_MANY_PARTS"}
         subject.writer.faults = {}
         eventually(lambda: "gauge" in subject.writer.taken)
     assert subject.files() == []
 
 
 def test_a_table_that_hangs_holds_up_its_own_batch_for_a_time_and_no_other(tmp_path: Path) -> None:
-    """Whatever the driver waits for, the batch goes to the spool when its time is over."""
+    """The batch goes to the spool when its time is over, even while the driver waits."""
     subject = Subject(tmp_path, seconds=0.2)
     try:
         assert subject.deliver(block("a", "hangs")) is None
-        assert subject.delivery.troubles == {"hangs": "NO_ANSWER"}
+        assert subject.health.troubles == {"hangs": "NO_ANSWER"}
         assert subject.deliver(block("b", "hangs")) is None
         assert subject.writer.tried == ["a"]
         with subject.replaying("hangs", "otel_logs"):
@@ -200,18 +208,18 @@ def test_a_table_that_hangs_holds_up_its_own_batch_for_a_time_and_no_other(tmp_p
 
 
 def test_a_hurry_ends_the_wait_for_what_is_under_way(subject: Subject) -> None:
-    """It is kept, and so is what comes after it."""
+    """It is kept, and so are the blocks after it."""
     outcomes: list[object] = []
     thread = threading.Thread(target=lambda: outcomes.append(subject.deliver(block("a", "hangs"))))
     thread.start()
     eventually(lambda: subject.writer.tried == ["a"])
-    subject.delivery.hurry()
+    subject.inserter.hurry()
     thread.join(10)
     assert outcomes == [None]
     assert subject.deliver(block("b")) is None
     assert subject.writer.tried == ["a"]
     assert subject.spool.count("hangs") == subject.spool.count("otel_logs") == 1
-    assert subject.delivery.troubles == {}
+    assert subject.health.troubles == {}
 
 
 def test_a_block_refused_for_good_is_a_dead_letter_its_batch_is_not(subject: Subject) -> None:
@@ -224,7 +232,7 @@ def test_a_block_refused_for_good_is_a_dead_letter_its_batch_is_not(subject: Sub
     labels = {"table": "otel_metrics_gauge", "reason": "TYPE_MISMATCH"}
     assert subject.count("dead_letter_blocks_total", **labels) == 1
     assert subject.count("dead_letter_records_total", **labels) == 2
-    assert subject.delivery.troubles == {}
+    assert subject.health.troubles == {}
 
 
 def test_a_block_refused_in_replay_lets_the_next_one_pass(subject: Subject) -> None:
@@ -274,19 +282,75 @@ def test_a_full_spool_makes_clients_try_later(tmp_path: Path) -> None:
         assert full.reason is Reason.OVERLOADED
         assert "TELEMETRY_SPOOL_BYTES" in full.message
         assert len(subject.files()) == 1
-        assert subject.delivery.is_full
+        assert subject.health.is_full
         subject.writer.faults = {}
         with subject.replaying():
             eventually(lambda: "a" in subject.writer.taken)
-        assert not subject.delivery.is_full
+        assert not subject.health.is_full
         assert subject.deliver(block("c", size=500)) is None
         assert subject.writer.taken.keys() == {"a", "c"}
     finally:
         subject.resends.close()
 
 
+def test_a_full_spool_counts_as_unstorable_until_replay_makes_room(tmp_path: Path) -> None:
+    """From the first batch that is refused on. Its end is found without a client."""
+    now = [100.0]
+    subject = Subject(tmp_path, bound=1000)
+    subject.health = StoreHealth(subject.spool, subject.metrics, lambda: now[0])
+    subject.inserter = Inserter(subject.writer, subject.health, subject.metrics, 20)
+    subject.delivery = Delivery(subject.inserter, subject.health, subject.disk)
+    try:
+        subject.writer.faults = {"otel_logs": REFUSED}
+        assert subject.deliver(block("a", size=500)) is None
+        now[0] = 110.0
+        assert subject.health.unstorable_seconds == 0.0
+        assert isinstance(subject.deliver(block("b", size=700)), TryLater)
+        now[0] = 140.0
+        assert isinstance(subject.deliver(block("b", size=700)), TryLater)
+        now[0] = 150.0
+        assert subject.health.unstorable_seconds == 40.0
+        subject.writer.faults = {}
+        with subject.replaying():
+            eventually(lambda: subject.health.unstorable_seconds == 0.0)
+        assert subject.writer.taken.keys() == {"a"}
+    finally:
+        subject.resends.close()
+
+
+def test_a_disk_that_cannot_be_written_counts_as_unstorable(subject: Subject, tmp_path: Path) -> None:
+    """Only while the store is away too. It is over as soon as the disk takes such a batch, sent or not."""
+    batches, aside = tmp_path / "spool" / "batches", tmp_path / "aside"
+    batches.rename(aside)
+    batches.write_text("")  # a mode would not stop root
+    try:
+        assert subject.deliver(block("stored")) is None
+        assert subject.health.unstorable_seconds == 0.0
+        subject.writer.faults = {"otel_logs": REFUSED}
+        assert isinstance(subject.deliver(block("lost")), TryLater)
+        assert subject.health.unstorable_seconds > 0.0
+        assert not subject.spool.could_take(subject.health.unstorable_bytes)
+    finally:
+        batches.unlink()
+        aside.rename(batches)
+    with subject.replaying():
+        eventually(lambda: subject.health.unstorable_seconds == 0.0)
+    assert subject.files() == []
+
+
+def test_after_a_minute_without_a_try_a_client_is_let_in_again(subject: Subject) -> None:
+    """So that a store that is back is found where nothing waits for it."""
+    now = [0.0]
+    health = StoreHealth(subject.spool, subject.metrics, lambda: now[0])
+    health.cannot_store(10)
+    now[0] = 59.0
+    assert health.unstorable_seconds == 59.0
+    now[0] = 61.0
+    assert health.unstorable_seconds == 0.0
+
+
 def test_a_full_spool_refuses_a_batch_as_a_whole_and_no_table_that_is_well(tmp_path: Path) -> None:
-    """What has a table in trouble in it is not stored by half; what has none is stored."""
+    """A batch with a table in trouble is not stored by half; a batch without one is stored."""
     subject = Subject(tmp_path, bound=1000)
     try:
         subject.writer.faults = {"otel_metrics_gauge": TOO_MANY}
@@ -294,7 +358,7 @@ def test_a_full_spool_refuses_a_batch_as_a_whole_and_no_table_that_is_well(tmp_p
         mixed = [block("b", "otel_metrics_sum"), block("c", "otel_metrics_gauge")]
         for _ in range(3):
             assert isinstance(subject.deliver(*mixed), TryLater)
-        assert not subject.delivery.is_full
+        assert not subject.health.is_full
         assert subject.deliver(block("d", "otel_logs")) is None
         assert subject.writer.taken.keys() == {"d"}
         assert subject.spool.bytes < 1250
@@ -337,7 +401,7 @@ def test_a_driver_that_breaks_is_taken_for_a_store_that_is_away(subject: Subject
     """Its text is not shown: it could quote data."""
     subject.writer.faults = {"otel_logs": ValueError("hunter2")}
     assert subject.deliver(block("a")) is None
-    assert subject.delivery.troubles == {"otel_logs": "ValueError"}
+    assert subject.health.troubles == {"otel_logs": "ValueError"}
     assert subject.spool.count("otel_logs") == 1
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from access.query import Reader
-from clickhouse.client import Source
+from access.query import ask
+from clickhouse.client import Client
 from demo.world import SECRETS
 from telemetry.cli import main
 from tests.server import Server, captures
@@ -17,7 +17,7 @@ SMALL = ("--sessions", "40", "--users", "10", "--days", "3")
 
 
 def demo(server: Server, *arguments: str, code: int = 0, **more: str) -> str:
-    """Run the command and give what it says."""
+    """Run the command and return its output."""
     ports = {
         f"TELEMETRY_{name.upper()}_PORT": server.listening[name].rpartition(":")[2]
         for name in ("otlp_grpc", "otlp_http")
@@ -28,31 +28,19 @@ def demo(server: Server, *arguments: str, code: int = 0, **more: str) -> str:
 
 
 def own(server: Server) -> dict[str, str]:
-    """Give what a shell beside the server has set."""
+    """Return what a shell beside the server has set."""
     port = server.listening["clickhouse_http"].rpartition(":")[2]
     return {"TELEMETRY_DATA_DIR": str(server.data), "TELEMETRY_CLICKHOUSE_HTTP_PORT": port}
 
 
-def reader(server: Server) -> Reader:
-    password = (
-        (server.data / "credentials.env").read_text().partition("TELEMETRY_READER_PASSWORD=")[2].split()[0]
-    )
-    return Reader(
-        Source(f"http://{server.listening['clickhouse_http']}", "telemetry_reader", password, "telemetry")
-    )
-
-
-def ask(server: Server, sql: str) -> list[str]:
-    opened = reader(server)
-    try:
-        return b"".join(opened.ask(sql, {}, "csv")).decode().splitlines()[1:]
-    finally:
-        opened.close()
+def rows_of(server: Server, sql: str) -> list[str]:
+    with Client(server.endpoint()) as client:
+        return b"".join(ask(client, sql, {}, "csv")).decode().splitlines()[1:]
 
 
 def everything(server: Server) -> dict[str, Any]:
-    """Give the number of rows of every table, and a sum over all that is in them."""
-    tables = ask(
+    """Return the number of rows of every table, and a sum over all that is in them."""
+    tables = rows_of(
         server,
         "SELECT name, engine FROM system.tables WHERE database = currentDatabase() AND endsWith(engine, 'MergeTree')",
     )
@@ -60,7 +48,7 @@ def everything(server: Server) -> dict[str, Any]:
     for line in tables:
         table, engine = line.replace('"', "").split(",")
         final = " FINAL" if engine != "MergeTree" else ""
-        (found[table],) = ask(server, f"SELECT count(), sum(cityHash64(*)) FROM {table}{final}")
+        (found[table],) = rows_of(server, f"SELECT count(), sum(cityHash64(*)) FROM {table}{final}")
     return found
 
 
@@ -80,10 +68,10 @@ def test_it_comes_beside_real_data_and_goes_without_it(start: Callable[..., Serv
     for table in ("otel_logs", "otel_traces", "otel_metrics_sum"):
         where = "WHERE ResourceAttributes['telemetry.demo'] = 'true'"
         counts = f"count(), countIf(multiSearchAny(toString(tuple(*)), [{needles}]))"
-        (found,) = ask(server, f"SELECT {counts} FROM {table} {where}")
+        (found,) = rows_of(server, f"SELECT {counts} FROM {table} {where}")
         marked.append(found)
     assert marked == [f"{word},0" for word in sent.split() if word.isdigit()][:3]
-    (redacted,) = ask(
+    (redacted,) = rows_of(
         server, "SELECT count() FROM otel_logs WHERE LogAttributes['error'] LIKE '%[REDACTED:%'"
     )
     assert int(redacted) > 5

@@ -1,4 +1,4 @@
-"""What the demo generates: valid OTLP, in the shape of the real client's, the same for a seed, and well counted."""
+"""The demo's requests: valid OTLP, in the shape of the real client's, the same for a seed, and well counted."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ PLAN = Plan(seed=7, sessions=120, users=16, days=21, until=UNTIL)
 
 @pytest.fixture(scope="module")
 def made() -> tuple[list[Request], Ledger]:
-    """Give some weeks of demo data and their totals."""
+    """Return some weeks of demo data and their totals."""
     ledger = Ledger()
     return list(generate(PLAN, ledger)), ledger
 
@@ -137,13 +137,13 @@ def test_ids_match_across_signals(made: tuple[list[Request], Ledger]) -> None:
     ran = {event["tool_use_id"] for event in events if event.get("event.name") == "tool_result"}
     assert asked <= requests
     assert {use for use in ran if "odd" not in use} <= tools
-    # What was under way at the end has not sent its parent yet.
+    # Work that was under way at the end has not sent its parent yet.
     missing = {key for key in parents - set(ids) if key[1]}
     assert 0 < len(missing) < len(parents) / 100
 
 
 def test_the_ledger_counts_what_was_sent(made: tuple[list[Request], Ledger]) -> None:
-    """Events by name, spans by name, points, and what requests and tools came to."""
+    """Events by name, spans by name, points, and the totals of requests and tools."""
     requests, ledger = made
     events: Counter[str] = Counter()
     usd = 0
@@ -174,7 +174,7 @@ def test_the_ledger_counts_what_was_sent(made: tuple[list[Request], Ledger]) -> 
 
 
 def test_metrics_give_the_same_totals_as_events(made: tuple[list[Request], Ledger]) -> None:
-    """Deltas added up and cumulative series differenced: by series and start time, since a resume begins anew."""
+    """Deltas are added up and cumulative series differenced, by series and start time: a resume starts a new series."""
     requests, ledger = made
     totals: dict[str, float] = defaultdict(float)
     cumulative: dict[Any, tuple[str, float]] = {}

@@ -14,8 +14,8 @@ from clickhouse.engine import Engine
 from clickhouse.store import EmbeddedWriter
 from demo.generate import Ledger, Plan, generate
 from demo.world import people
-from receiver.rules import Level, load_rules
-from receiver.sanitizer import Sanitizer
+from privacy.rules import Level, load_rules
+from privacy.sanitizer import Sanitizer
 from receiver.scrub import Scrub
 from receiver.transform import Transform
 from tests.requests import surveyed
@@ -60,7 +60,7 @@ def test_every_event_is_typed(engine: Engine, ledger: Ledger) -> None:
 
 
 def test_money_and_tokens_are_exact(engine: Engine, ledger: Ledger) -> None:
-    """By day, team and model, in the hourly and daily sums; what cannot be true is in none."""
+    """By day, team and model, in the hourly and daily sums; impossible values are in none."""
     for table, day in (("telemetry_hourly", "toDate(hour, 'UTC')"), ("telemetry_daily", "day")):
         found = engine.rows(
             f"SELECT toString({day}) AS date, team, model, sum(events), sum(input_tokens), sum(output_tokens),"
@@ -119,7 +119,7 @@ def test_users_are_told_apart(engine: Engine, ledger: Ledger) -> None:
 
 
 def test_metrics_reconcile_with_events(engine: Engine, ledger: Ledger) -> None:
-    """Deltas and cumulative series, resumed sessions and parallel processes come to what the events say."""
+    """Deltas and cumulative series, resumed sessions and parallel processes have the events' totals."""
     rows = {row["measure"]: row for row in answer(engine, "reconcile", **ALL)}
     whole = ledger.spent()
     assert {name: round(row["metrics"], 4) for name, row in rows.items()} == {
@@ -133,7 +133,7 @@ def test_metrics_reconcile_with_events(engine: Engine, ledger: Ledger) -> None:
 
 
 def test_sessions_are_counted(engine: Engine, ledger: Ledger) -> None:
-    """One row a session, however often it was resumed."""
+    """One row a session, also when it was resumed often."""
     rows = answer(engine, "sessions", **ALL, limit="100000")
     assert {row["session"] for row in rows} == {session for _, session in ledger.sessions}
     assert sum(row["prompts"] for row in rows) == ledger.prompts.total()

@@ -1,4 +1,4 @@
-"""The container stack, as far as that goes without Docker: what Compose reads, and what the Dockerfile's steps do."""
+"""The container stack, as far as it can be tested without Docker: Compose's reading, and the Dockerfile's steps."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,8 +18,8 @@ import httpx
 import pytest
 import yaml
 
-from telemetry.settings import Settings
-from tests.server import NO_TLS, ROOT, captures, eventually
+from config.settings import Settings
+from tests.server import NO_TLS, ROOT, captures, eventually, free_port
 
 COMPOSE = ROOT / "docker-compose.yml"
 TOOLS = Path(sys.executable).parent
@@ -93,7 +92,7 @@ def test_memory_and_cores_are_what_the_documents_say(every: dict[str, Any]) -> N
 
 
 def test_every_port_is_published_on_loopback_unless_told_otherwise(every: dict[str, Any]) -> None:
-    """Nobody else reaches anything by default."""
+    """No other machine reaches anything by default."""
     published = {
         int(port["published"]): (port["host_ip"], name)
         for name, one in every.items()
@@ -120,7 +119,7 @@ def test_images_are_pinned_to_a_release(every: dict[str, Any]) -> None:
         for at, image in enumerate(re.findall(r"^ARG PYTHON=(\S+)", dockerfile(), re.MULTILINE))
     }
     for name, image in images.items():
-        assert re.search(r":v?\d+\.\d+\.\d+[\w.-]*$", image), name
+        assert re.search(r":v?\d+\.\d+\.\d+[\w.-]*(@sha256:[0-9a-f]{64})?$", image), name
     assert set(re.findall(r"^FROM (\S+)", dockerfile(), re.MULTILINE)) == {"${PYTHON}"}
 
 
@@ -136,7 +135,7 @@ def test_services_wait_for_the_health_of_others(every: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", SECRETS)
 @pytest.mark.parametrize("value", [None, ""])
 def test_a_missing_secret_stops_the_start_with_the_remedy(name: str, value: str | None) -> None:
-    """Unset or empty: Compose says which, and what writes it."""
+    """Unset or empty: Compose names it, and the script that writes it."""
     given = (
         {**SECRETS, name: value}
         if value is not None
@@ -174,7 +173,9 @@ def test_variables_are_declared_once_with_the_default_that_is_used() -> None:
 
 def test_the_receiver_starts_with_what_compose_gives_it(every: dict[str, Any], tmp_path: Path) -> None:
     """Its environment is one that its settings take, with every default where nothing is said."""
-    script = "from telemetry.settings import load; print(load().model_dump_json(exclude={'data_dir', 'backup_dir'}))"
+    script = (
+        "from config.settings import load; print(load().model_dump_json(exclude={'data_dir', 'backup_dir'}))"
+    )
     environment = {name: value or "" for name, value in every["receiver"]["environment"].items()}
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -242,7 +243,7 @@ def steps() -> Iterator[Step]:
 
 
 def final_stage(word: str) -> list[str]:
-    """Give what follows a word in the last stage."""
+    """Return the text after a word in the last stage."""
     last: list[Step] = []
     for step in steps():
         last = [] if step.word == "FROM" else [*last, step]
@@ -261,7 +262,7 @@ def test_the_dockerfile_is_well_made() -> None:
 
 
 class Image:
-    """What the Dockerfile makes, built below a folder in place of a root: its paths are those of the image below it."""
+    """The Dockerfile's result, built below a folder in place of a root: its paths below it are those of the image."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -303,7 +304,7 @@ class Image:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def given(self, **given: str) -> dict[str, str]:
-        """Give the environment of a process of the image."""
+        """Return the environment of a process of the image."""
         path = self._within(self.environment.get("PATH", "$PATH")).replace("$PATH", self._path)
         kept = {
             name: value
@@ -322,7 +323,7 @@ class Image:
 
     def _within(self, text: str) -> str:
         return re.sub(
-            r"(?<![\w./])/(?=(?:opt/telemetry|src|empty|data|backups|tmp)\b)", f"{self.root}/", text
+            r"(?<![\w./])/(?=(?:opt/telemetry|opt/build|src|empty|data|backups|tmp)\b)", f"{self.root}/", text
         )
 
     def _copy(self, *names: str, image: bool) -> None:
@@ -347,7 +348,7 @@ class Image:
 
 
 def wanted() -> list[str]:
-    """Give what .dockerignore lets through."""
+    """Return the files that .dockerignore lets through."""
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in lines
     return [line[1:] for line in lines if line.startswith("!")]
@@ -356,18 +357,15 @@ def wanted() -> list[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_dockerfile_makes_a_receiver_that_runs_outside_the_checkout(tmp_path: Path) -> None:
-    """Its steps build a wheel and install it beside the locked dependencies alone; what they make takes telemetry."""
+    """Its steps build a wheel and install it beside the locked dependencies alone; the result takes telemetry."""
     image = Image(tmp_path / "image")
     image.build()
     assert not (image.place("/opt/telemetry/bin") / "pip").exists()
     installed = {path.name for path in image.place("/opt/telemetry/lib").glob("python3*/site-packages/*")}
-    assert not {"pytest", "mypy", "ruff", "pip", "pandas", "pyarrow"} & installed
+    assert not {"pytest", "mypy", "ruff", "pip", "setuptools", "numpy", "pandas", "pyarrow"} & installed
     assert (image.place("/opt/telemetry/bin") / "telemetry").exists()
-    ports = {}
-    for name in ("OTLP_GRPC", "OTLP_HTTP", "METRICS", "HEALTH", "CLICKHOUSE_HTTP"):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            ports[f"TELEMETRY_{name}_PORT"] = str(probe.getsockname()[1])
+    names = ("OTLP_GRPC", "OTLP_HTTP", "METRICS", "HEALTH", "CLICKHOUSE_HTTP")
+    ports = {f"TELEMETRY_{name}_PORT": str(free_port()) for name in names}
     given = {**ports, "TELEMETRY_INGEST_TOKENS": "one-token", "TELEMETRY_LOG_FORMAT": "json"}
     command = [*json.loads(final_stage("ENTRYPOINT")[0]), *json.loads(final_stage("CMD")[0])]
     log = tmp_path / "log"

@@ -1,4 +1,4 @@
-"""What the documents say is what the code does."""
+"""The documents agree with the code."""
 
 import re
 import shutil
@@ -11,15 +11,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from access.usage import UsageMetrics
 from clickhouse.migrations import migrations
-from receiver.meters import Meters
-from receiver.status import ANSWERS
-from telemetry.settings import Settings
-from telemetry.usage import UsageMeters
+from config.settings import Settings
+from otlp.status import CODES
+from receiver.metrics import Metrics
 from tests.server import ROOT, Server
+from web.metrics import Metrics as WebMetrics
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "queries/README.md"]
 VARIABLES = {str(field.alias) for field in Settings.model_fields.values()}
+# What a test and the first start name that is no setting.
+OTHERS = {"TELEMETRY_TEST_CLAUDE", "TELEMETRY_TEST_INSPECTOR", "TELEMETRY_WEB_TOKEN"}
 STACK = set(yaml.safe_load((ROOT / "docker-compose.yml").read_text())["x-settings"])
 
 each_document = pytest.mark.parametrize(
@@ -73,7 +76,9 @@ def test_variables_are_settings(document: Path) -> None:
     named = set(re.findall(r"\b(?:TELEMETRY|CLICKHOUSE)_[A-Z_]*[A-Z]\b", text))
     for line in re.findall(r"^\s*export (.*)$", text, re.MULTILINE):
         named |= set(re.findall(r"\b([A-Z][A-Z_]+)=", line))
-    assert {name for name in named if not name.startswith(("OTEL_", "CLAUDE_CODE_"))} <= VARIABLES | STACK
+    assert {name for name in named if not name.startswith(("OTEL_", "CLAUDE_CODE_"))} <= (
+        VARIABLES | STACK | OTHERS
+    )
 
 
 def test_metrics_are_documented_with_their_labels() -> None:
@@ -82,15 +87,30 @@ def test_metrics_are_documented_with_their_labels() -> None:
         name: set(re.findall(r"\w+", labels))
         for name, labels, _ in table_rows(ROOT / "docs/operations.md", "metric")
     }
-    own = Meters()
+    own = Metrics()
     instruments = [
-        meter
-        for meter in [*vars(own).values(), *vars(UsageMeters(own.registry)).values()]
-        if hasattr(meter, "describe")
+        metric
+        for metric in [*vars(own).values(), *vars(UsageMetrics(own.registry)).values()]
+        if hasattr(metric, "describe")
     ]
-    meters = {}
+    metrics = {}
     for instrument in instruments:
         if hasattr(instrument, "_labelnames"):  # the registry describes itself too
+            (family,) = instrument.describe()
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            metrics[name] = set(instrument._labelnames)
+    assert documented == metrics
+
+
+def test_the_web_processs_metrics_are_documented_with_their_labels() -> None:
+    """The same of its own."""
+    documented = {
+        name: set(re.findall(r"\w+", labels))
+        for name, labels, _ in table_rows(ROOT / "docs/operations.md", "metric of the web process")
+    }
+    meters = {}
+    for instrument in vars(WebMetrics()).values():
+        if hasattr(instrument, "_labelnames"):
             (family,) = instrument.describe()
             name = f"{family.name}_total" if family.type == "counter" else family.name
             meters[name] = set(instrument._labelnames)
@@ -100,6 +120,7 @@ def test_metrics_are_documented_with_their_labels() -> None:
 def test_metrics_named_anywhere_exist() -> None:
     """A metric in a sentence is one of the table."""
     known = {name for name, _, _ in table_rows(ROOT / "docs/operations.md", "metric")}
+    known |= {name for name, _, _ in table_rows(ROOT / "docs/operations.md", "metric of the web process")}
     known |= {"telemetry_user", "telemetry_reader", *(migration.name for migration in migrations())}
     for document in DOCUMENTS:
         named = set(re.findall(r"`(telemetry_[a-z_]+)`", document.read_text()))
@@ -113,9 +134,10 @@ def test_answers_are_documented() -> None:
         for reason, _, grpc, http, _ in table_rows(ROOT / "docs/architecture.md", "reason")
         if reason
     }
-    assert set(documented) == set(ANSWERS)
-    del documented["untyped_metric"]  # a part of a request that succeeds
-    for reason, answer in ANSWERS.items():
+    assert set(documented) == set(CODES)
+    for part in ("untyped_metric", "unknown_fields"):  # of a request that succeeds
+        del documented[part]
+    for reason, answer in CODES.items():
         grpc, http = documented.get(reason, (answer.grpc.name, str(answer.http)))
         assert (grpc, http) in {(answer.grpc.name, str(answer.http)), ("", str(answer.http))}, reason
 
@@ -141,7 +163,7 @@ def test_the_layout_is_the_repositorys() -> None:
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="the README sends with curl")
 def test_the_readmes_first_look_works(start: Callable[..., Server], tmp_path: Path) -> None:
-    """What the README sends is stored, and what it runs to read it prints what it shows."""
+    """The README's record is stored, and its command to read it prints the output that it shows."""
     readme = (ROOT / "README.md").read_text()
     fences = re.findall(r"^```(\w*)\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     send = next(text for _, text in fences if text.startswith("curl"))
@@ -150,12 +172,12 @@ def test_the_readmes_first_look_works(start: Callable[..., Server], tmp_path: Pa
     by_curl = next(text for _, text in fences if text.startswith(". data/credentials.env"))
     questions = next(text for _, text in fences if "query --list" in text).splitlines()[:-1]
     server = start()
-    door = f"http://{server.listening['clickhouse_http']}"
+    gateway = f"http://{server.listening['clickhouse_http']}"
     (tmp_path / ".venv").symlink_to(Path(sys.executable).parent.parent)
-    port = f"export TELEMETRY_CLICKHOUSE_HTTP_PORT={door.rpartition(':')[2]}; "
+    port = f"export TELEMETRY_CLICKHOUSE_HTTP_PORT={gateway.rpartition(':')[2]}; "
     assert shell(send.replace("http://localhost:4318", server.http), tmp_path) == "{}"
     assert shell(port + read, tmp_path).strip() == shown.strip()
-    assert shell(by_curl.replace("http://localhost:8123", door), tmp_path) == "1\n"
+    assert shell(by_curl.replace("http://localhost:8123", gateway), tmp_path) == "1\n"
     for question in questions:
         assert ".venv/bin/telemetry " in question
         shell(port + question, tmp_path)
@@ -169,7 +191,7 @@ def shell(script: str, folder: Path) -> str:
 
 
 def table_rows(document: Path, first: str) -> list[list[str]]:
-    """Give the cells of every table whose first column is headed so, without the marks of code."""
+    """Return the cells of every table whose first column has this heading, without the marks of code."""
     rows: list[list[str]] = []
     inside = False
     for line in document.read_text().splitlines():
@@ -189,6 +211,21 @@ def without_code(document: Path) -> str:
 
 
 def anchors(document: Path) -> set[str]:
-    """Give the anchors of a document's headings, as GitHub makes them."""
+    """Return the anchors of a document's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", without_code(document), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_names_every_table_that_the_schema_makes() -> None:
+    """And no other, so that no count of them differs from what backups and the doctor say."""
+    made = set()
+    for path in (ROOT / "clickhouse" / "schema").glob("*.sql"):
+        made |= set(re.findall(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+)", path.read_text(), re.MULTILINE))
+    named: list[str] = []
+    for names, _ in table_rows(ROOT / "README.md", "table"):
+        first, *others = names.split(", ")
+        # `_gauge` behind `otel_metrics_sum` is otel_metrics_gauge.
+        family = first.rpartition("_")[0]
+        named += [first, *(family + name if name.startswith("_") else name for name in others)]
+    assert len(named) == len(set(named))
+    assert set(named) == made

@@ -1,4 +1,4 @@
-"""`telemetry doctor` finds the first broken link of the way, whichever it is, and says how to mend it."""
+"""`telemetry doctor` finds the first broken link, whichever it is, and names its remedy."""
 
 import json
 import os
@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from receiver.signals import Signal
+from config.settings import Settings
+from onboarding import probe
+from onboarding.doctor.client import telemetry_on
+from onboarding.doctor.finding import Check, State, broken, examine, ok
+from onboarding.doctor.target import Target
+from otlp.signals import Signal
 from telemetry.cli import main
-from telemetry.client import trial
-from telemetry.doctor.client import telemetry_on
-from telemetry.doctor.command import CHECKS
-from telemetry.doctor.finding import Check, State, broken, examine, ok
-from telemetry.doctor.patient import Patient
-from telemetry.settings import Settings
+from telemetry.commands.doctor import CHECKS
 from tests.server import Server, captures, running
 
 _METRICS, _LOGS = "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"
@@ -55,7 +55,7 @@ def healthy(server: Server) -> dict[str, str]:
 
 
 def doctor(server: Server, home: Path, changes: dict[str, str | None], **settings: str) -> Result:
-    """Examine a client whose settings are good but for the changes."""
+    """Examine a client whose settings are good except for the changes."""
     env = {name: value for name, value in {**healthy(server), **changes}.items() if value is not None}
     (home / ".claude").mkdir(exist_ok=True)
     (home / ".claude/settings.json").write_text(json.dumps({"env": env}))
@@ -76,8 +76,8 @@ def finding(done: Result, name: str) -> dict[str, Any]:
     return next(check for check in json.loads(done.stdout)["checks"] if check["name"] == name)
 
 
-def test_a_way_that_is_whole_is_found_so(server: Server, home: Path) -> None:
-    """From the settings to the newest row; what Claude Code sent is told from the doctor's own record."""
+def test_a_healthy_setup_has_no_broken_link(server: Server, home: Path) -> None:
+    """From the settings to the newest row; Claude Code's records are distinguished from the doctor's own."""
     before = doctor(server, home, {})
     assert before.exit_code == 0, before.output
     told = states(before)
@@ -85,8 +85,8 @@ def test_a_way_that_is_whole_is_found_so(server: Server, home: Path) -> None:
     assert [name for name, state in told.items() if state != "ok"] == [], before.output
     assert (freshness, disk in {"ok", "warning"}) == ("warning", True)
     assert finding(before, "freshness")["text"].startswith("nothing new: logs never")
-    for signal in Signal:  # a client's record, of now
-        request = trial.record(signal, trial.new_id())
+    for signal in Signal:  # a client's record, with the present time
+        request = probe.record(signal, probe.new_id())
         body = request.SerializeToString().replace(b"telemetry-check", b"claude-code-xyz")
         server.post(signal.value, body, authorization="Bearer right").raise_for_status()
     server.post("metrics", captures("metrics")[0], authorization="Bearer right").raise_for_status()
@@ -114,7 +114,7 @@ def test_a_way_that_is_whole_is_found_so(server: Server, home: Path) -> None:
 def test_the_first_broken_link_is_named(
     server: Server, home: Path, changes: dict[str, str | None], link: str, fix: str
 ) -> None:
-    """With its remedy, without a secret, and what depends on it is skipped."""
+    """With its remedy, without a secret, and the checks that depend on it are skipped."""
     done = doctor(server, home, changes)
     report = json.loads(done.stdout)
     assert (done.exit_code, report["healthy"], report["first_broken"]) == (1, False, link), done.output
@@ -163,7 +163,7 @@ def test_what_may_not_be_wanted_is_a_warning(
 
 
 def test_a_repositorys_settings_do_not_turn_telemetry_on(server: Server, home: Path) -> None:
-    """They stand in a file that the client does not take them from, which is said."""
+    """They are in a file that the client ignores, and the finding says so."""
     project = home / ".claude/settings.local.json"
     project.parent.mkdir()
     project.write_text(json.dumps({"env": healthy(server)}))
@@ -207,7 +207,7 @@ def test_refusals_are_told_by_their_reason(server: Server, home: Path) -> None:
 
 def test_rows_from_the_future_are_told(server: Server, home: Path) -> None:
     """Some client's clock is ahead."""
-    logs = trial.record(Signal.LOGS, trial.new_id())
+    logs = probe.record(Signal.LOGS, probe.new_id())
     record = logs.resource_logs[0].scope_logs[0].log_records[0]  # type: ignore[attr-defined]
     record.time_unix_nano += 3600 * 10**9
     body = logs.SerializeToString().replace(b"telemetry-check", b"claude-code-xyz")
@@ -228,18 +228,18 @@ def test_a_person_reads_lines(server: Server, home: Path) -> None:
 
 
 def test_inside_claude_code_its_variables_are_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client gives its tools no OTEL_ variables, so that they are absent proves nothing."""
+    """The client passes no OTEL_ variables to its tools, so their absence proves nothing."""
     monkeypatch.setenv("CLAUDECODE", "1")
-    patient = Patient(Settings(_env_file=None), tmp_path, os.environ, managed=())
-    assert "run this in the shell that starts Claude Code" in telemetry_on(patient).fix
+    target = Target(Settings(_env_file=None), tmp_path, os.environ, managed=())
+    assert "run this in the shell that starts Claude Code" in telemetry_on(target).fix
 
 
 def test_settings_of_the_organization_count(tmp_path: Path) -> None:
-    """Wherever they come from."""
+    """From any source."""
     managed = tmp_path / "managed-settings.json"
     managed.write_text('{"env": {"CLAUDE_CODE_ENABLE_TELEMETRY": 1}}')
-    patient = Patient(Settings(_env_file=None), tmp_path, {}, managed=(managed,))
-    assert telemetry_on(patient) == ok(f"on, says {managed}")
+    target = Target(Settings(_env_file=None), tmp_path, {}, managed=(managed,))
+    assert telemetry_on(target) == ok(f"on, says {managed}")
 
 
 def test_checks_come_after_what_they_need() -> None:
@@ -252,9 +252,9 @@ def test_checks_come_after_what_they_need() -> None:
 
 
 def test_what_depends_on_a_skipped_link_is_skipped_too() -> None:
-    """However long the chain."""
+    """For a chain of any length."""
     checks: list[Check[None]] = [
-        Check("a", lambda _: broken("no", "mend")),
+        Check("a", lambda _: broken("no", "repair")),
         Check("b", lambda _: ok("yes"), ("a",)),
         Check("c", lambda _: ok("yes"), ("b",)),
         Check("d", lambda _: ok("yes")),
@@ -265,16 +265,16 @@ def test_what_depends_on_a_skipped_link_is_skipped_too() -> None:
 
 
 def test_a_certificate_that_is_not_trusted_is_told(server: Server, home: Path, tmp_path: Path) -> None:
-    """And its authority's file mends it."""
+    """The finding names the reason, and a file that cannot be read is another finding."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
          "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
         check=True, capture_output=True,
     )  # fmt: skip
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     process = subprocess.Popen(
         ["openssl", "s_server", "-accept", str(port), "-cert", certificate, "-key", key, "-quiet", "-naccept", "12"],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

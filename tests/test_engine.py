@@ -1,6 +1,5 @@
 """The embedded engine: parameters, errors that say nothing of the data, inserts, one owner a directory."""
 
-import json
 import subprocess
 import sys
 import traceback
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clickhouse.engine import Engine, EngineError, encode, identifier
+from clickhouse.engine import Engine, EngineError
 from clickhouse.pieces import Pieces
 from tests.server import ROOT
 
@@ -57,20 +56,6 @@ def test_other_parameters_arrive_unchanged(engine: Engine) -> None:
     assert row == [[-5, True, False, [1, 2, 65535], []]]
 
 
-def test_encode_writes_what_the_engine_reads() -> None:
-    """A text is escaped once, an array's texts are quoted."""
-    assert encode("a\tb\\") == "a\\tb\\\\"
-    assert encode(["it's", "b\\"]) == "['it\\'s', 'b\\\\']"
-    assert encode(True) == "true"
-
-
-@pytest.mark.parametrize("name", ["plain", "with `ticks`", "back\\slash", "'quoted' \"twice\"", "; DROP"])
-def test_an_identifier_is_one_name_whatever_it_holds(engine: Engine, name: str) -> None:
-    """A quoted name is taken as it is."""
-    row = engine.query(f"SELECT 1 AS {identifier(name)}", None, "JSONEachRow")
-    assert json.loads(row) == {name: 1}
-
-
 def test_an_error_has_a_number_and_a_name_and_nothing_of_the_data(engine: Engine) -> None:
     """The engine quotes the value that failed; the error that leaves it does not, however it is printed."""
     content = str(1 << 64) + "-content"  # computed, since a traceback quotes the source
@@ -96,7 +81,7 @@ def test_a_failed_insert_is_an_engine_error_without_the_data(engine: Engine) -> 
 
 
 def test_an_insert_is_visible_to_every_connection_when_it_returns(engine: Engine) -> None:
-    """What insert returns from is there for the next query, whichever connection runs it."""
+    """After insert returns, its rows are there for the next query, on any connection."""
     engine.command("CREATE TABLE engine_insert (number UInt64) ENGINE = MergeTree ORDER BY number")
     try:
         block = engine.query("SELECT number FROM numbers(1000)")
@@ -108,7 +93,7 @@ def test_an_insert_is_visible_to_every_connection_when_it_returns(engine: Engine
 
 
 def test_a_directory_that_another_process_has_open_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    """Two processes never write one directory; the second is told what to do."""
+    """Two processes never write one directory; the second one's error has the remedy."""
     command = [sys.executable, "-c", _HOLD, str(tmp_path / "clickhouse")]
     holder = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdin
@@ -132,3 +117,19 @@ def test_a_directory_that_another_process_has_open_is_refused_with_the_remedy(tm
         command, cwd=ROOT, input="", capture_output=True, text=True, timeout=60, check=True
     )
     assert third.stdout == "open\n"
+
+
+def test_saved_rows_are_loaded_whole(engine: Engine) -> None:
+    """Blocks that look alike, of any number of days and pieces; a load that fails half way leaves nothing."""
+    engine.command("CREATE TABLE loaded (day Date, n UInt32) ENGINE = MergeTree PARTITION BY day ORDER BY n")
+    try:
+        data = engine.query("SELECT toDate('2026-01-01') + number AS day, number AS n FROM numbers(300)")
+        pieces = [data[:7], data[7:]]
+        engine.load("`loaded`", pieces)
+        engine.load("`loaded`", pieces)
+        assert engine.rows("SELECT count(), uniqExact(day) FROM loaded") == [[600, 300]]
+        with pytest.raises(EngineError, match="CANNOT_READ_ALL_DATA"):
+            engine.load("`loaded`", [data[:-3]])
+        assert engine.rows("SELECT count() FROM loaded") == [[600]]
+    finally:
+        engine.command("DROP TABLE loaded")

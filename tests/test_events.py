@@ -1,4 +1,4 @@
-"""telemetry_events: what becomes of each log record, and what is fed from it."""
+"""telemetry_events: the row of each log record, and the tables that are fed from it."""
 
 import json
 import time
@@ -20,17 +20,21 @@ NOW = round(time.time()) - 3600.0
 EMPTY: dict[str, Any] = {
     "event_type": "", "session_id": "s1", "user_id": "", "organization_id": "", "prompt_id": "", "sequence": None,
     "service_name": "claude-code", "service_version": "2.1.197", "terminal_type": "", "team": "", "department": "",
-    "cost_center": "", "project": "", "model": "", "speed": "", "query_source": "", "agent_name": "", "skill_name": "",
-    "plugin_name": "", "mcp_server_name": "", "mcp_tool_name": "", "workflow_step": "", "tool_name": "",
-    "tool_use_id": "",
+    "cost_center": "", "project": "", "model": "", "model_name": "", "speed": "", "query_source": "", "agent_name": "",
+    "skill_name": "", "plugin_name": "", "mcp_server_name": "", "mcp_tool_name": "", "workflow_step": "",
+    "tool_name": "", "tool_use_id": "",
     "command": "", "input_id": 0, "result_bytes": None, "success": None, "decision": "", "decision_source": "",
     "duration_ms": None, "ttft_ms": None, "input_tokens": None, "output_tokens": None, "cache_read_tokens": None,
     "cache_creation_tokens": None, "cache_creation_5m_tokens": None, "cache_creation_1h_tokens": None, "cost_usd": None,
-    "cost_nanos": None, "request_id": "", "attempt": None, "status_code": None, "api_error_code": "",
-    "api_error_message": "", "error_type": "", "error_message": "", "failure": "", "security": "",
-    "prompt_length": None, "quality": [],
+    "cost_nanos": None, "cost_source": "", "request_id": "", "attempt": None, "status_code": None, "api_error_code": "",
+    "api_error_message": "", "error_type": "", "error_message": "", "failure": "", "tried_id": 0,
+    "security": "", "prompt_length": None, "quality": [],
     "attributes": {},
 }  # fmt: skip
+
+
+# The number of what was tried says nothing by itself: it is compared with that of other rows.
+SHOWN = "* EXCEPT timestamp REPLACE toUInt64(0) AS tried_id"
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,7 @@ def store(database: Tables) -> Tables:
     return database
 
 
-def rows(store: Tables, columns: str = "* EXCEPT timestamp") -> list[dict[str, Any]]:
+def rows(store: Tables, columns: str = SHOWN) -> list[dict[str, Any]]:
     return store.dicts(
         f"SELECT {columns} FROM telemetry_events ORDER BY timestamp, sequence"
         " SETTINGS output_format_json_quote_64bit_integers = 0, output_format_json_quote_denormals = 1"
@@ -53,7 +57,7 @@ def rows(store: Tables, columns: str = "* EXCEPT timestamp") -> list[dict[str, A
 
 
 def one(store: Tables, record: Record, **resource: str) -> dict[str, Any]:
-    """Store a record and give its row."""
+    """Store a record and return its row."""
     store.store("otel_logs", logs([record], SERVICE | resource))
     (row,) = rows(store)
     return row
@@ -125,7 +129,8 @@ def test_a_model_request_is_typed(store: Tables) -> None:
     )  # fmt: skip
     assert one(store, record, department="engineering", **{"team.id": "platform"}) == EMPTY | {
         "event_type": "api_request", "prompt_id": "p1", "sequence": 7, "organization_id": "o1",
-        "terminal_type": "vscode", "user_id": "u1", "model": "claude-opus-4-8", "input_tokens": 12, "output_tokens": 42,
+        "terminal_type": "vscode", "user_id": "u1", "model": "claude-opus-4-8", "model_name": "claude-opus-4-8",
+        "cost_source": "reported", "input_tokens": 12, "output_tokens": 42,
         "cache_read_tokens": 1000, "cache_creation_tokens": 200, "cost_usd": 0.0028599999999999997,
         "cost_nanos": 2860000, "duration_ms": 43, "request_id": "req_1", "speed": "normal", "query_source": "sdk",
         "workflow_step": "sdk", "agent_name": "Explore", "skill_name": "review", "mcp_server_name": "github",
@@ -138,7 +143,7 @@ def test_a_model_request_is_typed(store: Tables) -> None:
 
 
 def test_a_tool_result_keeps_its_labels_and_equal_input_an_equal_number(store: Tables) -> None:
-    """What the tool was given is a hash; its program and server are readable."""
+    """The tool's input is a hash; its program and server are readable."""
     parameters = json.dumps({"bash_command": "git", "full_command": "git push --force"})
     given: dict[str, Any] = {
         "tool_name": "Bash",
@@ -178,8 +183,8 @@ def test_a_number_may_be_sent_as_any_type(store: Tables) -> None:
         [event(NOW, "api_request", model="m", cost_usd=0.5, duration_ms=n, input_tokens=n) for n in values],
     )
     expected = EMPTY | {
-        "event_type": "api_request", "model": "m", "duration_ms": 47, "input_tokens": 47, "cost_usd": 0.5,
-        "cost_nanos": 500000000,
+        "event_type": "api_request", "model": "m", "model_name": "m", "duration_ms": 47, "input_tokens": 47,
+        "cost_usd": 0.5, "cost_nanos": 500000000, "cost_source": "reported",
     }  # fmt: skip
     assert rows(store) == [expected] * len(values)
 
@@ -251,7 +256,7 @@ def test_what_should_be_there_and_is_not_is_flagged(store: Tables) -> None:
 
 
 def test_a_wrong_clock_is_flagged(store: Tables) -> None:
-    """What is of the far future stays out of every period that ends now."""
+    """Events of the far future stay out of every period that ends now."""
     future = 4_133_980_800.0  # 2101
     store.store("otel_logs", logs([event(future, "note"), event(NOW, "note")]))
     assert [(row["event_type"], row["quality"]) for row in rows(store)] == [
@@ -273,12 +278,12 @@ def test_a_connection_that_failed_has_no_status(store: Tables) -> None:
     )
     assert row == EMPTY | {
         "event_type": "api_error", "api_error_code": "connection", "api_error_message": "Connection error.",
-        "failure": "api connection", "attempt": 11, "model": "m",
+        "failure": "api connection", "attempt": 11, "model": "m", "model_name": "m",
     }  # fmt: skip
 
 
 def test_failures_have_a_category(store: Tables) -> None:
-    """One definition for every question: what counts as a failure, and as which."""
+    """One definition for every question: the events that are failures, and their kinds."""
     cases: list[tuple[str, dict[str, Any], str]] = [
         ("api_error", {"status_code": 529}, "api 529"),
         ("api_retries_exhausted", {"status_code": 529, "total_attempts": 11}, ""),
@@ -342,10 +347,16 @@ def test_a_team_is_the_resources_or_the_events(store: Tables) -> None:
 
 
 def test_a_tool_of_an_mcp_server_is_known_by_it(store: Tables) -> None:
-    """By its name, or by the labels that were kept of its parameters."""
+    """By its name, or by the labels that were sent or kept of its parameters; the rest of a name is the tool's."""
     labels = '{"mcp_server_name":"jira","mcp_tool_name":"find"}'
     cases: list[tuple[str, dict[str, str], tuple[str, str]]] = [
         ("mcp__github__create_issue", {}, ("github", "create_issue")),
+        ("mcp__docs__find__symbol", {}, ("docs", "find__symbol")),
+        ("mcp__my__docs__find", {"mcp_server_name": "my__docs"}, ("my__docs", "find")),
+        ("mcp__my_docs__a__b", {"mcp_server.name": "my docs"}, ("my docs", "a__b")),
+        ("mcp__docs__a__b", {"mcp_server_name": "other"}, ("other", "a__b")),
+        ("mcp__docs__a", {"mcp_tool_name": "b"}, ("docs", "b")),
+        ("mcp__docs", {}, ("docs", "")),
         ("mcp_tool", {"tool_parameters": labels}, ("jira", "find")),
         ("Read", {}, ("", "")),
     ]
@@ -366,7 +377,7 @@ def test_the_workflow_step_is_the_teams_own_or_where_the_query_came_from(store: 
 
 
 def test_events_of_any_name_are_kept_and_other_peoples_logs_are_not(store: Tables) -> None:
-    """By scope, by name, or by service: what is not Claude Code's stays in otel_logs alone."""
+    """By scope, by name, or by service: other programs' records stay in otel_logs alone."""
     bare = Record(NOW, {"event.name": "brand_new", "session.id": "s1"})
     named = Record(NOW + 1, {"session.id": "s1"}, event_name="claude_code.by_name")
     bodied = Record(NOW + 2, {"session.id": "s1"}, "claude_code.by_body")
@@ -411,7 +422,7 @@ def test_what_a_security_review_wants_has_a_kind(store: Tables) -> None:
 
 
 def test_content_stays_in_the_log_records(store: Tables) -> None:
-    """Whatever the privacy level, prompts and tool input are not stored a second time."""
+    """At every privacy level, prompts and tool input are not stored a second time."""
     content = dict.fromkeys(
         ("prompt", "response", "tool_input", "tool_parameters", "body", "hook_definitions"), "x"
     )
@@ -420,7 +431,7 @@ def test_content_stays_in_the_log_records(store: Tables) -> None:
 
 
 def test_wrong_values_are_shown(store: Tables) -> None:
-    """The question lists each fault with what was sent, and clocks that are wrong."""
+    """The question lists each fault with the value that was sent, and clocks that are wrong."""
     late = event(4_133_980_800.0, "note")
     wrong = [event(NOW + at, "tool_result", tool_name="Read", duration_ms="-5") for at in range(2)]
     store.store("otel_logs", logs([*wrong, event(NOW, "tool_result", tool_name="Read"), late]))

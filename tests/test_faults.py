@@ -25,7 +25,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 def kept(line: Line) -> None:
-    """Hold a fault to the promises; much must have been tried, or nothing is said by it."""
+    """Check the promises under a fault; many records must have been sent, or the check proves nothing."""
     assert line.is_kept, line
     assert line.verdict.acknowledged > 0, line
 
@@ -60,7 +60,7 @@ def test_faults_of_the_network(stage: Stage) -> None:
     ],
 )
 def test_faults_of_the_disk(stage: Stage, fault: Callable[[Stage, float], Line]) -> None:
-    """Clients hear of it, what was acknowledged stays, and what is damaged is set aside and counted."""
+    """Clients are told, acknowledged records stay, and damaged files are set aside and counted."""
     kept(fault(stage, SECONDS))
 
 
@@ -85,18 +85,18 @@ def test_sigkill_of_the_server(stage: Stage) -> None:
 
 
 def test_a_host_name_that_does_not_resolve(stage: Stage) -> None:
-    """What is acknowledged meanwhile waits."""
+    """Records that are acknowledged meanwhile wait."""
     kept(network.unknown_host(stage, SECONDS))
 
 
 def test_a_clock_that_is_set(stage: Stage) -> None:
-    """Back and forth, by days; what is resent over the restart is known again, whatever the clock said."""
+    """Back and forth, by days; a request that is resent over the restart is recognised at any time of the clock."""
     line = clock.stepped(stage, SECONDS)
     kept(line)
     assert line.verdict.twice == 0, line
 
 
 def test_loss_of_power_at_every_instant(tmp_path: Path) -> None:
-    """Whatever of the spool's work a file system kept, all that was promised is found and nothing else."""
+    """From any part of the spool's work that a file system kept, exactly the promised blocks are found."""
     ways, wrong = outages(tmp_path)
     assert (wrong, ways > 300) == ([], True)

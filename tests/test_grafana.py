@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 import yaml
+from mcp import Client as McpClient
 
-from access.query import Reader
-from clickhouse.client import Source
+from access.query import records
+from clickhouse.client import Client
 from demo.generate import Ledger, Plan, generate
-from receiver.meters import Meters
-from tests.server import ROOT, Server, running
+from receiver.metrics import Metrics
+from tests.sdk.measured import Measured
+from tests.sdk.served import served
+from tests.server import ROOT, running
 
 DASHBOARDS = {
     path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "grafana/dashboards").glob("*.json"))
@@ -45,26 +49,35 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Fill a server with a week of demo data, and ask as Grafana does: the user who reads, over HTTP."""
     with running(tmp_path_factory.mktemp("grafana") / "data", TELEMETRY_BATCH_AGE_MS="0") as server:
         for request in generate(Plan(sessions=200, users=12, days=DAYS, request_records=5000), Ledger()):
             server.export(request.signal, request.body)
-        opened = _reader(server)
+        for signal, body in anyio.run(of_an_mcp_server):
+            server.export(signal, body)
+        opened = Client(server.endpoint())
         yield opened
         opened.close()
 
 
-def _reader(server: Server) -> Reader:
-    credentials = (server.data / "credentials.env").read_text()
-    password = credentials.partition("TELEMETRY_READER_PASSWORD=")[2].split()[0]
-    return Reader(
-        Source(f"http://{server.listening['clickhouse_http']}", "telemetry_reader", password, "telemetry")
-    )
+async def of_an_mcp_server() -> list[tuple[str, bytes]]:
+    """Return what the SDK sends of a server of one's own, after a session with calls."""
+    made = served("mcp")
+    measured = Measured(made)
+    async with McpClient(made, mode="legacy") as client:
+        await client.list_tools()
+        for _ in range(3):
+            await client.call_tool("add", {"a": 1, "b": 2})
+        await client.call_tool("fails", {})
+    with measured.of.sessions.create("one", model="claude-opus-4") as session:
+        session.message(5)
+    session.end()
+    return measured.requests()
 
 
-def ask(reader: Reader, sql: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in b"".join(reader.ask(sql, {}, "jsonl")).splitlines()]
+def ask(reader: Client, sql: str) -> list[dict[str, Any]]:
+    return records(reader, sql)
 
 
 def as_grafana_fills_in(sql: str) -> str:
@@ -88,7 +101,7 @@ def test_the_dashboards_are_made_of_the_questions() -> None:
 
 
 @pytest.mark.parametrize("panel", PANELS)
-def test_a_panel_shows_something(reader: Reader, panel: dict[str, Any]) -> None:
+def test_a_panel_shows_something(reader: Client, panel: dict[str, Any]) -> None:
     """On demo data its statement, as Grafana sends it, gives rows, and a single number where one is shown."""
     sql = as_grafana_fills_in(panel["targets"][0]["rawSql"])
     assert "$" not in sql
@@ -103,7 +116,7 @@ def test_a_panel_shows_something(reader: Reader, panel: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("query", VARIABLES)
-def test_a_variable_offers_all_and_each(reader: Reader, query: str) -> None:
+def test_a_variable_offers_all_and_each(reader: Client, query: str) -> None:
     """Its first option is all, and others follow."""
     options = [list(row.values()) for row in ask(reader, query)]
     assert options[0] == ["", "all"]
@@ -113,14 +126,14 @@ def test_a_variable_offers_all_and_each(reader: Reader, query: str) -> None:
 
 @pytest.mark.parametrize("expression", MEASURED)
 def test_an_expression_names_metrics_that_the_server_has(expression: str) -> None:
-    """What Prometheus is asked for is exported, with the labels that are named."""
+    """The metrics in Prometheus queries are exported, with the labels that the queries name."""
     known: dict[str, set[str]] = {}
-    for meter in vars(Meters()).values():
-        if hasattr(meter, "_labelnames"):
-            (family,) = meter.describe()
+    for metric in vars(Metrics()).values():
+        if hasattr(metric, "_labelnames"):
+            (family,) = metric.describe()
             ending = {"counter": "_total", "histogram": "_bucket"}.get(family.type, "")
             known[family.name + ending] = {
-                *meter._labelnames,
+                *metric._labelnames,
                 *(["le"] if family.type == "histogram" else []),
             }
     (name,) = re.findall(r"telemetry_\w+", expression)
@@ -130,7 +143,7 @@ def test_an_expression_names_metrics_that_the_server_has(expression: str) -> Non
 
 
 def test_links_open_dashboards_with_a_variable_that_they_have() -> None:
-    """Every link of a column leads to a dashboard of ours and sets one of its variables."""
+    """Every link of a column leads to one of the dashboards and sets one of its variables."""
     found = 0
     by_uid = {dashboard["uid"]: dashboard for dashboard in DASHBOARDS.values()}
     for dashboard in DASHBOARDS.values():
@@ -144,7 +157,7 @@ def test_links_open_dashboards_with_a_variable_that_they_have() -> None:
 
 
 def test_what_is_provisioned_fits_the_dashboards() -> None:
-    """The data sources have the names by which the panels ask, and the reader's password stands in no file."""
+    """The data sources have the names by which the panels ask, and the reader's password is in no file."""
     folder: Path = ROOT / "grafana/provisioning"
     declared = yaml.safe_load((folder / "datasources/telemetry.yaml").read_text())["datasources"]
     sources = {(one["type"], one["uid"]) for one in declared}

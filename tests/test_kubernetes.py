@@ -7,7 +7,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from telemetry.settings import Settings
+from config.settings import Settings
 from tests.server import ROOT
 
 FOLDER = ROOT / "kubernetes"
@@ -50,7 +50,7 @@ def test_kustomize_takes_every_file() -> None:
 
 
 def test_variables_are_settings() -> None:
-    """What the pod is given are settings of the server, none of them a secret in clear."""
+    """The pod's variables are settings of the server, none of them a secret in clear."""
     literals = dict(line.split("=", 1) for line in KUSTOMIZATION["configMapGenerator"][0]["literals"])
     fields = {str(field.alias): field.annotation for field in Settings.model_fields.values()}
     named = {*literals, *(one["name"] for one in CONTAINER["env"])}

@@ -1,4 +1,4 @@
-"""Free pages go back to the system, and what is in use stays as it is."""
+"""Free pages go back to the system, and memory in use stays as it is."""
 
 import asyncio
 import ctypes
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from telemetry.memory import give_back_free_pages, give_back_large_buffers
+from telemetry.tuning import give_back_free_pages, give_back_large_buffers
 
 _BUFFERS, _BYTES = 1000, 100_000
 

@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
+from privacy.rules import Level, load_rules
+from privacy.sanitizer import Sanitizer
 from receiver.nested import javascript, text_of
-from receiver.rules import Level, load_rules
-from receiver.sanitizer import Sanitizer
 from tests.reference import javascript_number
 
 
@@ -69,7 +69,7 @@ def test_every_power_of_ten_agrees_with_the_reference() -> None:
 
 
 def test_every_kind_inside_an_array_is_rendered(sanitizer: Sanitizer) -> None:
-    """Compact JSON, bytes in base64, what is no number as a word, what is absent as null."""
+    """Compact JSON, bytes in base64, NaN and infinities as words, absent values as null."""
     value = array(
         text("plain"), text('<q> "& \\ é\n'), AnyValue(bool_value=True), AnyValue(int_value=-(2**63)),
         AnyValue(double_value=1e21), AnyValue(double_value=0.5), AnyValue(double_value=float("nan")),
@@ -84,7 +84,7 @@ def test_every_kind_inside_an_array_is_rendered(sanitizer: Sanitizer) -> None:
 
 
 def test_keys_are_sorted_at_every_depth(sanitizer: Sanitizer) -> None:
-    """Equal values give equal text, in whatever order they were sent."""
+    """Equal values give equal text, in any order of sending."""
     value = pairs(b=AnyValue(int_value=1), a=pairs(z=AnyValue(int_value=2), y=AnyValue(int_value=3)))
     assert text_of(value, "any", sanitizer, Counter()) == '{"a":{"y":3,"z":2},"b":1}'
 

@@ -70,7 +70,7 @@ def run(
 
 
 def settings_of(server: Server) -> dict[str, str]:
-    """Give the settings by which a script on the server's machine finds it."""
+    """Return the settings by which a script on the server's machine finds it."""
     ports = {name: address.rpartition(":")[2] for name, address in server.listening.items()}
     given = {f"TELEMETRY_{name.upper()}_PORT": port for name, port in ports.items()}
     return {**given, "TELEMETRY_DATA_DIR": str(server.data)}
@@ -147,7 +147,7 @@ def test_a_backup_goes_from_one_server_to_another(checkout: Path, store: Server,
         scripts / "backup-data.sh", "--to", tmp_path / "x", given={"TELEMETRY_CLICKHOUSE_HTTP_PORT": "1"}
     )
     assert away.returncode == 1
-    assert "did not answer" in away.stderr
+    assert "Nothing answers at" in away.stderr
     assert "start the server" in away.stderr
 
 
@@ -155,7 +155,7 @@ def test_a_backup_goes_from_one_server_to_another(checkout: Path, store: Server,
 def test_a_connection_is_tested_from_end_to_end_in_server_mode_with_tls_and_tokens(
     checkout: Path, store: Server, start: Callable[..., Server], tmp_path: Path
 ) -> None:
-    """Every port, both users, the tables, and two records sent and found; and each fault with its remedy."""
+    """Every port, both users, the tables, and two records sent and found; and each problem with its remedy."""
     passwords = dict(line.split("=", 1) for line in (store.data / "credentials.env").read_text().splitlines())
     pair = Authority(tmp_path, "ours").issue("server")
     shared = {
@@ -310,7 +310,7 @@ def test_each_fault_of_a_machine_is_named_with_its_remedy(
         in done.stdout
     )
     assert "change-me" not in done.stdout + done.stderr
-    assert done.stderr == "verify-setup: 3 of these must be mended first.\n" or os.geteuid() != 0
+    assert done.stderr == "verify-setup: 3 of these must be corrected first.\n" or os.geteuid() != 0
     docker = Docker(tmp_path / "bin", daemon=False)
     (released / "Dockerfile").unlink()
     done = run(released / "scripts" / "verify-setup.sh", "--docker", given={**given, "PATH": docker.path})
@@ -324,7 +324,7 @@ def test_each_fault_of_a_machine_is_named_with_its_remedy(
 def test_docker_with_an_env_file_passes_and_one_that_others_read_is_told(
     released: Path, tmp_path: Path
 ) -> None:
-    """What make-env.sh writes is enough."""
+    """The .env from make-env.sh is enough."""
     docker = Docker(tmp_path / "bin")
     given = {**free_ports(), "PATH": docker.path}
     # The files of this checkout are links, and make-env.sh writes beside its own folder.

@@ -15,8 +15,8 @@ from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from receiver.signals import KINDS, Signal
-from tests.server import Server, captures, eventually, running
+from otlp.signals import KINDS, Signal
+from tests.server import NO_TLS, Server, captures, eventually, running
 
 LIMIT = 65536
 # Rows of another time may be past their retention.
@@ -61,7 +61,7 @@ def request_of(size: int) -> bytes:
 
 
 def failure(server: Server, name: str, body: bytes, **call: Any) -> grpc.RpcError:
-    """Send a request that must be refused; give the error."""
+    """Send a request that must be refused, and return the error."""
     with pytest.raises(grpc.RpcError) as caught:
         server.export(name, body, **call)
     return caught.value
@@ -79,7 +79,7 @@ def retry_info(error: grpc.RpcError) -> RetryInfo | None:
 def test_every_signal_is_taken_with_every_compression(
     server: Server, name: Signal, compression: grpc.Compression
 ) -> None:
-    """What real clients send is stored in full, and partial_success is unset."""
+    """Real clients' requests are stored in full, and partial_success is unset."""
     for body in captures(name)[:2]:
         before = stored(server)
         assert server.export(name, body, compression=compression) == b""
@@ -104,7 +104,7 @@ def test_requests_of_many_mebibytes_are_taken(server: Server) -> None:
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_the_size_limit_counts_decompressed_bytes(small: Server, compression: grpc.Compression) -> None:
-    """A request of the limit passes, one of a byte more is refused for good, however it was compressed."""
+    """A request of the limit passes, one of a byte more is refused for good, under any compression."""
     assert small.export("traces", request_of(LIMIT), compression=compression) == b""
     error = failure(small, "traces", request_of(LIMIT + 1), compression=compression)
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -113,7 +113,7 @@ def test_the_size_limit_counts_decompressed_bytes(small: Server, compression: gr
 
 @pytest.mark.parametrize("name", list(Signal))
 def test_a_malformed_message_is_an_invalid_argument(server: Server, name: Signal) -> None:
-    """What is not an export request is refused for good, with a message that helps."""
+    """A message that is not an export request is refused for good, with a text that helps."""
     error = failure(server, name, b"\x0a\xff{]")
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert KINDS[name].request.DESCRIPTOR.name in error.details()
@@ -135,7 +135,7 @@ def test_a_call_without_a_message_is_unimplemented(server: Server) -> None:
 
 
 def test_calls_whose_message_does_not_come_harm_no_other(server: Server) -> None:
-    """Any number of clients may open a call and send nothing: none of ours waits for them."""
+    """Any number of clients may open a call and send nothing: no thread of the server waits for them."""
     ended = threading.Event()
 
     def never() -> Iterator[bytes]:
@@ -151,7 +151,7 @@ def test_calls_whose_message_does_not_come_harm_no_other(server: Server) -> None
 
 
 def test_a_client_that_goes_away_is_stored_nonetheless(start: Callable[..., Server]) -> None:
-    """Its answer finds nobody, which is no error; the next request is served."""
+    """Its answer finds no client, which is no error; the next request is served."""
     server = start(TELEMETRY_BATCH_AGE_MS="1000")
     with server.channel() as channel:
         call = channel.unary_unary(method("traces")).future(request_of(1_000), timeout=30)
@@ -184,7 +184,7 @@ def test_metrics_without_data_are_refused_alone(server: Server) -> None:
 
 
 def test_an_overloaded_server_says_when_to_try_again(start: Callable[..., Server]) -> None:
-    """Past the queue's budget: UNAVAILABLE with RetryInfo; what fits is stored, and later all is."""
+    """Past the queue's budget: UNAVAILABLE with RetryInfo. Requests that fit are stored, and later all are."""
     server = start(TELEMETRY_QUEUE_BYTES="20000", TELEMETRY_BATCH_AGE_MS="2000")
     large, small = request_of(15_000), request_of(1_000)
     with server.channel() as channel:
@@ -234,7 +234,7 @@ def test_the_standard_health_service_serves(fixture: str, request: pytest.Fixtur
 
 
 def test_reflection_lists_the_services(server: Server) -> None:
-    """Tools such as grpcurl find the three services and what stands beside them."""
+    """Tools such as grpcurl find the three services, health and reflection."""
     with server.channel() as channel:
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
         asked = reflection_pb2.ServerReflectionRequest(list_services="")
@@ -296,7 +296,7 @@ def test_stopping_answers_and_stores_what_is_under_way(start: Callable[..., Serv
         eventually(lambda: server.metric("telemetry_received_records_total") == 8)
         server.process.send_signal(signal.SIGTERM)
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        assert httpx.get(f"http://{server.listening['health']}/ready").status_code == 503
+        assert httpx.get(f"http://{server.listening['health']}/ready", verify=NO_TLS).status_code == 503
         error = failure(server, "traces", b"")
         assert error.code() is grpc.StatusCode.UNAVAILABLE
         assert [call.result() for call in calls] == [b""] * 8

@@ -1,5 +1,6 @@
 """A ClickHouse server that is away, comes, goes and hangs: real processes, real signals, every row counted."""
 
+import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -63,7 +64,7 @@ def ask(store: Server, sql: str) -> str:
 
 
 def send(server: Server) -> int:
-    """Send every capture once; give how many requests."""
+    """Send every capture once, and return the number of requests."""
     sent = 0
     for name in ("logs", "traces", "metrics"):
         for body in captures(name):
@@ -76,7 +77,7 @@ def send(server: Server) -> int:
 def test_what_is_acknowledged_without_a_server_is_there_once_it_comes(
     start: Callable[..., Server], tmp_path: Path, port: int
 ) -> None:
-    """Over a kill, a restart and resent requests: every record once, also in what views feed."""
+    """Over a kill, a restart and resent requests: every record once, also in the tables that views feed."""
     receiver = start(**pointed(port))
     assert ready(receiver) == {"status": "ok"}, "nothing has been tried yet"
     send(receiver)
@@ -109,8 +110,45 @@ def test_what_is_acknowledged_without_a_server_is_there_once_it_comes(
 
 
 @pytest.mark.slow
+def test_a_receiver_that_can_store_nothing_is_not_ready(
+    start: Callable[..., Server], tmp_path: Path, port: int
+) -> None:
+    """Once the spool is full, after the time that is set; it is ready again when the store takes what waits."""
+    receiver = start(
+        **pointed(
+            port,
+            TELEMETRY_SPOOL_BYTES=str(1 << 20),
+            TELEMETRY_UNREADY_SECONDS="1",
+            TELEMETRY_SANITIZE_LEVEL="off",
+        )
+    )
+    probe = f"http://127.0.0.1:{receiver.health_port}/ready"
+    assert [post(receiver, "a" * 700_000), post(receiver, "b" * 700_000)] == [200, 503]
+    assert httpx.get(probe, verify=NO_TLS).status_code == 200, "the time is not over"
+    eventually(lambda: httpx.get(probe, verify=NO_TLS).status_code == 503)
+    answer = httpx.get(probe, verify=NO_TLS).json()
+    assert (answer["status"], answer["troubles"]) == ("not ready", {"all": "CONNECTION_REFUSED"})
+    assert answer["reason"].startswith("nothing can be stored")
+    with running(
+        tmp_path / "store",
+        TELEMETRY_CLICKHOUSE_HTTP_PORT=str(port),
+        CLICKHOUSE_PASSWORD=PASSWORD,
+        TELEMETRY_RETENTION_DAYS="3650",
+    ):
+        eventually(lambda: httpx.get(probe, verify=NO_TLS).status_code == 200, 60)
+        assert post(receiver, "c" * 700_000) == 200
+
+
+def post(server: Server, text: str) -> int:
+    """Send a log record with this body, and return the status."""
+    record = {"timeUnixNano": str(time.time_ns()), "body": {"stringValue": text}}
+    body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}).encode()
+    return server.post("logs", body, "application/json").status_code
+
+
+@pytest.mark.slow
 def test_a_server_that_hangs_does_not_hold_up_the_stop(start: Callable[..., Server], black_hole: int) -> None:
-    """What is under way goes to the spool and is acknowledged, within the time for stopping."""
+    """Requests under way go to the spool and are acknowledged, within the time for stopping."""
     receiver = start(**pointed(black_hole, TELEMETRY_SHUTDOWN_SECONDS="4"))
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(receiver.post, "logs", captures("logs")[0])

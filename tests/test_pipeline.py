@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,35 +17,41 @@ from clickhouse.columns import STRUCTURES
 from clickhouse.engine import Engine
 from clickhouse.pieces import Pieces
 from clickhouse.store import DailyWriter, EmbeddedWriter, StoreAway
-from receiver.batch import Limits
+from clickhouse.varint import varint
+from otlp.signals import Signal
+from otlp.status import Failure, Reason, Rejected, TryLater
+from privacy.rules import Level, load_rules
+from privacy.sanitizer import Sanitizer
 from receiver.delivery import Delivery
-from receiver.meters import Meters
+from receiver.disk import Disk
+from receiver.inserter import Inserter
+from receiver.metrics import Metrics
 from receiver.pipeline import Accepted, Pipeline
+from receiver.repeats import Repeats
 from receiver.replay import Replay
 from receiver.resends import Resends
-from receiver.rules import Level, load_rules
-from receiver.sanitizer import Sanitizer
 from receiver.scrub import Scrub
-from receiver.signals import Signal
+from receiver.signal_queue import QueueLimits
 from receiver.spool import Spool
-from receiver.status import Failure, Reason, Rejected, TryLater
+from receiver.store_health import StoreHealth
 from receiver.transform import Transform
+from tests.server import eventually
 
 HUGE = 1 << 40
-NEVER = Limits(batch_bytes=HUGE, batch_records=HUGE, batch_age_seconds=3600, queue_bytes=HUGE)
-AT_ONCE = Limits(batch_bytes=HUGE, batch_records=HUGE, batch_age_seconds=0.0, queue_bytes=HUGE)
+NEVER = QueueLimits(batch_bytes=HUGE, batch_records=HUGE, batch_age_seconds=3600, queue_bytes=HUGE)
+AT_ONCE = QueueLimits(batch_bytes=HUGE, batch_records=HUGE, batch_age_seconds=0.0, queue_bytes=HUGE)
 PATIENCE = 20
 
 # Well-formed for the survey, which takes a field of another wire type for an unknown one, and leaves attributes alone.
 ENGINE_REFUSES = {
+    "an attribute that is none": b"\x4a\x03\xff\xff\xff",
+    "an attribute whose value is none": b"\x4a\x06\x0a\x01k\x12\x01\x0a",
+}
+# Protobuf allows it, and the engine does not until the request is written again.
+WRITTEN_ANEW = {
     "a group": b"\x9b\x06\x08\x02\x9c\x06",
     "a number for a name": b"\x28\x03",
     "a number for attributes": b"\x48\x03",
-    "an attribute that is none": b"\x4a\x03\xff\xff\xff",
-    "an attribute that is not UTF-8": b"\x4a\x08\x0a\x01k\x12\x03\x0a\x01\xff",
-}
-# What protobuf allows and the engine does not, until the request is written anew.
-WRITTEN_ANEW = {
     "a kind of 40 bits": b"\x30\x81\x80\x80\x80\x80\x20",
     "a truth value of 77": b"\x4a\x07\x0a\x01k\x12\x02\x10\x4d",
     "two members of a oneof": b"\x4a\x0a\x0a\x01k\x12\x05\x18\x04\x0a\x01s",
@@ -55,6 +62,7 @@ class RecordingWriter:
     """The real writer; it remembers what was inserted, can be held before an insert, and can fail."""
 
     def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self._writer = DailyWriter(EmbeddedWriter(engine), engine)
         self.tables: list[str] = []
         self.tokens: list[str] = []
@@ -79,16 +87,22 @@ class RecordingWriter:
 
 
 class Subject:
-    """A pipeline under test and what surrounds it."""
+    """A pipeline under test and its surroundings."""
 
-    def __init__(self, transform: Transform, writer: RecordingWriter, limits: Limits, data: Path) -> None:
+    def __init__(
+        self, transform: Transform, writer: RecordingWriter, limits: QueueLimits, data: Path
+    ) -> None:
         self.writer = writer
-        self.meters = Meters()
+        self.metrics = Metrics()
         self.spool = Spool(data, HUGE)
         self.spool.open()
         resends = Resends(3600)
-        self.delivery = Delivery(writer, self.spool, resends, self.meters, PATIENCE)
-        self.pipeline = Pipeline(transform, self.delivery, resends, limits, self.meters)
+        self.health = StoreHealth(self.spool, self.metrics)
+        self.disk = Disk(self.spool, resends, self.metrics)
+        self.inserter = Inserter(writer, self.health, self.metrics, PATIENCE)
+        delivery = Delivery(self.inserter, self.health, self.disk)
+        repeats = Repeats(writer.engine, None, 0)
+        self.pipeline = Pipeline(transform, delivery, self.health, resends, repeats, limits, self.metrics)
 
     def send(self, body: bytes, signal: Signal = Signal.TRACES) -> asyncio.Task[Accepted]:
         return asyncio.create_task(self.pipeline.accept(signal, body))
@@ -99,11 +113,12 @@ class Subject:
             return await asyncio.gather(*tasks, return_exceptions=True)
 
     def count(self, name: str, **labels: str) -> float:
-        return self.meters.registry.get_sample_value(f"telemetry_{name}", labels) or 0.0
+        return self.metrics.registry.get_sample_value(f"telemetry_{name}", labels) or 0.0
 
     @contextmanager
     def replaying(self) -> Iterator[None]:
-        replay = Replay(self.spool, self.delivery, self.meters, STRUCTURES)
+        parts = self.inserter, self.health, self.disk
+        replay = Replay(self.spool, *parts, self.metrics, STRUCTURES)
         replay.start()
         try:
             yield
@@ -116,10 +131,63 @@ class Subject:
                 await asyncio.sleep(0)
 
 
+class CountedScrub(Scrub):
+    """Counts the tallies that are open."""
+
+    open = 0
+
+    def begin(self) -> int:
+        self.open += 1
+        return super().begin()
+
+    def end(self, statement: int) -> None:
+        super().end(statement)
+        self.open -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """The statements that the transform keeps open, as the engine lists them; others' are left out."""
+
+    engine: Engine
+    others: frozenset[str]
+
+    @staticmethod
+    def ids(engine: Engine, message: str = "") -> frozenset[str]:
+        """Return the ids of all open statements that read a message of OTLP."""
+        found = engine.rows(
+            "SELECT query_id FROM system.processes"
+            " WHERE position(query, {schema:String}) > 0 AND query_id != queryID()",
+            {"schema": f"otlp.proto:{message}"},
+        )
+        return frozenset(row[0] for row in found)
+
+    def open(self, message: str = "") -> frozenset[str]:
+        """Return the ids of this test's records."""
+        return self.ids(self.engine, message) - self.others
+
+    def kill(self, message: str) -> int:
+        """Have the engine stop those that wait for a message; return how many there were."""
+        found = sorted(self.open(message))
+        self.engine.command("KILL QUERY WHERE query_id IN {ids:Array(String)} ASYNC", {"ids": found})
+        return len(found)
+
+
 @pytest.fixture(scope="module")
-def transform(engine: Engine) -> Transform:
-    rules = load_rules(None, Level.strict)
-    return Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", 90)
+def statements(engine: Engine) -> Statements:
+    return Statements(engine, Statements.ids(engine))
+
+
+@pytest.fixture(scope="module")
+def scrub() -> CountedScrub:
+    return CountedScrub(Sanitizer(load_rules(None, Level.strict), None))
+
+
+@pytest.fixture(scope="module")
+def transform(engine: Engine, statements: Statements, scrub: CountedScrub) -> Transform:
+    """Open the transform after what others have open was looked at."""
+    assert statements.open() == frozenset()
+    return Transform(engine, load_rules(None, Level.strict), scrub, "", 90)
 
 
 @pytest.fixture
@@ -128,15 +196,21 @@ def writer(engine: Engine) -> RecordingWriter:
 
 
 @pytest.fixture
-def run(transform: Transform, writer: RecordingWriter, tmp_path: Path) -> Iterator[Callable[..., None]]:
+def run(
+    transform: Transform,
+    writer: RecordingWriter,
+    tmp_path: Path,
+    statements: Statements,
+    scrub: CountedScrub,
+) -> Iterator[Callable[..., None]]:
     """Run a scenario against a started pipeline; afterwards nothing is queued and no tally is left open."""
 
-    def scenario(limits: Limits, play: Callable[[Subject], Awaitable[None]]) -> None:
+    def scenario(limits: QueueLimits, play: Callable[[Subject], Awaitable[None]]) -> None:
         async def main() -> None:
             async with _running(Subject(transform, writer, limits, tmp_path)) as subject:
                 await play(subject)
             assert subject.count("queued_bytes") == 0
-            assert len(transform._scrub._batches) == sum(map(len, transform._idle.values()))
+            eventually(lambda: len(statements.open()) == scrub.open)
 
         asyncio.run(main())
 
@@ -152,7 +226,7 @@ async def _running(subject: Subject) -> AsyncIterator[Subject]:
     finally:
         subject.writer.open.set()
         await subject.pipeline.stop()
-        # What stop leaves to the loop's next turns.
+        # Tasks that stop leaves to the loop's next turns.
         await subject.until(lambda: len(asyncio.all_tasks()) == 1)
 
 
@@ -176,8 +250,7 @@ def spans(*names: str, trace: bytes | None = None, extra: bytes = b"") -> bytes:
 
 
 def _field(number: int, body: bytes) -> bytes:
-    assert len(body) < 1 << 14
-    return bytes([number << 3 | 2, len(body) & 127 | 128, len(body) >> 7]) + body
+    return varint(number << 3 | 2) + varint(len(body)) + body
 
 
 def metrics(*points: str, untyped: int = 0) -> bytes:
@@ -238,7 +311,7 @@ def test_a_batch_is_flushed_when_it_holds_enough_records(
         assert writer.tables == ["otel_traces"]
         assert stored(engine, trace) == ["a", "b", "c", "d"]
 
-    run(Limits(HUGE, 4, 3600, HUGE), play)
+    run(QueueLimits(HUGE, 4, 3600, HUGE), play)
 
 
 def test_a_batch_is_flushed_when_it_holds_enough_bytes(
@@ -252,7 +325,7 @@ def test_a_batch_is_flushed_when_it_holds_enough_bytes(
         assert writer.tables == ["otel_traces"]
         assert stored(engine, trace) == ["a", "b", "c"]
 
-    run(Limits(sum(map(len, bodies)), HUGE, 3600, HUGE), play)
+    run(QueueLimits(sum(map(len, bodies)), HUGE, 3600, HUGE), play)
 
 
 def test_a_batch_is_flushed_when_its_oldest_request_has_waited_long_enough(
@@ -267,7 +340,7 @@ def test_a_batch_is_flushed_when_its_oldest_request_has_waited_long_enough(
         assert writer.tables == ["otel_traces"]
         assert stored(engine, trace) == ["a", "b", "c"]
 
-    run(Limits(HUGE, HUGE, 0.1, HUGE), play)
+    run(QueueLimits(HUGE, HUGE, 0.1, HUGE), play)
 
 
 def test_a_request_larger_than_a_batch_is_a_batch_of_its_own(
@@ -281,7 +354,7 @@ def test_a_request_larger_than_a_batch_is_a_batch_of_its_own(
         assert writer.tables == ["otel_traces"] * 2
         assert stored(engine, trace) == ["a", "b", "c", "d", "e"]
 
-    run(Limits(HUGE, 2, 3600, HUGE), play)
+    run(QueueLimits(HUGE, 2, 3600, HUGE), play)
 
 
 def test_every_block_has_a_token_of_its_own(writer: RecordingWriter, run: Callable[..., None]) -> None:
@@ -321,7 +394,7 @@ def test_what_the_engine_alone_refuses_is_refused_alone(
         assert subject.count("refused_records_total", signal="traces", reason="malformed") == 1
         assert subject.count("inserted_rows_total", table="otel_traces") == 4
 
-    run(Limits(HUGE, 5, 3600, HUGE), play)
+    run(QueueLimits(HUGE, 5, 3600, HUGE), play)
 
 
 @pytest.mark.parametrize("extra", WRITTEN_ANEW.values(), ids=WRITTEN_ANEW.keys())
@@ -339,7 +412,28 @@ def test_what_protobuf_allows_is_written_anew_for_the_engine(
         assert found == [Accepted()] * 3
         assert stored(engine, trace) == ["a", "b", "poor"]
 
-    run(Limits(HUGE, 3, 3600, HUGE), play)
+    run(QueueLimits(HUGE, 3, 3600, HUGE), play)
+
+
+def test_what_is_repaired_in_a_batch_is_told_to_its_client(
+    engine: Engine, trace: bytes, run: Callable[..., None]
+) -> None:
+    """And is stored, while others of the batch hear nothing of it."""
+
+    async def play(subject: Subject) -> None:
+        latin = b"\x4a\x08\x0a\x01k\x12\x03\x0a\x01\xff"
+        found = await subject.outcomes(
+            spans("a", trace=trace), spans("poor", trace=trace, extra=latin), spans("b", trace=trace)
+        )
+        assert found == [
+            Accepted(),
+            Accepted(0, "places that are not UTF-8, stored as U+FFFD: 1"),
+            Accepted(),
+        ]
+        assert stored(engine, trace) == ["a", "b", "poor"]
+        assert subject.count("odd_records_total", kind="invalid_utf8") == 1
+
+    run(QueueLimits(HUGE, 3, 3600, HUGE), play)
 
 
 def test_a_batch_of_bad_requests_is_refused_one_by_one(
@@ -348,17 +442,19 @@ def test_a_batch_of_bad_requests_is_refused_one_by_one(
     """Bisection ends, and nothing is stored."""
 
     async def play(subject: Subject) -> None:
-        found = await subject.outcomes(*(spans(name, trace=trace, extra=b"\x28\x03") for name in "abc"))
+        found = await subject.outcomes(
+            *(spans(name, trace=trace, extra=b"\x4a\x03\xff\xff\xff") for name in "abc")
+        )
         assert [type(failure) for failure in found] == [Rejected] * 3
         assert stored(engine, trace) == []
         assert subject.count("refused_records_total", signal="traces", reason="malformed") == 3
         assert subject.count("received_records_total", signal="traces") == 3
 
-    run(Limits(HUGE, 3, 3600, HUGE), play)
+    run(QueueLimits(HUGE, 3, 3600, HUGE), play)
 
 
 def test_a_malformed_request_is_refused_before_it_is_queued(run: Callable[..., None]) -> None:
-    """It counts as one record, since nobody can count it."""
+    """It counts as one record, since its records cannot be counted."""
 
     async def play(subject: Subject) -> None:
         with pytest.raises(Rejected) as caught:
@@ -371,31 +467,27 @@ def test_a_malformed_request_is_refused_before_it_is_queued(run: Callable[..., N
 
 
 def test_an_engine_error_that_is_not_the_requests_fault_refuses_none(
-    engine: Engine,
-    transform: Transform,
-    trace: bytes,
-    run: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
+    engine: Engine, statements: Statements, trace: bytes, run: Callable[..., None]
 ) -> None:
     """Clients are told to try again, and the next batch is stored."""
-    statement = transform._statements["otel_traces"]
 
     async def play(subject: Subject) -> None:
-        with monkeypatch.context() as broken:
-            broken.setitem(transform._statements, "otel_traces", "SELECT * FROM no_such_table")
-            broken.setitem(transform._idle, "otel_traces", [])
+        # Opens a statement, where an earlier test has left none.
+        assert await subject.outcomes(spans("before"), spans("before")) == [Accepted()] * 2
+        killed = statements.kill("TracesData")
+        assert killed > 0
+        for _ in range(killed):  # each is taken once, and never again
             found = await subject.outcomes(spans("a", trace=trace), spans("b", trace=trace))
-        assert transform._statements["otel_traces"] == statement
-        assert [type(failure) for failure in found] == [TryLater] * 2
-        assert {failure.reason for failure in found if isinstance(failure, Failure)} == {Reason.INTERNAL}
-        assert subject.count("accepted_records_total", signal="traces") == 0
-        assert subject.count("refused_records_total", signal="traces", reason="internal") == 2
+            assert [type(failure) for failure in found] == [TryLater] * 2
+            assert {failure.reason for failure in found if isinstance(failure, Failure)} == {Reason.INTERNAL}
+        assert subject.count("accepted_records_total", signal="traces") == 2
+        assert subject.count("refused_records_total", signal="traces", reason="internal") == 2 * killed
         assert subject.count("refused_records_total", signal="traces", reason="malformed") == 0
         assert stored(engine, trace) == []
         assert await subject.outcomes(spans("a", trace=trace), spans("b", trace=trace)) == [Accepted()] * 2
         assert stored(engine, trace) == ["a", "b"]
 
-    run(Limits(HUGE, 2, 3600, HUGE), play)
+    run(QueueLimits(HUGE, 2, 3600, HUGE), play)
 
 
 def test_a_store_that_fails_has_its_batch_kept_and_acknowledged(
@@ -420,13 +512,13 @@ def test_a_store_that_fails_has_its_batch_kept_and_acknowledged(
         assert subject.count("inserted_rows_total", table="otel_traces") == 2
         assert subject.spool.tables() == []
 
-    run(Limits(HUGE, 2, 3600, HUGE), play)
+    run(QueueLimits(HUGE, 2, 3600, HUGE), play)
 
 
 def test_a_block_that_is_refused_for_good_is_a_dead_letter_and_acknowledged(
     engine: Engine, trace: bytes, run: Callable[..., None], tmp_path: Path
 ) -> None:
-    """A table that is not there takes no block, however often it is tried."""
+    """A table that does not exist takes no block, after any number of tries."""
 
     async def play(subject: Subject) -> None:
         engine.command("RENAME TABLE otel_traces TO otel_traces_away")
@@ -487,7 +579,7 @@ def test_a_resent_request_of_untyped_metrics_is_answered_as_the_first(run: Calla
 def test_requests_past_the_memory_budget_are_told_to_try_later(
     engine: Engine, writer: RecordingWriter, trace: bytes, run: Callable[..., None]
 ) -> None:
-    """The budget is given back when what waits is stored."""
+    """The budget is given back when the waiting requests are stored."""
     first, second = spans("a", trace=trace), spans("b", trace=trace)
 
     async def play(subject: Subject) -> None:
@@ -507,7 +599,7 @@ def test_requests_past_the_memory_budget_are_told_to_try_later(
         assert await subject.send(second) == Accepted()
         assert stored(engine, trace) == ["a", "b"]
 
-    run(Limits(HUGE, HUGE, 0.0, len(first) + len(second) - 1), play)
+    run(QueueLimits(HUGE, HUGE, 0.0, len(first) + len(second) - 1), play)
 
 
 def test_a_client_that_goes_away_loses_no_record_and_leaks_no_budget(
@@ -543,13 +635,13 @@ def test_a_client_that_goes_away_before_the_flush_does_not_hold_up_its_batch(
         assert await subject.outcomes(spans("stays", trace=trace)) == [Accepted()]
         assert stored(engine, trace) == ["gone", "stays"]
 
-    run(Limits(HUGE, 2, 3600, HUGE), play)
+    run(QueueLimits(HUGE, 2, 3600, HUGE), play)
 
 
 def test_stopping_stores_and_answers_what_waits(
     engine: Engine, trace: bytes, run: Callable[..., None]
 ) -> None:
-    """No limit would have flushed it; every signal is drained; what comes later is told to try again."""
+    """No limit would have flushed it. Every signal is drained, and later requests are told to try again."""
 
     async def play(subject: Subject) -> None:
         tasks = [subject.send(spans(name, trace=trace)) for name in "abc"]
@@ -641,7 +733,7 @@ def test_what_was_done_to_the_records_is_counted_once(
     """Bytes, records, rows, redactions and oddities, over a batch that was bisected."""
     bodies = [
         spans("ask jane.doe@example.com or bob@corp.example", trace=trace),
-        spans("poor jane.doe@example.com", trace=trace, extra=b"\x28\x03"),
+        spans("poor jane.doe@example.com", trace=trace, extra=b"\x4a\x03\xff\xff\xff"),
         spans("plain", trace=trace),
     ]
 
@@ -655,13 +747,13 @@ def test_what_was_done_to_the_records_is_counted_once(
         assert subject.count("batch_bytes_count", signal="traces") == 1
         assert not [name for name in stored(engine, trace) if "jane" in name or "bob" in name]
 
-    run(Limits(HUGE, 3, 3600, HUGE), play)
+    run(QueueLimits(HUGE, 3, 3600, HUGE), play)
 
 
 def test_rows_past_the_retention_and_spans_that_end_before_they_start_are_counted(
     engine: Engine, trace: bytes, run: Callable[..., None]
 ) -> None:
-    """The engine drops rows past their TTL without a word; who sent them can find out why."""
+    """The engine drops rows past their TTL without a word; the sender can find out why."""
     request = ExportTraceServiceRequest()
     made = request.resource_spans.add().scope_spans.add().spans
     now = time.time_ns()

@@ -1,4 +1,4 @@
-"""What models cost: the file of prices, the table, and the question that holds them against what clients report."""
+"""Model prices: the file, the table, and the question that compares them with the costs that clients report."""
 
 import time
 from collections.abc import Iterator
@@ -96,11 +96,11 @@ def test_prices_are_loaded_once_and_again_when_they_differ(store: Tables, tmp_pa
             "input: input should be greater than or equal to 0; entry 1, output: input should be a finite number",
         ),
         ("rates: []", "it has no list under the key `prices`"),
-        ("prices: [", "it is no YAML"),
+        ("prices: [", "it is not YAML"),
     ],
 )
 def test_faults_are_all_named_with_the_remedy(tmp_path: Path, text: str, message: str) -> None:
-    """A file with any fault is refused whole."""
+    """A file with any error is refused whole."""
     with pytest.raises(PricesError) as caught:
         read_prices(write(tmp_path, text))
     assert message in str(caught.value)
@@ -108,7 +108,7 @@ def test_faults_are_all_named_with_the_remedy(tmp_path: Path, text: str, message
 
 
 def test_a_missing_file_is_named() -> None:
-    """And what to do."""
+    """With the remedy."""
     with pytest.raises(
         PricesError, match=r"/nowhere/prices.yaml cannot be used: it cannot be read \(No such file"
     ):
@@ -120,7 +120,8 @@ def test_reported_and_recomputed_cost_stand_side_by_side(store: Tables) -> None:
     store.store("otel_logs", logs([request("claude-opus-4-8", speed="normal")]))
     assert asked(store) == [
         {
-            "model": "claude-opus-4-8", "speed": "normal", "requests": 1, "reported_usd": 0.5, "recomputed_usd": 0.0938,
+            "model": "claude-opus-4-8", "speed": "normal", "requests": 1, "reported_usd": 0.5, "unreported": 0,
+            "recomputed_usd": 0.0938,
             "difference_percent": -81.24, "if_cached_for_1h_usd": 0.105, "unpriced": 0, "cache_creation_tokens": 3000,
             "assumed_tokens": 3000,
         }
@@ -202,4 +203,4 @@ def test_own_prices_apply_where_they_are_more_exact(store: Tables, tmp_path: Pat
     ]
     store.store("otel_logs", logs([*sent, request("myXmodel", **million)]))
     found = {(row["model"], row["speed"]): row["recomputed_usd"] for row in asked(store)}
-    assert found == {("else", ""): 1, ("my_model", ""): 2, ("my_model", "fast"): 3, ("myXmodel", ""): 1}
+    assert found == {("else", ""): 1, ("my_model", ""): 2, ("my_model", "fast"): 3, ("myxmodel", ""): 1}

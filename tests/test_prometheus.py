@@ -17,12 +17,12 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from prometheus_client import CollectorRegistry, generate_latest
 
-from receiver.meters import Meters
-from telemetry.usage import UsageMeters
+from access.usage import UsageMetrics
+from receiver.metrics import Metrics
 from tests.server import NO_TLS, ROOT, Server, eventually
 
 RULES = ROOT / "prometheus"
-# CI must have it: a rule that nobody tried is not known to fire.
+# CI must have it: an untried rule may never fire.
 needs_prometheus = pytest.mark.skipif(
     not shutil.which("promtool") and os.environ.get("CI") != "true",
     reason="Prometheus is not installed (Debian: apt install prometheus)",
@@ -41,13 +41,13 @@ def test_promtool_takes_the_configuration_and_every_rule_does_what_it_says() -> 
 
 
 def test_every_alert_has_a_test() -> None:
-    """One that nobody made fire may never fire."""
+    """An alert that no test made fire may never fire."""
     tested = "".join(path.read_text() for path in RULES.glob("*_test.yml"))
     assert [rule["alert"] for rule in rules("alerts.yml") if rule["alert"] not in tested] == []
 
 
 def test_every_alert_says_what_to_do() -> None:
-    """To whoever is woken by it."""
+    """To the person whom it wakes."""
     for rule in rules("alerts.yml"):
         assert set(rule["annotations"]) == {"summary", "action"}, rule["alert"]
         assert rule["labels"]["severity"] in {"warning", "critical"}
@@ -56,9 +56,9 @@ def test_every_alert_says_what_to_do() -> None:
 def test_the_rules_name_metrics_that_there_are() -> None:
     """A metric that was renamed would leave an alert silent."""
     recorded = {rule["record"] for rule in rules("recording.yml")}
-    meters = Meters()
-    UsageMeters(meters.registry)
-    exported = set(re.findall(r"^# TYPE (\w+)", generate_latest(meters.registry).decode(), re.MULTILINE))
+    metrics = Metrics()
+    UsageMetrics(metrics.registry)
+    exported = set(re.findall(r"^# TYPE (\w+)", generate_latest(metrics.registry).decode(), re.MULTILINE))
     for rule in [*rules("recording.yml"), *rules("alerts.yml")]:
         named = set(re.findall(r"\btelemetry[_:][\w:]+", rule["expr"]))
         assert named - recorded - exported == set(), rule
@@ -72,9 +72,9 @@ def rules(name: str) -> list[dict[str, Any]]:
 def test_usage_metrics_have_few_labels() -> None:
     """And those of the last answer only."""
     registry = CollectorRegistry()
-    meters = UsageMeters(registry)
-    meters.show([("event", ["api_error", "failed"], 3.0), ("cost", ["day"], 1.5)])
-    meters.show([("event", ["api_request", "ok"], 2.0)])
+    metrics = UsageMetrics(registry)
+    metrics.show([("event", ["api_error", "failed"], 3.0), ("cost", ["day"], 1.5)])
+    metrics.show([("event", ["api_request", "ok"], 2.0)])
     text = generate_latest(registry).decode()
     assert 'telemetry_events_last_hour{event="api_request",outcome="ok"} 2.0' in text
     assert "api_error" not in text
@@ -134,7 +134,7 @@ def test_prometheus_fires_the_alerts_of_a_real_server(start: Callable[..., Serve
 
 
 class Prometheus:
-    """Debian's, with our rules without their patience, evaluated every second."""
+    """Debian's Prometheus, with the rules without their `for`, evaluated every second."""
 
     def __init__(self, folder: Path, targets: list[str]) -> None:
         for name in ("recording.yml", "alerts.yml"):

@@ -11,9 +11,11 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from access.query import AskError, Reader
+from access.query import ask
 from access.questions import questions
-from clickhouse.client import Source
+from access.show import Asked, page
+from clickhouse.client import Client
+from clickhouse.client_errors import ClientError
 from tests.server import CAPTURES, ROOT, Server
 
 
@@ -32,7 +34,7 @@ def filled(server: Server) -> Server:
 
 
 def environment(server: Server) -> dict[str, str]:
-    """Give what a shell beside the server has set."""
+    """Return what a shell beside the server has set."""
     clean = {
         name: value
         for name, value in os.environ.items()
@@ -62,22 +64,67 @@ def query(
 def test_a_question_is_asked_by_name(filled: Server) -> None:
     """In a table, by default over the last seven days."""
     shown = query(filled, "tools").stdout.decode()
-    assert "failure_percent" in shown
+    assert "failure" in shown.splitlines()[0]
     assert "Read" in shown
     assert query(filled, "tools", "-p", "from=5 minutes ago").stderr == b"No rows.\n"
 
 
+def test_tables_fit_and_ids_are_short(filled: Server) -> None:
+    """At most 130 characters wide; a short id is accepted as the whole one; --full and CSV have that."""
+    with Client(filled.endpoint()) as client:
+        for question in questions():
+            found = page(client, Asked(question.sql, question.values({}), question), "table")
+            assert found is not None
+            assert max((len(line) for line in found.text.splitlines()), default=0) <= 130, question.name
+    whole = query(filled, "sessions", "-p", "order=usd", "-f", "jsonl").stdout.decode().splitlines()
+    session = json.loads(whole[0])["session"]
+    shown = query(filled, "sessions", "-p", "order=usd").stdout.decode()
+    assert session[:8] in shown
+    assert session not in shown
+    assert session in query(filled, "sessions", "--full").stdout.decode()
+    by_short = query(filled, "session", "-p", f"session={session[:8]}", "-f", "csv").stdout
+    assert by_short == query(filled, "session", "-p", f"session={session}", "-f", "csv").stdout != b""
+    user = json.loads(whole[0])["user"]
+    alias = f"user-{user.removeprefix('sha256:')[:8]}"
+    assert alias in shown
+    assert json.loads(query(filled, "users", "-f", "jsonl").stdout.splitlines()[0])["user"] == user
+    assert query(filled, "cost", "-p", f"user={alias}", "-f", "csv").stdout.count(b"\n") > 1
+
+
+def test_numbers_are_for_people_in_tables_and_exact_elsewhere(filled: Server) -> None:
+    """Money has cents or four digits; what is not known is blank; a statement of one's own is shown as it is."""
+    session = query(filled, "session", "-p", "session=", "-f", "jsonl").stdout
+    costs = [row["usd"] for line in session.splitlines() if (row := json.loads(line))["usd"] is not None]
+    assert costs
+    assert all(cost == 0.0028599999999999997 for cost in costs)
+    shown = query(filled, "session").stdout.decode()
+    assert "0.00286" in shown
+    assert "0.002859" not in shown
+    assert "NULL" not in shown
+    assert "ᴺᵁᴸᴸ" not in shown
+    own = query(filled, "SELECT 0.1 + 0.2 AS x, NULL AS n, concat('a', char(27), '[2J') AS t").stdout.decode()
+    assert own.splitlines()[-1].split() == ["0.3", "a␛[2J"]
+
+
+def test_an_answer_says_what_is_not_collected(filled: Server) -> None:
+    """On standard error, with the switch and the command, so that what is read by programs stays clean."""
+    for name in ("retries", "permission_wait"):
+        done = query(filled, name, "-f", "csv")
+        assert (
+            "needs CLAUDE_CODE_ENHANCED_TELEMETRY_BETA=1 and OTEL_TRACES_EXPORTER=otlp: telemetry setup"
+            in done.stderr.decode()
+        )
+    assert "needs" not in query(filled, "programs").stderr.decode()
+
+
 def test_every_question_is_answered_over_http(filled: Server) -> None:
     """As the user who only reads: nothing in them is refused."""
-    url = f"http://{filled.listening['clickhouse_http']}"
-    lines = (filled.data / "credentials.env").read_text().splitlines()
-    password = dict(line.split("=", 1) for line in lines)["TELEMETRY_READER_PASSWORD"]
-    reader = Reader(Source(url, "telemetry_reader", password, "telemetry"))
+    reader = Client(filled.endpoint())
     refused = {}
     for question in questions():
         try:
-            answer = b"".join(reader.ask(question.sql, question.values({}), "csv"))
-        except AskError as error:
+            answer = b"".join(ask(reader, question.sql, question.values({}), "csv"))
+        except ClientError as error:
             refused[question.name] = str(error)
         else:
             names = answer.split(b"\n", 1)[0].decode().replace('"', "")
@@ -108,10 +155,14 @@ def test_statements_come_from_arguments_files_and_standard_input(filled: Server,
 
 
 def test_the_questions_are_listed(server: Server) -> None:
-    """With their parameters, without asking the server."""
+    """One on a line, and one with its parameters, without asking the server."""
     listed = query(server, "--list", TELEMETRY_CLICKHOUSE_HTTP_PORT="1").stdout.decode()
     assert "  errors               Where do errors come from?" in listed
-    assert "from = 7 days ago: beginning of the period" in listed
+    assert sum(bool(line) for line in listed.splitlines()) == len(questions()) + 8 + 1
+    told = query(server, "--list", "programs", TELEMETRY_CLICKHOUSE_HTTP_PORT="1").stdout.decode()
+    assert "from=7 days ago      beginning of the period" in told
+    assert "tool-details         OTEL_LOG_TOOL_DETAILS=1" in told
+    assert "hours                the time that all of them took" in told
 
 
 def test_mistakes_name_their_remedy(filled: Server) -> None:
@@ -120,8 +171,8 @@ def test_mistakes_name_their_remedy(filled: Server) -> None:
         (["nope"], {}, "There is no question nope; there are activity"),
         (["tools", "-p", "days=1"], {}, "it has from, to, team, user"),
         (["tools", "-p", "days"], {}, "A parameter is NAME=VALUE"),
-        (["SELECT nope"], {}, "Code: 47. DB::Exception: Unknown expression identifier `nope`"),
-        (["DROP TABLE otel_logs"], {}, "Code: 164. DB::Exception: Cannot execute query in readonly mode"),
+        (["SELECT nope"], {}, "telemetry: Unknown expression identifier `nope`. DESCRIBE"),
+        (["DROP TABLE otel_logs"], {}, "telemetry: Cannot execute query in readonly mode"),
         (
             ["tools"],
             {"TELEMETRY_READER_PASSWORD": "wrong"},
@@ -139,6 +190,7 @@ def test_mistakes_name_their_remedy(filled: Server) -> None:
         assert message in error
         assert error.startswith("telemetry: ")
         assert "Traceback" not in error
+        assert "Exception" not in error
 
 
 def test_the_prompt_answers_until_one_leaves(filled: Server) -> None:
@@ -170,16 +222,22 @@ def test_the_prompt_answers_until_one_leaves(filled: Server) -> None:
     until("query> ")
     for line, expected in (
         ("\\f jsonl", "query> "),
-        ("SELECT 40 + 2", "..."),
-        ("AS answer;", '{"answer":42}'),
-        ("SELECT nope;", "Code: 47."),
+        ("SELECT 40 +", "..."),
+        ("2 AS answer", '{"answer":42}'),
+        ("SELECT nope;", "Unknown expression identifier `nope`"),
         ("tools", '"failure_percent"'),
-        ("\\l", "Where do errors come from?"),
+        ('tools team="nobody"', "No rows."),
+        ("list", "Where do errors come from?"),
+        ("list cost", "what they cost"),
+        ("help", "the questions; one with its parameters"),
+        ("?", "the questions; one with its parameters"),
+        ("errrors", "did you mean errors"),
+        ("hello", "There is no question hello"),
         ("\\f nothing", "Formats here: table, csv"),
     ):
         shown = ""
         os.write(parent, f"{line}\r".encode())
         until(expected)
-    os.write(parent, b"\\q\r")
+    os.write(parent, b"exit;\r")
     assert process.wait(20) == 0
     os.close(parent)

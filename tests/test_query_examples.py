@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from access.query import Reader
-from clickhouse.client import Source
+from access.query import ask
+from clickhouse.client import Client
 from tests.server import ROOT, Server
 
 STATEMENTS = re.findall(
@@ -16,15 +16,8 @@ STATEMENTS = re.findall(
 @pytest.mark.parametrize("sql", STATEMENTS)
 def test_an_example_runs(server: Server, sql: str) -> None:
     """Its columns and functions exist, and the reader may ask it."""
-    credentials = (server.data / "credentials.env").read_text()
-    password = credentials.partition("TELEMETRY_READER_PASSWORD=")[2].split()[0]
-    reader = Reader(
-        Source(f"http://{server.listening['clickhouse_http']}", "telemetry_reader", password, "telemetry")
-    )
-    try:
-        names = b"".join(reader.ask(sql, {}, "csv")).splitlines()[0]
-    finally:
-        reader.close()
+    with Client(server.endpoint()) as client:
+        names = b"".join(ask(client, sql, {}, "csv")).splitlines()[0]
     assert names
 
 

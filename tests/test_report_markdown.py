@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from access.report.markdown import escape
+from access.report.escape import escape
 from access.report.numbers import Kind, shown
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -74,7 +74,7 @@ def test_an_item_is_the_text(text: str) -> None:
     ],
 )
 def test_what_chats_and_forges_would_make_links_of(text: str, written: str) -> None:
-    """Links, mentions and formulas, which are no part of CommonMark; what means nothing is left alone."""
+    """Links, mentions and formulas, which are no part of CommonMark; characters without a meaning are left alone."""
     assert escape(text) == written
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from otlp.signals import Signal
 from receiver.resends import Resends
-from receiver.signals import Signal
 
 BODY = b"a request"
 
@@ -28,7 +28,7 @@ def test_a_name_is_of_the_content_and_the_signal() -> None:
 
 
 def test_what_was_stored_is_known_over_a_restart(tmp_path: Path) -> None:
-    """By the log alone; what was not recorded is not."""
+    """By the log alone; a request that was not recorded is not known."""
     log = tmp_path / "log"
     before = opened(log)
     names = [before.name(Signal.LOGS, b"%d" % number) for number in range(3)]
@@ -112,7 +112,7 @@ def test_a_monotonic_clock_that_begins_anew_makes_nothing_old(
 
 
 def test_the_newest_are_kept_within_the_bound(tmp_path: Path) -> None:
-    """In memory, and in the log, which is written anew when it is twice as long."""
+    """In memory, and in the log, which is rewritten when it is twice as long."""
     log = tmp_path / "log"
     resends = opened(log, most=10)
     names = [resends.name(Signal.LOGS, b"%d" % number) for number in range(50)]

@@ -1,4 +1,4 @@
-"""The YAML file of privacy rules: what it gives, and every fault it can have with its line."""
+"""The YAML file of privacy rules: its contents, and every error it can have, with its line."""
 
 from pathlib import Path
 from textwrap import dedent
@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from receiver.rules import Check, Label, Level, Pattern, Rules, RulesError, load_rules
-from receiver.sanitizer import CHECKS
+from privacy.checks import CHECKS, READERS
+from privacy.rules import Check, Label, Level, Pattern, Rules, RulesError, load_rules
 
 SMALL = """\
 hash: [prompt, tool_input]
@@ -30,12 +30,12 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def faults(folder: Path, text: str) -> list[str]:
+def errors_of(folder: Path, text: str) -> list[str]:
     path = write(folder, text)
     with pytest.raises(RulesError) as caught:
         load_rules(path, Level.strict)
-    assert str(caught.value) == "\n".join(caught.value.faults)
-    return [fault.removeprefix(f"{path}:").replace(": ", ":", 1) for fault in caught.value.faults]
+    assert str(caught.value) == "\n".join(caught.value.errors)
+    return [error.removeprefix(f"{path}:").replace(": ", ":", 1) for error in caught.value.errors]
 
 
 def test_a_file_becomes_rules(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_off_does_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("level", Level)
-def test_the_bundled_file_has_no_fault(level: Level) -> None:
+def test_the_bundled_file_has_no_error(level: Level) -> None:
     """The file that everyone starts with loads at every level."""
     assert load_rules(None, level).level is level
 
@@ -100,7 +100,7 @@ def test_the_bundled_file_holds_what_claude_code_sends() -> None:
 
 def test_every_check_that_a_file_may_name_exists() -> None:
     """The names that the rules accept are those that the sanitizer has."""
-    assert set(get_args(Check)) == set(CHECKS)
+    assert set(get_args(Check)) == {*CHECKS, *READERS}
 
 
 KEYS = "use one of hash, extract, drop, safe, excerpt, patterns"
@@ -272,12 +272,12 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("text", "expected"), FAULTS.values(), ids=FAULTS.keys())
-def test_a_fault_is_named_with_its_line_and_remedy(tmp_path: Path, text: str, expected: list[str]) -> None:
-    """Each kind of fault refuses the file and says where it is and what to do."""
-    assert faults(tmp_path, text) == expected
+def test_an_error_is_named_with_its_line_and_remedy(tmp_path: Path, text: str, expected: list[str]) -> None:
+    """Each kind of error refuses the file, with its line and the remedy."""
+    assert errors_of(tmp_path, text) == expected
 
 
-def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
+def test_all_errors_are_listed_at_once(tmp_path: Path) -> None:
     """One start of the server shows everything there is to correct, from top to bottom."""
     text = """\
     hash: [a, 1]
@@ -287,27 +287,27 @@ def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
       - {name: x, pattern: '(?=y)'}
       - {name: x, pattern: z, check: luhm}
     """
-    assert [fault.partition(":")[0] for fault in faults(tmp_path, text)] == ["1", "2", "3", "5", "6", "6"]
+    assert [error.partition(":")[0] for error in errors_of(tmp_path, text)] == ["1", "2", "3", "5", "6", "6"]
 
 
-def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
-    """A wrong path and a wrong encoding stop the start like any other fault."""
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    """A wrong path and a wrong encoding stop the start like any other error."""
     remedy = "set TELEMETRY_SANITIZE_CONFIG to a readable UTF-8 file, or unset it for the bundled rules"
     missing = tmp_path / "missing.yaml"
     with pytest.raises(RulesError) as caught:
         load_rules(missing, Level.strict)
-    assert caught.value.faults == (f"{missing}:1: cannot be read (No such file or directory); {remedy}",)
+    assert caught.value.errors == (f"{missing}:1: cannot be read (No such file or directory); {remedy}",)
     latin = tmp_path / "latin.yaml"
     latin.write_bytes(b"hash: [\xe9]\n")
     with pytest.raises(RulesError) as caught:
         load_rules(latin, Level.strict)
-    assert caught.value.faults == (f"{latin}:1: cannot be read (it is not UTF-8); {remedy}",)
+    assert caught.value.errors == (f"{latin}:1: cannot be read (it is not UTF-8); {remedy}",)
 
 
 def test_a_tag_constructs_nothing(tmp_path: Path) -> None:
     """YAML that asks for Python objects is refused as being of the wrong type."""
     text = "hash: !!python/object/apply:os.system ['exit 1']\n"
-    assert faults(tmp_path, text) == ["1:`hash` is something else; make it a list"]
+    assert errors_of(tmp_path, text) == ["1:`hash` is something else; make it a list"]
 
 
 def test_an_alias_can_be_used_for_equal_lists(tmp_path: Path) -> None:

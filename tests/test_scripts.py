@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server import ROOT, eventually
+from tests.server import NO_TLS, ROOT, eventually, free_port
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
-# What a checkout needs to run the server; and what setup.sh compares to tell that .venv is up to date.
-PARTS = ("scripts", "telemetry", "receiver", "clickhouse", "requirements.lock", "pyproject.toml")
+# The files that a checkout needs to run the server, and those that setup.sh compares to see whether .venv is current.
+LOCKS = sorted(path.name for path in ROOT.glob("requirements*.lock"))
+PARTS = ("scripts", "telemetry", "receiver", "clickhouse", "pyproject.toml", *LOCKS)
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def checkout(tmp_path: Path) -> Path:
     python = root / ".venv" / "bin" / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
-    stamp = (ROOT / "requirements.lock").read_text() + (ROOT / "pyproject.toml").read_text()
-    (root / ".venv" / "installed-run").write_text(stamp)
+    current = "".join((ROOT / name).read_text() for name in (*LOCKS, "pyproject.toml"))
+    (root / ".venv" / "installed-run").write_text(current)
     return root
 
 
@@ -53,10 +53,8 @@ def test_start_help_says_what_it_does_and_does_nothing(checkout: Path) -> None:
 
 @pytest.mark.slow
 def test_start_runs_the_server_and_hands_it_the_signal(checkout: Path, tmp_path: Path) -> None:
-    """SIGTERM to the script stores what is under way and exits 0."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        health = probe.getsockname()[1]
+    """SIGTERM to the script stores the requests under way and exits 0."""
+    health = free_port()
     clean = {
         key: value for key, value in os.environ.items() if not key.startswith(("TELEMETRY_", "CLICKHOUSE_"))
     }
@@ -67,6 +65,7 @@ def test_start_runs_the_server_and_hands_it_the_signal(checkout: Path, tmp_path:
         **clean,
         **ports,
         "TELEMETRY_HEALTH_PORT": str(health),
+        "TELEMETRY_WEB_PORT": "off",
         "TELEMETRY_DATA_DIR": str(tmp_path / "data"),
     }
     log = tmp_path / "log"
@@ -78,7 +77,7 @@ def test_start_runs_the_server_and_hands_it_the_signal(checkout: Path, tmp_path:
     def ready() -> bool:
         assert process.poll() is None, log.read_text()
         try:
-            return httpx.get(f"http://127.0.0.1:{health}/ready", timeout=5).status_code == 200
+            return httpx.get(f"http://127.0.0.1:{health}/ready", timeout=5, verify=NO_TLS).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -97,6 +96,7 @@ def test_start_runs_the_server_and_hands_it_the_signal(checkout: Path, tmp_path:
 def test_start_without_a_python_says_what_is_needed(checkout: Path, tmp_path: Path) -> None:
     """A machine with no Python 3.11 gets the remedy and no half of a .venv."""
     (checkout / ".venv" / "installed-run").unlink()
+    (checkout / ".venv" / "bin" / "python").unlink()
     tools = tmp_path / "tools"
     tools.mkdir()
     for tool in ("bash", "dirname", "cat", "cmp", "sed"):

@@ -1,4 +1,4 @@
-"""Who sent what, and how fast each may: named tokens over both transports, with a real server."""
+"""Counts and rates by sender: named tokens over both transports, with a real server."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ import pytest
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
-from receiver.signals import KINDS, Signal
+from otlp.signals import KINDS, Signal
 from tests.server import NO_TLS, Server, captures, running
 
 RATE = 10_000
@@ -39,7 +39,7 @@ def over_grpc(server: Server, token: str, name: str = "logs", body: bytes = LOGS
 
 
 def refusal(server: Server, token: str) -> tuple[grpc.StatusCode, int]:
-    """Give the code of a call that is refused, and the seconds after which to send again."""
+    """Return the code of a call that is refused, and the seconds after which to send again."""
     with pytest.raises(grpc.RpcError) as caught:
         over_grpc(server, token)
     trailers = dict(caught.value.trailing_metadata())
@@ -81,7 +81,7 @@ def test_what_each_sender_sent_is_counted(limited: Server) -> None:
 
 
 def test_who_is_not_known_has_no_name(limited: Server) -> None:
-    """Refused requests without an accepted token count, under no sender; what was shown is no label."""
+    """Refused requests without an accepted token count, under no sender; the wrong token is no label."""
     assert over_http(limited, "laptop").status_code == 401
     with pytest.raises(grpc.RpcError):
         over_grpc(limited, "laptop:one:1")
@@ -125,7 +125,7 @@ def test_a_sender_over_its_rate_is_refused_before_its_body_is_read(limited: Serv
     assert over_http(limited, "4", "traces", LARGE).status_code == 200
     with limited.connect() as connection:
         connection.sendall(
-            b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             b"Authorization: Bearer 4\r\nContent-Length: 60000000000\r\n\r\n"
         )
         assert connection.recv(100).startswith(b"HTTP/1.1 429 ")

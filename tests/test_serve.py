@@ -1,4 +1,4 @@
-"""The server's life as a real process: start, signals, what stops a start, crash and restart."""
+"""The server's life as a real process: start, signals, errors at the start, crash and restart."""
 
 import json
 import re
@@ -15,7 +15,7 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.server import Server, eventually
+from tests.server import Server, eventually, free_port
 
 Launch = Callable[..., Server]
 _COUNT = "SELECT TraceId, count() AS spans FROM otel_traces GROUP BY TraceId ORDER BY TraceId"
@@ -50,8 +50,14 @@ def spans(count: int, trace: bytes) -> bytes:
     return request.SerializeToString()
 
 
+def listens(port: int) -> bool:
+    """Whether a connection to the port is taken."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 def refusal(server: Server) -> str:
-    """Give what a server that did not start said; never a traceback."""
+    """Return the output of a server that did not start; it is never a traceback."""
     assert server.process.wait(60) == 1
     text = server.log.read_text()
     assert "Traceback" not in text
@@ -137,8 +143,33 @@ def test_a_request_under_way_is_stored_and_acknowledged_before_the_exit(start: L
 
 
 @pytest.mark.slow
+def test_a_stop_keeps_its_order(start: Launch) -> None:
+    """Not ready; no new requests; those under way answered, from the spool at half time; then the other ports close."""
+    store = free_port()
+    server = start(
+        CLICKHOUSE_URL=f"http://127.0.0.1:{store}",
+        TELEMETRY_BATCH_AGE_MS="0",
+        TELEMETRY_SHUTDOWN_SECONDS="30",
+    )
+    health, metrics = (f"http://{server.listening[name]}" for name in ("health", "metrics"))
+    grpc_port = int(server.listening["otlp_grpc"].rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", store)) as silent, ThreadPoolExecutor() as pool:
+        answer = pool.submit(server.export, "traces", spans(2, uuid.uuid4().bytes))
+        with silent.accept()[0]:  # the insert has begun, and nothing will answer it
+            server.process.send_signal(signal.SIGTERM)
+            eventually(lambda: httpx.get(f"{health}/ready").status_code == 503)
+            eventually(lambda: not listens(grpc_port))
+            assert not answer.done()
+            assert httpx.get(f"{health}/live").status_code == 200
+            assert httpx.get(f"{metrics}/metrics").status_code == 200
+            assert answer.result() == b""
+            assert server.process.wait(60) == 0
+    assert len(list(server.data.glob("spool/batches/*.stopping/*.block"))) == 1
+
+
+@pytest.mark.slow
 def test_kill_9_right_after_an_acknowledgement_loses_nothing(start: Launch) -> None:
-    """Acknowledged means stored, whatever happens to the process next."""
+    """Acknowledged means stored, even if the process is killed next."""
     sent = {}
     server = start()
     for count in (1, 20):
@@ -154,12 +185,23 @@ def test_kill_9_right_after_an_acknowledgement_loses_nothing(start: Launch) -> N
 
 @pytest.mark.parametrize("name", ["OTLP_GRPC", "OTLP_HTTP", "HEALTH"])
 def test_a_taken_port_stops_the_start_with_the_variable_to_set(launch: Launch, taken: int, name: str) -> None:
-    """Half a server is none."""
+    """A server without all of its ports does not start."""
     text = refusal(launch(**{f"TELEMETRY_{name}_PORT": str(taken)}))
     assert text == (
-        f"Listening for {name.lower()} failed: its port is taken or not allowed. Stop the other program,"
+        f"Listening on {taken} ({name.lower()}) failed: taken or not allowed. Stop the other program,"
         f" or set TELEMETRY_{name}_PORT to another port (0: any free one)."
     )
+
+
+def test_all_taken_ports_are_told_before_a_table_is_made(launch: Launch, taken: int) -> None:
+    """In one message, without a line of gRPC's before it; the data directory holds its lock alone."""
+    server = launch(TELEMETRY_OTLP_GRPC_PORT=str(taken), TELEMETRY_WEB_PORT=str(taken))
+    assert refusal(server) == (
+        f"Listening on {taken} (otlp_grpc), {taken} (web) failed: taken or not allowed. Stop the other program,"
+        " or set TELEMETRY_OTLP_GRPC_PORT, TELEMETRY_WEB_PORT to another port (0: any free one)."
+    )
+    assert server.log.read_text().startswith("telemetry: Listening")
+    assert [path.name for path in server.data.iterdir()] == ["lock"]
 
 
 @pytest.mark.slow

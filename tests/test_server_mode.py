@@ -1,12 +1,12 @@
-"""One server writes to another: what the receiver of server mode does, against a real ClickHouse interface."""
+"""One server writes to another: the receiver of server mode, against a real ClickHouse interface."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.gateway.client import GatewayClient
 from tests.server import Server, captures, running
-from tests.test_clickhouse_http import Door
 
 
 @pytest.fixture
@@ -18,10 +18,10 @@ def store(tmp_path: Path) -> Iterator[Server]:
 
 def test_a_receiver_writes_to_another_servers_tables(store: Server, start: Callable[..., Server]) -> None:
     """Every signal, every row, in the tables that either of them made; the second start changes nothing."""
-    door = Door(store, "telemetry_user")
+    client = GatewayClient(store, "telemetry_user")
     pointed = {
         "CLICKHOUSE_URL": f"http://{store.listening['clickhouse_http']}",
-        "CLICKHOUSE_PASSWORD": door.auth[1],
+        "CLICKHOUSE_PASSWORD": client.auth[1],
         "TELEMETRY_RETENTION_DAYS": "3650",
     }
     receiver = start(**pointed)
@@ -33,11 +33,11 @@ def test_a_receiver_writes_to_another_servers_tables(store: Server, start: Calla
         name: int(receiver.metric("telemetry_accepted_records_total", signal=name))
         for name in ("logs", "traces")
     }
-    assert int(door.text("SELECT count() FROM otel_logs")) == sent["logs"] == 33
-    assert int(door.text("SELECT count() FROM otel_traces")) == sent["traces"] > 0
-    assert int(door.text("SELECT count() FROM otel_metrics_sum")) > 0
-    assert int(door.text("SELECT count() FROM otel_traces_trace_id_ts")) > 0, "views are filled too"
-    assert door.text("SELECT countIf(LogAttributes['prompt'] LIKE 'sha256:%') > 0 FROM otel_logs") == "1\n"
+    assert int(client.text("SELECT count() FROM otel_logs")) == sent["logs"] == 33
+    assert int(client.text("SELECT count() FROM otel_traces")) == sent["traces"] > 0
+    assert int(client.text("SELECT count() FROM otel_metrics_sum")) > 0
+    assert int(client.text("SELECT count() FROM otel_traces_trace_id_ts")) > 0, "views are filled too"
+    assert client.text("SELECT countIf(LogAttributes['prompt'] LIKE 'sha256:%') > 0 FROM otel_logs") == "1\n"
     assert receiver.stop() == 0
     assert (store.data / "credentials.env").exists()
     assert not (receiver.data / "credentials.env").exists()

@@ -1,10 +1,10 @@
-"""Settings: their defaults, the `.env` file, and every fault told at once without a value."""
+"""Settings: their defaults, the `.env` file, and an error that lists every problem without a value."""
 
 from pathlib import Path
 
 import pytest
 
-from telemetry.settings import Settings, SettingsError, is_loopback, load
+from config.settings import Settings, SettingsError, is_loopback, load
 
 NAMES = [field.alias or name for name, field in Settings.model_fields.items()]
 
@@ -110,7 +110,7 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tokens_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stands before the first colon is the name; two tokens of one name are one sender, as in a rotation."""
+    """The text before the first colon is the name; two tokens of one name are one sender, as in a rotation."""
     monkeypatch.setenv("TELEMETRY_INGEST_TOKENS", "ci:one,two,ci:three:and-more, Team_4.x-y:four")
     assert load().tokens == [
         ("ci", "one"),
@@ -160,7 +160,7 @@ def test_half_of_tls_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_client_certificates_guard_a_reachable_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who must show a certificate is not anyone: tokens are then a choice."""
+    """A client must then show a certificate, so tokens are optional."""
     for name, value in {
         "HOST": "0.0.0.0",
         "TLS_CERTIFICATE": "a",
@@ -183,13 +183,33 @@ def test_secrets_are_not_in_the_settings_text(monkeypatch: pytest.MonkeyPatch) -
 def test_a_dotenv_file_is_read_and_the_environment_goes_first(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Lines of `.env` are settings; other programs' lines are let be."""
+    """Lines of `.env` are settings; other programs' lines are ignored."""
     (tmp_path / ".env").write_text(
         "TELEMETRY_RETENTION_DAYS=30\nTELEMETRY_OTLP_GRPC_PORT=5317\nGRAFANA_PORT=3000\n# a comment\n"
     )
     monkeypatch.setenv("TELEMETRY_OTLP_GRPC_PORT", "6317")
     settings = load()
     assert (settings.retention_days, settings.otlp_grpc_port) == (30, 6317)
+
+
+# Values that some field, whatever its type, would take or refuse.
+STRAY = ("x", "1", "2048", "true")
+
+
+@pytest.mark.parametrize("field", Settings.model_fields)
+def test_a_variable_without_the_prefix_is_no_setting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, field: str
+) -> None:
+    """`QUERIES` in a shell, or in another program's lines of `.env`, changes nothing and stops nothing."""
+    plain = load()
+    for name in {field.upper(), field.lower(), field.title()} - set(NAMES):
+        for value in STRAY:
+            with monkeypatch.context() as shell:
+                shell.setenv(name, value)
+                assert load() == plain
+            (tmp_path / ".env").write_text(f"{name}={value}\n")
+            assert load() == plain
+            (tmp_path / ".env").unlink()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -236,5 +256,5 @@ def test_a_clickhouse_url_is_an_http_address(monkeypatch: pytest.MonkeyPatch, ur
     ],
 )
 def test_loopback_is_told_from_the_network(host: str, loopback: bool) -> None:  # noqa: FBT001  a case's column
-    """What is not known to be loopback is not."""
+    """An address that is not known to be loopback counts as the network."""
     assert is_loopback(host) is loopback

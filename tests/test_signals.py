@@ -8,12 +8,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from receiver.signals import KINDS, Signal, Survey, response, survey
-from receiver.status import Reason, Rejected
+from otlp.signals import KINDS, Signal, Survey, response, survey
+from otlp.status import Reason, Rejected
 
 
 def test_spans_are_counted_over_all_resources_and_scopes() -> None:
-    """Every span makes a row, wherever it hangs; empty scopes make none."""
+    """Every span makes a row, in any scope; empty scopes make none."""
     request = ExportTraceServiceRequest()
     for spans in (2, 0, 3):
         resource = request.resource_spans.add()
@@ -84,7 +84,7 @@ def test_what_is_not_protobuf_is_rejected_by_the_message_s_name(signal: Signal, 
 
 
 def test_a_name_that_is_not_utf8_is_rejected() -> None:
-    """Proto3 strings are UTF-8; the generated classes hold a request to it."""
+    """Proto3 strings are UTF-8; the generated classes check a request for it."""
     body = ExportTraceServiceRequest()
     body.resource_spans.add().scope_spans.add().spans.add(name="AB")
     with pytest.raises(Rejected):

@@ -1,4 +1,4 @@
-"""The spool on a real disk: what a crash leaves, what is not as it was written, order, bounds, dead letters."""
+"""The spool on a real disk: the files after a crash, damaged files, order, bounds, dead letters."""
 
 import os
 import stat
@@ -9,7 +9,7 @@ import pytest
 
 from clickhouse.pieces import Pieces
 from receiver import manifest
-from receiver.block_file import Corrupt, Outgoing
+from receiver.block_file import CorruptBlock, Outgoing
 from receiver.spool import Entry, Recovered, Spool, SpoolFull
 
 MANY = 1 << 30
@@ -65,7 +65,7 @@ def test_a_batch_that_is_inserted_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_what_is_sealed_waits_over_a_restart(tmp_path: Path) -> None:
-    """With its token, its records and its requests; the reason stands in the name."""
+    """With its token, its records and its requests; the reason is in the name."""
     before, _ = spool_in(tmp_path)
     sealed(before, [FIRST, SECOND])
     (batch,) = (tmp_path / "spool/batches").iterdir()
@@ -78,7 +78,7 @@ def test_what_is_sealed_waits_over_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_was_being_inserted_is_kept_as_a_whole(tmp_path: Path) -> None:
-    """After a kill nobody knows whether it was committed: its token makes the repeat harmless."""
+    """After a kill it is unknown whether it was committed: its token makes the repeat harmless."""
     before, _ = spool_in(tmp_path)
     before.write([FIRST, SECOND], REQUESTS)
     after, found = spool_in(tmp_path)
@@ -89,7 +89,7 @@ def test_a_batch_that_was_being_inserted_is_kept_as_a_whole(tmp_path: Path) -> N
 
 
 def test_a_block_of_a_batch_that_is_committed_does_not_come_back(tmp_path: Path) -> None:
-    """What is left of the batch does, and its requests are known."""
+    """The rest of the batch does, and its requests are known."""
     before, _ = spool_in(tmp_path)
     first, _ = before.write([FIRST, SECOND], REQUESTS)
     before.done(first)
@@ -99,7 +99,7 @@ def test_a_block_of_a_batch_that_is_committed_does_not_come_back(tmp_path: Path)
 
 
 def test_a_batch_that_was_being_written_is_forgotten(tmp_path: Path) -> None:
-    """Nobody was promised anything, and its client sends it again."""
+    """It was never acknowledged, and its client sends it again."""
     before, _ = spool_in(tmp_path)
     before.write([FIRST], REQUESTS)
     (batch,) = (tmp_path / "spool/batches").iterdir()
@@ -112,7 +112,7 @@ def test_a_batch_that_was_being_written_is_forgotten(tmp_path: Path) -> None:
 def test_requests_of_an_unsynced_batch_are_not_trusted_after_the_machine_went_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some of its files may be missing; what is there is stored, and the client's resend is too."""
+    """Some of its files may be missing; the others are stored, and the client's resend is too."""
     before, _ = spool_in(tmp_path)
     before.write([FIRST], REQUESTS)
     sealed(before, [SECOND])
@@ -143,7 +143,7 @@ def test_a_damaged_file_is_set_aside_and_blocks_no_other(tmp_path: Path, damage:
 
 
 def test_a_bit_flipped_while_it_waited_is_found_when_it_is_read(tmp_path: Path) -> None:
-    """A start looks at the heads alone; nothing is inserted that is not what was written."""
+    """A start reads the heads alone; a block that differs from the written one is not inserted."""
     spool, _ = spool_in(tmp_path)
     first, second = sealed(spool, [FIRST, SECOND])
     data = bytearray(first.path.read_bytes())
@@ -153,7 +153,7 @@ def test_a_bit_flipped_while_it_waited_is_found_when_it_is_read(tmp_path: Path) 
     assert found.blocks == 2
     entry = spool.oldest("otel_logs")
     assert entry is not None
-    with pytest.raises(Corrupt, match="its content has changed"):
+    with pytest.raises(CorruptBlock, match="its content has changed"):
         spool.read(entry)
     spool.set_aside(entry)
     assert waiting(spool) == [SECOND]
@@ -247,7 +247,7 @@ def test_a_block_that_cannot_be_removed_is_removed_later(
 
 
 def test_all_that_is_acknowledged_is_synced_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each file, then their directory, then the rename's: what a loss of power may not take."""
+    """Each file, then their directory, then the rename's: a loss of power may not destroy them."""
     spool, _ = spool_in(tmp_path)
     entries = spool.write([FIRST, SECOND], REQUESTS)
     synced: list[str] = []

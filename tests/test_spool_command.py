@@ -43,7 +43,7 @@ def test_an_empty_spool_says_so(tmp_path: Path) -> None:
 def test_what_waits_is_shown_and_dead_letters_are_tried_again(
     engine: Engine, tmp_path: Path, start: Callable[..., Server]
 ) -> None:
-    """Without the server here and now, with it through the server; what does not pass stays, with its reason."""
+    """Without the server in this process, with it through the server; a block that is refused again stays."""
     data = tmp_path / "data"
     spool = Spool(data, 1 << 30)
     spool.open()

@@ -8,16 +8,17 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from clickhouse.endpoint import ServerEndpoint
 from clickhouse.engine import Engine
 from clickhouse.pieces import Pieces
-from clickhouse.server import Address, ServerWriter
-from clickhouse.store import BlockRefused, DailyWriter, EmbeddedWriter, StoreAway
-from tests.server import ROOT
+from clickhouse.remote import ServerWriter
+from clickhouse.store import DAYS_AT_ONCE, BlockRefused, DailyWriter, DaysLeft, EmbeddedWriter, StoreAway
+from tests.server import NO_TLS, ROOT
 
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """Give a port that nobody listens on, held so that nobody will."""
+    """Hold a port on which nothing listens."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
@@ -25,7 +26,7 @@ def closed_port() -> Iterator[int]:
 
 @pytest.fixture
 def sink() -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run a server that takes every insert and keeps none; give its address and its process."""
+    """Run a server that takes every insert and keeps none; return its address and its process."""
     command = [sys.executable, "-m", "benchmarks.sink", "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -35,7 +36,7 @@ def sink() -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 
 def server_writer(url: str) -> ServerWriter:
-    return ServerWriter(Address(url, "writer", "hunter2", "telemetry"), lambda _: None)
+    return ServerWriter(ServerEndpoint(url, "writer", "hunter2", "telemetry"), lambda _: None)
 
 
 def test_a_server_that_cannot_be_reached_is_named_by_its_settings(closed_port: int) -> None:
@@ -60,7 +61,7 @@ def test_a_block_reaches_a_server(engine: Engine, sink: tuple[str, subprocess.Po
         writer.insert("otel_metrics_gauge", Pieces([block]), "token")
     finally:
         writer.close()
-    stats = httpx.get(f"{url}/stats", timeout=10).json()
+    stats = httpx.get(f"{url}/stats", timeout=10, verify=NO_TLS).json()
     assert stats["inserts"] == 1
     assert stats["bytes"] >= len(block)
 
@@ -123,7 +124,7 @@ def test_an_embedded_insert_that_fails_at_its_end_is_an_error(engine: Engine) ->
 
 
 def test_a_block_of_several_days_is_inserted_day_by_day(engine: Engine) -> None:
-    """Each day is a part of its own, under a token of its own: a repeat adds nothing, also in what views feed."""
+    """Each day is a part, under a token of its own: a repeat adds nothing, also in tables that views feed."""
     block = engine.query(
         "SELECT toDateTime64('2026-10-01 22:00:00', 9, 'UTC') + toIntervalHour(number) AS Timestamp,"
         " 'daily' AS ServiceName, '00000000000000000000000000000da1' AS TraceId FROM numbers(30)"
@@ -150,3 +151,40 @@ def test_a_block_of_several_days_is_inserted_day_by_day(engine: Engine) -> None:
         ["2026-10-02 00:00:00", "2026-10-02 23:00:00"],
         ["2026-10-03 00:00:00", "2026-10-03 03:00:00"],
     ]
+
+
+def test_a_block_of_many_days_is_inserted_a_few_at_a_time(engine: Engine) -> None:
+    """The nearest to the present first; each further call goes on, and a new process begins again without a repeat."""
+    block = Pieces(
+        [
+            engine.query(
+                "SELECT now64(9, 'UTC') + toIntervalDay(number - 15) AS Timestamp, 'scattered' AS ServiceName"
+                " FROM numbers(31)"
+            )
+        ]
+    )
+
+    def days() -> list[int]:
+        return [
+            day
+            for (day,) in engine.rows(
+                "SELECT dateDiff('day', now('UTC'), Timestamp, 'UTC') AS day FROM otel_logs"
+                " WHERE ServiceName = 'scattered' ORDER BY abs(day), day"
+            )
+        ]
+
+    writer = DailyWriter(EmbeddedWriter(engine), engine)
+    nearest = sorted(range(-15, 16), key=lambda day: (abs(day), day))
+    calls = len(nearest) // DAYS_AT_ONCE
+    for call in range(1, calls + 1):
+        with pytest.raises(DaysLeft):
+            writer.insert("otel_logs", block, "scattered")
+        assert days() == nearest[: call * DAYS_AT_ONCE]
+    # After a restart all days are inserted again, which adds no row.
+    writer = DailyWriter(EmbeddedWriter(engine), engine)
+    for _ in range(calls):
+        with pytest.raises(DaysLeft):
+            writer.insert("otel_logs", block, "scattered")
+        assert days() == nearest[: calls * DAYS_AT_ONCE]
+    writer.insert("otel_logs", block, "scattered")
+    assert days() == nearest

@@ -46,7 +46,7 @@ def test_a_message_larger_than_the_pipe_passes(opened: Stream) -> None:
 
 
 def test_a_malformed_message_ends_it_with_the_engine_s_error(opened: Stream) -> None:
-    """What is written to it afterwards fails too, and waits for nothing."""
+    """A later write to it fails too, and waits for nothing."""
     with pytest.raises(EngineError):
         opened.pass_through([b"\x0f\x01", b"\xff" * 4_000_000])
     with pytest.raises((EngineError, StreamEndedError)):
@@ -57,12 +57,17 @@ def test_a_message_without_rows_is_not_waited_for_without_end(
     opened: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine gives no block for it: the stream is ended instead."""
-    monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(module, "_TIMEOUT_SECONDS", 0.2)
     with pytest.raises(StreamEndedError):
         opened.pass_through([b""])
 
 
 def test_closing_the_engine_closes_its_streams(opened: Stream) -> None:
-    """Nothing of a closed one is left."""
+    """Nothing of a closed one is left: no timer that it started waits for its end."""
+    before = set(threading.enumerate())
+    opened.pass_through([line(b"a")])
     opened.close()
-    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    left = [thread for thread in set(threading.enumerate()) - before if isinstance(thread, threading.Timer)]
+    for timer in left:
+        timer.join(timeout=10)
+    assert not [timer for timer in left if timer.is_alive()]

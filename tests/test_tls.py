@@ -1,4 +1,4 @@
-"""TLS and mutual TLS on the two OTLP ports, with real clients, real certificates, and those who do not fit."""
+"""TLS and mutual TLS on the two OTLP ports, with real clients, real certificates, and clients that do not fit."""
 
 import os
 import shutil
@@ -15,8 +15,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from receiver.signals import KINDS, Signal
-from telemetry.tls import Files, Tls, TlsError
+from otlp.signals import KINDS, Signal
+from telemetry.listeners.tls import Files, Tls, TlsError
 from tests.certificates import Authority, Pair
 from tests.server import Server, captures, running
 
@@ -39,7 +39,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def others(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Make an authority that nobody trusts."""
+    """Make an authority that no client trusts."""
     return Authority(tmp_path_factory.mktemp("others"), "others")
 
 
@@ -68,7 +68,7 @@ def mutual(tmp_path_factory: pytest.TempPathFactory, ours: Authority, clients: A
 
 @pytest.fixture(autouse=True)
 def unharmed(request: pytest.FixtureRequest, ours: Authority, clients: Authority) -> Iterator[None]:
-    """Hold every test to this: good clients are served after it, and the log has no traceback."""
+    """Check after every test that good clients are served, and that the log has no traceback."""
     yield
     for name in {"secure", "mutual"} & set(request.fixturenames):
         server: Server = request.getfixturevalue(name)
@@ -114,7 +114,7 @@ each_port = pytest.mark.parametrize("name", PORTS)
 
 @both
 def test_a_client_that_trusts_the_authority_sends(secure: Server, ours: Authority, send: Send) -> None:
-    """What comes over TLS is stored as ever."""
+    """Telemetry that arrives over TLS is stored as usual."""
     before = secure.metric("telemetry_inserted_rows_total")
     send(secure, ours)
     assert secure.metric("telemetry_inserted_rows_total") > before
@@ -281,7 +281,7 @@ def test_a_renewed_certificate_is_used_without_a_restart(
 
 
 def refusal(server: Server) -> list[str]:
-    """Give the lines of what a server that did not start said."""
+    """Return the lines that a server printed that did not start."""
     assert server.process.wait(60) == 1
     text = server.log.read_text()
     assert "Traceback" not in text
@@ -305,7 +305,7 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 def test_faults_of_the_files_stop_the_start_all_at_once(
     launch: Callable[..., Server], tmp_path: Path
 ) -> None:
-    """Each with its setting, its file and what to do."""
+    """Each with its setting, its file and its remedy."""
     empty = tmp_path / "ca.pem"
     empty.write_text("-----BEGIN CERTIFICATE-----\nnothing\n-----END CERTIFICATE-----\n")
     missing = Pair(tmp_path / "missing.pem", tmp_path)

@@ -1,4 +1,4 @@
-"""The transform statements, held to the reference decoder row by row."""
+"""The transform statements, compared with the reference decoder row by row."""
 
 import json
 import math
@@ -18,8 +18,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from clickhouse.engine import Engine
 from clickhouse.pieces import Pieces
 from clickhouse.varint import varint
-from receiver.rules import Level, load_rules
-from receiver.sanitizer import Sanitizer
+from privacy.rules import Level, load_rules
+from privacy.sanitizer import Sanitizer
+from privacy.search import Counts
 from receiver.scrub import Scrub
 from receiver.transform import Refused, Transform
 from tests import reference, strategies
@@ -53,12 +54,22 @@ _FLOATS = (
 )
 
 
+class CountedSanitizer(Sanitizer):
+    """Counts the values of attributes that it is asked about."""
+
+    asked = 0
+
+    def attribute(self, key: str, text: str, counts: Counts) -> str | None:
+        self.asked += 1
+        return super().attribute(key, text, counts)
+
+
 class Subject:
     """A transform under one level, and the sanitizer that the reference is to use."""
 
     def __init__(self, engine: Engine, level: Level, hash_key: str = "") -> None:
         rules = load_rules(None, level)
-        self.sanitizer = Sanitizer(rules, hash_key or None)
+        self.sanitizer = CountedSanitizer(rules, hash_key or None)
         self._engine = engine
         self.transform = Transform(engine, rules, Scrub(self.sanitizer), hash_key, 90)
 
@@ -145,7 +156,7 @@ def strict(engine: Engine) -> Subject:
 @pytest.mark.slow
 @pytest.mark.parametrize("signal", ["traces", "logs", "metrics"])
 def test_any_request_becomes_the_rows_of_the_reference(strict: Subject, signal: str) -> None:
-    """Whatever valid OTLP is sent, the SQL and the reference make the same rows, with the default rules."""
+    """For any valid OTLP the SQL and the reference make the same rows, with the default rules."""
 
     @_SETTINGS
     @given(strategies.requests(signal))
@@ -263,7 +274,7 @@ def test_what_is_no_body_is_refused(strict: Subject, body: bytes) -> None:
 
 @pytest.mark.slow
 def test_bytes_that_parse_become_their_rows_and_others_are_refused(strict: Subject) -> None:
-    """The SQL and the generated classes agree on what an attribute is, however it was damaged."""
+    """The SQL and the generated classes agree on the validity of an attribute, after any damage."""
     whole = st.sampled_from([*_ODD.values(), *(_attribute(key, b"\x18\x7f") for key in _KEYS)])
     damaged = st.tuples(whole, st.integers(0, 400), st.binary(min_size=1, max_size=4)).map(
         lambda parts: parts[0][: parts[1] % (len(parts[0]) + 1)] + parts[2] + parts[0][parts[1] :]
@@ -279,14 +290,14 @@ def test_bytes_that_parse_become_their_rows_and_others_are_refused(strict: Subje
             with pytest.raises(Refused):
                 strict.rows("traces", [request])
         else:
-            with suppress(Refused):  # then the pipeline writes it anew
+            with suppress(Refused):  # then the pipeline writes it again
                 check(strict, "traces", [request])
 
     hold()
 
 
 def test_a_text_that_comes_again_is_redacted_and_counted_each_time(strict: Subject) -> None:
-    """Under each key by that key's rules, in later batches too; and what a batch held is not kept."""
+    """Under each key by that key's rules, in later batches too; and a batch's texts are not kept."""
     text = "Ask jane@example.com.\nThen wait."
     request = ExportTraceServiceRequest()
     made = request.resource_spans.add().scope_spans.add().spans
@@ -296,10 +307,14 @@ def test_a_text_that_comes_again_is_redacted_and_counted_each_time(strict: Subje
             span.attributes.add(key=key).value.string_value = text
     body = request.SerializeToString()
     check(strict, "traces", [body, body])
+    asked = []
     for _ in range(2):
+        before = strict.sanitizer.asked
         block = strict.transform.run("otel_traces", surveyed("otel_traces", [body, body]))
         assert block.tally.redactions == {"email": 2 * 20 * 3}
-    assert not any(batch.known for batch in strict.transform._scrub._batches.values())
+        asked.append(strict.sanitizer.asked - before)
+    # The text is looked at once under each key in each batch: none is known from the batch before.
+    assert asked == [3, 3]
 
 
 def test_a_body_in_pieces_is_one(strict: Subject) -> None:

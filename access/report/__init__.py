@@ -1,5 +1,7 @@
 """`telemetry report`: what happened in a period, what it cost, what failed, and what to fix first.
 
-Read in this order: `period.py` (when), `figures.py` (asks the questions), `findings.py` (what to fix), `contents.py`
-(figures into a document), `document.py` (what a document is), `markdown.py` and `page.py` (how it is shown).
+Read in this order: `period.py` (the period), `figures.py` (asks the questions), `findings.py` (what to fix),
+`contents.py` (turns figures into a document), `document.py` (the parts of a document), `markdown.py` and `page.py`
+(write a document),
+`charts.py` and `drawing.py` (describe a page's charts, and draw them).
 """

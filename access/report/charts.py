@@ -1,7 +1,7 @@
-"""The charts of a report: Vega-Lite descriptions, drawn here as SVG, so that a page needs no script and no network.
+"""The charts of a report: Vega-Lite descriptions, drawn by `drawing.py`, so that a page needs no script and no network.
 
-Colours are the page's CSS variables, so the charts follow it into the dark and onto paper. Each mark says in words what
-it shows, for those who do not see it. Texts come from telemetry: Vega takes them as data and escapes them.
+Colours are the page's CSS variables, so charts follow the page into dark mode and print. Each mark has a description in
+words, for screen readers. Texts come from telemetry: Vega takes them as data and escapes them.
 """
 
 from collections import defaultdict
@@ -9,19 +9,18 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import vl_convert
+import orjson
 
 from access.report.document import Chart
 from access.report.period import Period
 
-_VERSION: Final = "6.4"
 _WIDTH: Final = 860
 _COLORS: Final = [f"var(--series-{number})" for number in range(1, 8)]
 _OTHER: Final = "other"
 _LONG: Final = 34
 _MOST_BARS: Final = 100
 _YEAR: Final = timedelta(days=330)
-"""From here on, a day of the year could come twice."""
+"""From this length on, the same day of the year could appear twice."""
 _CONFIG: Final[dict[str, Any]] = {
     "background": "transparent",
     "font": "system-ui, sans-serif",
@@ -64,7 +63,7 @@ Step = tuple[datetime, str, float]
 def over_time(
     steps: Iterable[Step], period: Period, title: str, axis: str, number: str, *, most: int = 6
 ) -> Chart:
-    """Draw stacked bars, a bar a day, or an hour in a short period; the largest series apart, the rest together.
+    """Return a chart of stacked bars, one a day, or one an hour in a short period; small series are added up as one.
 
     `number` is a d3 format, such as `$,.0f`.
     """
@@ -91,7 +90,7 @@ def over_time(
     }
     color = {"field": "what", "type": "nominal", "scale": palette}
     return Chart(
-        _svg(
+        _spec(
             {
                 "width": _WIDTH,
                 "height": 210,
@@ -129,7 +128,7 @@ def over_time(
 
 
 def ranked(rows: Sequence[tuple[str, float, str]], title: str, color: int = 0) -> Chart:
-    """Draw horizontal bars in the order given, each with its name before it and its text behind it."""
+    """Return a chart of horizontal bars in the given order, each between its name and its text."""
     values = [
         {"name": _cut(name), "place": place, "value": value, "text": text}
         for place, (name, value, text) in enumerate(rows)
@@ -137,7 +136,7 @@ def ranked(rows: Sequence[tuple[str, float, str]], title: str, color: int = 0) -
     axis = {"labelLimit": 240, "domain": False, "labelFontSize": 12, "labelColor": "var(--ink)"}
     x = {"field": "value", "type": "quantitative", "title": None, "axis": None}
     return Chart(
-        _svg(
+        _spec(
             {
                 "width": 560,
                 # Fonts differ: a browser's may be wider than the one that the texts were measured with.
@@ -178,7 +177,7 @@ def ranked(rows: Sequence[tuple[str, float, str]], title: str, color: int = 0) -
 
 
 def by_hour_of_week(steps: Iterable[tuple[datetime, float]], title: str) -> Chart:
-    """Draw how much happens at which hour of which day of the week, darker for more."""
+    """Return a chart with a cell for each hour of each day of the week, darker for a larger value."""
     cells: defaultdict[tuple[int, int], float] = defaultdict(float)
     for moment, value in steps:
         cells[moment.weekday(), moment.hour] += value
@@ -194,7 +193,7 @@ def by_hour_of_week(steps: Iterable[tuple[datetime, float]], title: str) -> Char
         for hour in range(24)
     ]
     return Chart(
-        _svg(
+        _spec(
             {
                 "width": _WIDTH,
                 "height": {"step": 20},
@@ -232,18 +231,18 @@ def by_hour_of_week(steps: Iterable[tuple[datetime, float]], title: str) -> Char
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
-def _svg(spec: dict[str, Any]) -> str:
+def _spec(spec: dict[str, Any]) -> str:
     whole = {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "config": _CONFIG,
         "padding": 4,
         **spec,
     }
-    return vl_convert.vegalite_to_svg(whole, vl_version=_VERSION, allowed_base_urls=[])
+    return orjson.dumps(whole).decode()
 
 
 def _step(period: Period) -> timedelta:
-    """Give what a bar stands for: an hour, a day, or in long periods several days."""
+    """Return the length of time of one bar: an hour, a day, or several days in a long period."""
     if period.is_short:
         return timedelta(hours=1)
     return timedelta(days=1 + (period.until - period.since).days // _MOST_BARS)

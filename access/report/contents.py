@@ -1,4 +1,4 @@
-"""Figures into a document: which of them stand where, in which words, and with which charts."""
+"""Figures into a document: which section shows them, in which words, and with which charts."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -28,7 +28,7 @@ _MEASURES: Final = (
 
 
 def write(figures: Figures) -> Document:
-    """Make the report."""
+    """Return the report."""
     scope = figures.scope
     about = [f"team {scope.team}"] * bool(scope.team) + [f"user {shown(Kind.ID, scope.user)}"] * bool(
         scope.user
@@ -53,9 +53,9 @@ def write(figures: Figures) -> Document:
 
 
 def _nothing(figures: Figures) -> tuple[str, ...]:
-    newest = [row["newest"] for row in figures.freshness if row["newest"] and row["newest"] > "1970-01-02"]
+    newest = [row["newest"] for row in figures.freshness if row["newest"] != "never"]
     if not newest:
-        return (f"Nothing happened in this period, and no telemetry has arrived at all: {_HOW_TO_BEGIN}",)
+        return (f"Nothing happened in this period, and no telemetry has ever arrived: {_HOW_TO_BEGIN}",)
     whose = ", for this team or user" if figures.scope != Scope() else ""
     return (
         f"Nothing happened in this period{whose}.",
@@ -69,7 +69,8 @@ _HOW_TO_BEGIN: Final = "point Claude Code here, or try telemetry demo."
 def _sentence(figures: Figures) -> str:
     people, sessions = figures.measure("users")["value"], figures.measure("sessions")["value"]
     cost = figures.measure("usd")
-    text = f"{many(people, 'person', 'people')} spent {shown(Kind.USD, cost['value'])} in {many(sessions, 'session')}"
+    spent = "an unknown sum" if cost["value"] is None else shown(Kind.USD, cost["value"])
+    text = f"{many(people, 'person', 'people')} spent {spent} in {many(sessions, 'session')}"
     change = cost["change_percent"]
     if change is not None and round(change):
         text += f", {abs(change):.0f}% {'more' if change > 0 else 'less'} than in the period before"
@@ -137,19 +138,21 @@ def _errors(figures: Figures) -> Section:
     kinds = f"{eighty} of {len(figures.errors)} kinds make four fifths of all failures. A failure is recovered when"
     words = (
         "Failures counted by kind, the largest first: read the samples of the largest, fix that, and count again.",
-        f"{kinds} something succeeded in its session afterwards.",
+        f"{kinds} the same thing worked later in its session.",
+        *_lacks(figures, "tool-details"),
     )
     over_time = charts.over_time(steps, figures.period, _title("Failures", figures), "failures", ",.0f")
     return Section("Errors", "errors", words, (pareto, over_time), (table,), samples)
 
 
 def _cost(figures: Figures) -> Section:
-    steps = [(_moment(row["day"]), row["model"] or "no model", row["usd"]) for row in figures.cost]
+    steps = [(_moment(row["day"]), row["model"] or "no model", row["usd"] or 0) for row in figures.cost]
     if figures.period.is_short:
-        steps = [(_moment(row["hour"]), "usd", row["usd"]) for row in figures.activity]
+        steps = [(_moment(row["hour"]), "usd", row["usd"] or 0) for row in figures.activity]
     if not figures.cost:
         return Section("Cost", "cost", ("No model request succeeded.",))
     words = ["What the clients say that their requests cost, from api_request events alone."]
+    words += _unreported(figures)
     for row in figures.cost_month:
         text = f"This month comes to {shown(Kind.USD, row['projected'])} if the last seven days go on;"
         text += f" {shown(Kind.USD, row['usd'])} are spent so far"
@@ -246,10 +249,12 @@ def _sessions(figures: Figures) -> Section:
     words: tuple[str, ...] = ()
     if costs:
         whole = sum(row["sessions"] for row in costs)
-        mean = sum(row["usd"] for row in costs) / whole
-        dearest = max(costs, key=lambda row: row["dearest"])
-        most = shown(Kind.USD, dearest["dearest"])
-        words = (f"A session costs {shown(Kind.USD, mean)} on average; the dearest cost {most}.",)
+        known = [row for row in costs if row["usd"] is not None]
+        mean = sum(row["usd"] for row in known) / whole if known else None
+        most = max((row["dearest"] for row in known), default=None)
+        words = (
+            f"A session costs {shown(Kind.USD, mean)} on average; the dearest cost {shown(Kind.USD, most)}.",
+        )
     picture: tuple[Chart, ...] = ()
     if figures.activity and not figures.period.is_short:
         prompts = [(_moment(row["hour"]), row["prompts"]) for row in figures.activity]
@@ -286,27 +291,49 @@ def _speed(figures: Figures) -> Section:
                     Column("code", Kind.TEXT),
                     Column("model", Kind.TEXT),
                     Column("exhausted"),
+                    Column("answered"),
                     Column("attempts"),
                 ),
                 *(Column("minutes_waited"), Column("sessions"), Column("recovered_percent", Kind.PERCENT)),
-                caption="Requests whose last retry failed",
+                caption="Requests that were tried again",
             )
         )
-    return Section("Latency and cache", "latency", (), (), tuple(tables))
+    return Section("Latency and cache", "latency", _lacks(figures, "traces"), (), tuple(tables))
+
+
+def _lacks(figures: Figures, *needs: str) -> tuple[str, ...]:
+    """Return why a section may lack something: what is not collected, and how to have it collected."""
+    return tuple(f"{figures.lacks[name]}." for name in needs if name in figures.lacks)
+
+
+def _unreported(figures: Figures) -> list[str]:
+    """Return sentences on costs that clients did not report."""
+    recomputed, unknown = (
+        figures.measure(name)["value"] for name in ("usd recomputed", "requests without a known cost")
+    )
+    said = []
+    if recomputed:
+        said.append(
+            f"{shown(Kind.USD, recomputed)} of it is recomputed from tokens and prices, as no cost was sent."
+        )
+    if unknown:
+        said.append(f"The cost of {many(unknown, 'request')} is not known, and in no sum.")
+    return said
 
 
 def _waste(figures: Figures) -> Section:
+    lacks = _lacks(figures, "tool-details", "traces")
     if not figures.waste:
-        return Section("Waste", "waste", ())
+        return Section("Waste", "waste", lacks)
     table = _table(
         figures.waste,
         *(Column("pattern", Kind.TEXT), Column("what", Kind.TEXT), Column("wasted"), Column("sessions")),
         *(Column("minutes"), Column("usd", Kind.USD)),
     )
-    usd = sum(row["usd"] for row in figures.waste)
+    usd = sum(row["usd"] or 0 for row in figures.waste)
     words = f"Going round in circles took about {shown(Kind.USD, usd)}. Equal input is known by its hash; a file that"
     words += " was edited in between is worth reading again, which this cannot tell."
-    return Section("Waste", "waste", (words,), (), (table,))
+    return Section("Waste", "waste", (words, *lacks), (), (table,))
 
 
 def _data(figures: Figures) -> Section:
@@ -322,7 +349,7 @@ def _data(figures: Figures) -> Section:
 
 
 def _table(rows: list[Row], *columns: Column, caption: str = "", name: str = "") -> Table:
-    """Make a table of some columns of an answer; `name` is what its column `value` is called."""
+    """Return a table of some columns of an answer; `name` is the heading of its column `value`."""
     taken = tuple(tuple(_value(row[column.name], column) for column in columns) for row in rows[:_MOST_ROWS])
     headed = tuple(
         Column(

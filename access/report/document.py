@@ -1,22 +1,22 @@
-"""What a report is made of, before it is Markdown or HTML. All texts are plain; whoever shows them escapes them."""
+"""The parts of a report, before it is Markdown or HTML. All texts are unescaped; each writer escapes them."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from access.report.findings import Finding
+from access.report.findings import ReportFinding
 from access.report.numbers import Kind
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One figure of the summary, against the period before."""
+    """One figure of the summary, compared with the period before."""
 
     name: str
     value: str
     before: str
     change: str
     tone: str
-    """`good`, `bad`, or empty where more is neither."""
+    """`good`, `bad`, or empty when a change is neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class Column:
     name: str
     kind: Kind = Kind.COUNT
     has_bar: bool = False
-    """Whether its values, which are percentages, are drawn too."""
+    """Whether its values, which are percentages, are also drawn as bars."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; the values are of their columns' kinds."""
+    """A table; each value is of its column's kind."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Any, ...], ...]
@@ -42,9 +42,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A picture, for HTML alone; what it shows also stands in a table or in words."""
+    """A picture, for HTML only; a table or a text has the same figures."""
 
-    svg: str
+    spec: str
+    """Its Vega-Lite description, a line of JSON."""
     title: str
     """What it shows, in a few words."""
 
@@ -55,7 +56,7 @@ class Samples:
 
     category: str
     messages: tuple[tuple[str, str], ...]
-    """Each, and when and where it was."""
+    """Pairs of a message, and its time and session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +80,5 @@ class Document:
     scope: str
     words: tuple[str, ...]
     measures: tuple[Measure, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[ReportFinding, ...] = ()
     sections: tuple[Section, ...] = ()

@@ -1,14 +1,17 @@
-"""The figures of a report: answers to questions of `queries/`, all asked for one period, one team, one user."""
+"""The figures of a report: answers to questions of `queries/`, all for the same period, team and user.
+
+Every text of telemetry enters the report here, and is made visible.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
-from access.query import Reader
+from access.needs import NEEDS, lacking
+from access.query import Streams, records, rows
 from access.questions import find
 from access.report.period import Period
+from access.text import visible
 
 Row = Mapping[str, Any]
 """A row of an answer, by the question's columns."""
@@ -19,7 +22,7 @@ _SAMPLES: Final = "3"
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whom a report is about; empty means all."""
+    """The team and the user that a report covers; empty means all."""
 
     team: str = ""
     user: str = ""
@@ -27,7 +30,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Each field is the answer to the question of that name, except where it says otherwise."""
+    """The answers. Each field is named after its question, except where noted."""
 
     period: Period
     scope: Scope
@@ -57,37 +60,44 @@ class Figures:
     mcp_connections: list[Row]
     data_quality: list[Row]
     freshness: list[Row]
+    lacks: Mapping[str, str]
+    """What is not collected in the period: by the name of the need, the sentence to say."""
 
     def measure(self, name: str) -> Row:
-        """Give a row of the summary; one that has nothing to count is not in the answer."""
+        """Return a row of the summary; a measure without anything to count is not in the answer, and is 0."""
         return self.summary.get(name, {"value": 0, "before": 0, "change_percent": None})
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether nothing happened in the period."""
+        """Whether nothing happened in the period."""
         return not any(row["value"] for row in self.summary.values())
 
 
-def gather(reader: Reader, period: Period, scope: Scope) -> Figures:
-    """Ask all questions. Raises AskError."""
+def gather(client: Streams, period: Period, scope: Scope) -> Figures:
+    """Ask all questions. Raises what the client or the store raises."""
 
-    def ask(name: str, **given: str) -> list[Row]:
+    def answer(name: str, **given: str) -> list[dict[str, Any]]:
         question = find(name)
         offered = {**period.parameters, "team": scope.team, "user": scope.user, **given}
         taken = {one.name for one in question.parameters}
         values = question.values({key: value for key, value in offered.items() if key in taken})
-        answer = b"".join(reader.ask(question.sql, values, "jsonl"))
-        return [orjson.loads(line) for line in answer.splitlines()]
+        return [*records(client, question.sql, values)]
 
-    errors = ask("errors")
+    def ask(name: str, **given: str) -> list[Row]:
+        return [_visible(row) for row in answer(name, **given)]
+
+    whose = {**period.parameters, "team": scope.team, "user": scope.user}
+    lacks = lacking(NEEDS, whose, lambda sql, bound: rows(client, sql, bound))
+    # Samples are asked for by the category as it is stored.
+    errors = answer("errors")
     return Figures(
         period=period,
-        scope=scope,
+        scope=Scope(visible(scope.team), visible(scope.user)),
         summary={row["measure"]: row for row in ask("summary")},
-        errors=errors,
+        errors=[_visible(row) for row in errors],
         errors_by_day=ask("errors_by_day"),
         samples={
-            row["category"]: ask("error_samples", category=row["category"], limit=_SAMPLES)
+            visible(row["category"]): ask("error_samples", category=row["category"], limit=_SAMPLES)
             for row in errors[:_SAMPLED]
         },
         activity=ask("activity"),
@@ -108,4 +118,9 @@ def gather(reader: Reader, period: Period, scope: Scope) -> Figures:
         mcp_connections=ask("mcp_connections"),
         data_quality=ask("data_quality"),
         freshness=ask("freshness"),
+        lacks={name: lack.sentence for lack in lacks for name, need in NEEDS.items() if need is lack.need},
     )
+
+
+def _visible(row: dict[str, Any]) -> Row:
+    return {name: visible(value) if isinstance(value, str) else value for name, value in row.items()}

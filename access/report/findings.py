@@ -1,7 +1,7 @@
-"""What to fix first: the failures and the waste of a period, ranked, each with its number, its reason and what helps.
+"""What to fix first: the failures and the waste of a period, ranked, each with its number, its reason and advice.
 
-The rank is how often a thing happened, half as much again if it grew by a quarter or more, and up to twice as much the
-less the sessions recovered from it. A failed call takes about one more model request: that is what it is said to cost.
+The rank is the number of times a thing happened, multiplied by 1.5 if it grew by a quarter or more, and by up to 2 the
+less often sessions recovered from it. The cost of a failed call is an estimate: one more model request.
 """
 
 import shlex
@@ -19,6 +19,7 @@ _PATTERNS: Final = {
     "retry loop": "Failing over and over",
     "read again": "Looked up again",
     "compacted again": "Compacted again and again",
+    "refused by the client": "Refused by the client",
 }
 _ADVICE: Final = (
     (
@@ -43,9 +44,9 @@ _ADVICE: Final = (
     ("api 403", "A key may not do that: look at its rights."),
     (
         "api 400",
-        "Requests are refused, mostly since the conversation is too long: compact earlier, or start anew.",
+        "Requests are refused, mostly since the conversation is too long: compact earlier, or start a new session.",
     ),
-    ("api ", "The API was not available: nothing here helps; let batch work start again by itself."),
+    ("api ", "The API was not available: nothing helps on this side; let batch work retry by itself."),
     (
         "mcp connection",
         "Start the MCP server, or take it out of the configuration: each session waits for it.",
@@ -54,12 +55,16 @@ _ADVICE: Final = (
     ("internal", "The client itself failed: update it."),
     ("retry loop", "The same call fails again and again: write down how it is done, or stop it with a hook."),
     ("read again", "The same thing is looked up again: shorter files, and less in one session."),
+    (
+        "refused by the client",
+        "Tools were asked for that the client did not call: look at the session; a person may have interrupted it.",
+    ),
     ("compacted again", "Sessions fill up again and again: split the work into smaller ones."),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ReportFinding:
     """Something to fix."""
 
     title: str
@@ -68,12 +73,12 @@ class Finding:
     reason: str
     advice: str
     command: str
-    """What to ask next."""
+    """The arguments of `telemetry query` that show more."""
     weight: float
 
 
-def findings(figures: Figures) -> list[Finding]:
-    """Give the most worthwhile first, at most six."""
+def findings(figures: Figures) -> list[ReportFinding]:
+    """Return at most six findings, the most worthwhile first."""
     request = _usd_a_request(figures)
     servers = [_server(row) for row in figures.mcp_connections if row["failed"]]
     errors = [
@@ -81,32 +86,35 @@ def findings(figures: Figures) -> list[Finding]:
         for row in figures.errors
         if not (servers and row["category"] == "mcp connection")
     ]
-    waste = [_waste(row) for row in figures.waste if row["pattern"] != "retries exhausted"]
+    waste = [
+        _waste(row) for row in figures.waste if row["pattern"] not in {"retries exhausted", "tried again"}
+    ]
     found = [finding for finding in (*errors, *servers, *waste) if finding.times >= _FEW]
     return sorted(found, key=lambda finding: (-finding.weight, finding.title))[:_MOST]
 
 
 def _usd_a_request(figures: Figures) -> float:
     requests = figures.measure("model requests")["value"]
-    return float(figures.measure("usd")["value"] / requests) if requests else 0.0
+    priced = requests - figures.measure("requests without a known cost")["value"]
+    return float(figures.measure("usd")["value"] / priced) if priced > 0 else 0.0
 
 
-def _error(row: Row, usd_a_request: float) -> Finding:
+def _error(row: Row, usd_a_request: float) -> ReportFinding:
     times, change = row["failures"], row["change_percent"]
     reason = (
         f"{shown(Kind.PERCENT, row['percent'])} of all failures, in {many(row['sessions'], 'session')} of"
     )
     reason += f" {many(row['users'], 'person', 'people')}; {_trend(change, row['before'])}"
-    lost = 100 - row["recovered_percent"]
+    lost = 0 if row["recovered_percent"] is None else 100 - row["recovered_percent"]
     if lost:
-        reason += f"; {shown(Kind.PERCENT, lost)} of them with no success afterwards"
+        reason += f"; {shown(Kind.PERCENT, lost)} of them did not work later"
     reason += f". Trying again cost about {shown(Kind.USD, times * usd_a_request)}."
     weight = times * (1 + lost / 100) * (_WEIGHT_OF_GROWTH if _has_grown(change, row["before"]) else 1)
     command = f"error_samples -p category={shlex.quote(row['category'])}"
-    return Finding(row["category"], times, reason, _advice(row["category"]), command, weight)
+    return ReportFinding(row["category"], times, reason, advice(row["category"]), command, weight)
 
 
-def _server(row: Row) -> Finding:
+def _server(row: Row) -> ReportFinding:
     attempts = row["failed"] + row["connected"]
     reason = f"{shown(Kind.COUNT, row['failed'])} of {many(attempts, 'attempt')} to connect failed, in"
     reason += f" {many(row['sessions'], 'session')}"
@@ -114,24 +122,24 @@ def _server(row: Row) -> Finding:
         reason += f"; one attempt in twenty took {shown(Kind.MS, row['p95_ms'])} or more"
     name = row["server"] or "one without a name"
     weight = row["failed"] * (1 + row["failed_percent"] / 100)
-    return Finding(
+    return ReportFinding(
         f"MCP server {name}",
         row["failed"],
         f"{reason}.",
-        _advice("mcp connection"),
+        advice("mcp connection"),
         "mcp_connections",
         weight,
     )
 
 
-def _waste(row: Row) -> Finding:
+def _waste(row: Row) -> ReportFinding:
     reason = f"{many(row['wasted'], 'call')} that brought nothing new, in {many(row['sessions'], 'session')},"
     reason += f" for {shown(Kind.USD, row['usd'])}"
     if (row["minutes"] or 0) >= 1:
         reason += f" and {many(round(row['minutes']), 'minute')}"
     title = f"{_PATTERNS.get(row['pattern'], row['pattern'])}: {row['what']}"
     command = f"session -p session={shlex.quote(row['worst_session'])}"
-    return Finding(title, row["wasted"], f"{reason}.", _advice(row["pattern"]), command, row["wasted"])
+    return ReportFinding(title, row["wasted"], f"{reason}.", advice(row["pattern"]), command, row["wasted"])
 
 
 def _has_grown(change: float | None, before: float) -> bool:
@@ -147,5 +155,6 @@ def _trend(change: float | None, before: float) -> str:
     return f"{abs(change):.0f}% {'more' if change > 0 else 'fewer'} than in the period before ({earlier})"
 
 
-def _advice(category: str) -> str:
+def advice(category: str) -> str:
+    """Return what helps against a category of failures, or a pattern of waste."""
     return next((text for start, text in _ADVICE if category.startswith(start)), "Read the samples.")

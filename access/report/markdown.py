@@ -1,38 +1,19 @@
-"""A report as Markdown: what a person reads in a terminal, a chat or a pull request.
+"""A report as Markdown, for a terminal, a chat or a pull request.
 
-Texts of telemetry are escaped, so that none becomes a link, an image, HTML, or a cell of its own.
+Texts from telemetry are escaped, so that none becomes a link, an image, HTML, or a cell of its own.
 """
 
 import re
 from collections.abc import Iterator
-from typing import Final
 
 from access.report.document import Document, Section, Table
+from access.report.escape import escape, on_one_line
 from access.report.numbers import Kind, shown
-
-_SPECIAL: Final = re.compile(
-    r"[\\`*_{}\[\]<>|~&$@#]"
-    r"|:(?=//|[a-zA-Z+-][\w+-]*:)"  # a link, an emoji
-    r"|(?<=www)\.|(?<=WWW)\."
-    r"|^[-+=](?=[-+=\s]|$)"  # a list, a rule
-)
-_NUMBERED: Final = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 
 
 def markdown(document: Document) -> str:
-    """Write the document."""
+    """Return the document as Markdown."""
     return "\n".join(_lines(document)) + "\n"
-
-
-def escape(text: str) -> str:
-    """Write a text so that Markdown shows it as it is, on one line.
-
-    A character gets a backslash where CommonMark, its tables or GitHub give it a meaning:
-    https://spec.commonmark.org/0.31.2/#backslash-escapes
-    """
-    flat = _CONTROL.sub(" ", text).strip()
-    return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", flat))
 
 
 def _lines(document: Document) -> Iterator[str]:
@@ -87,8 +68,8 @@ def _row(cells: list[str]) -> str:
 
 
 def _code(text: str) -> str:
-    """Write a command as code, between more backticks than it has in a row."""
-    flat = _CONTROL.sub(" ", text)
+    """Return a command as code, between more backticks than it has in a row."""
+    flat = on_one_line(text)
     fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
     space = " " if "`" in flat else ""
     return f"{fence}{space}{flat}{space}{fence}"

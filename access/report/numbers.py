@@ -1,8 +1,10 @@
-"""How numbers are written in a report."""
+"""How a report writes numbers and other values."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final
+
+from access.ids import alias
 
 _MS_IN_A_SECOND: Final = 1_000
 _MS_IN_A_MINUTE: Final = 60_000
@@ -12,7 +14,7 @@ _HASH: Final = "sha256:"
 
 
 class Kind(StrEnum):
-    """What a value is."""
+    """The kind of a value, which decides how it is written."""
 
     TEXT = "text"
     COUNT = "count"
@@ -25,17 +27,17 @@ class Kind(StrEnum):
 
     @property
     def is_number(self) -> bool:
-        """Tell whether it stands at the right."""
+        """Whether it is aligned to the right."""
         return self not in {Kind.TEXT, Kind.ID}
 
 
 def shown(kind: Kind, value: Any) -> str:
-    """Write a value; one that is not known is a dash."""
+    """Return a value as text; an unknown one is a dash."""
     return "-" if value is None or value == "" else _WRITE[kind](value)
 
 
 def many(count: float, one: str, several: str = "") -> str:
-    """Write a count with what is counted."""
+    """Return a count with its noun, in the singular or the plural."""
     return f"{_count(count)} {one if count == 1 else several or one + 's'}"
 
 
@@ -76,8 +78,11 @@ def _duration(ms: float) -> str:
 
 
 def _short(identifier: object) -> str:
-    bare = str(identifier).removeprefix(_HASH)
-    return bare if len(bare) <= 12 else f"{bare[:8]}…"  # noqa: PLR2004  what is short is no hash
+    named = alias(str(identifier))
+    if named != identifier:
+        return named
+    bare = str(identifier).removeprefix("hmac-").removeprefix(_HASH)
+    return bare if len(bare) <= 12 else f"{bare[:8]}…"  # noqa: PLR2004  a short id is not a hash
 
 
 _WRITE: Final[Mapping[Kind, Callable[[Any], str]]] = {

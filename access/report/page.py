@@ -1,7 +1,8 @@
 """A report as one HTML page: charts, styles and all in one file, without a script and without the network.
 
-Everything but the charts goes through Jinja's automatic escaping; the charts are SVG in which Vega has escaped the tex
-A policy in the page forbids every request and every script, so that even a mistake here could do nothing.
+Everything except the charts goes through Jinja's automatic escaping; the charts are SVG in which Vega has escaped the
+texts. A chart that cannot be drawn is left out, and the page says so. A policy in the page forbids every request and
+every script, so a mistake in the escaping could do no harm.
 """
 
 from pathlib import Path
@@ -11,13 +12,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from access.report.document import Document
+from access.report.drawing import draw
 from access.report.numbers import Kind, shown
 
 _FOLDER: Final = Path(__file__).parent
 
 
 def page(document: Document) -> str:
-    """Write the document."""
+    """Return the document as HTML."""
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -26,11 +28,13 @@ def page(document: Document) -> str:
         lstrip_blocks=True,
     )
     environment.filters["shown"] = _shown
-    style = Markup((_FOLDER / "page.css").read_text(encoding="utf-8"))  # noqa: S704  a file of ours
+    style = Markup((_FOLDER / "page.css").read_text(encoding="utf-8"))  # noqa: S704  a file of the program
+    charts = [chart for section in document.sections for chart in section.charts]
+    drawn = draw([chart.spec for chart in charts])
     drawings = {
-        chart: Markup(chart.svg)  # noqa: S704  Vega has escaped the texts in it
-        for section in document.sections
-        for chart in section.charts
+        chart: Markup(svg)  # noqa: S704  Vega has escaped the texts in it
+        for chart, svg in zip(charts, drawn, strict=True)
+        if svg is not None
     }
     return environment.get_template("page.html").render(
         report=document, style=style, drawings=drawings, Kind=Kind

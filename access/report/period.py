@@ -1,4 +1,4 @@
-"""The period of a report: from a time up to another, in UTC, by whole hours as the questions count."""
+"""The period of a report, in UTC. The questions count it by whole hours."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,19 +14,19 @@ _EARLIEST, _LATEST = datetime(1970, 1, 3, tzinfo=UTC), datetime(2106, 1, 1, tzin
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Times from `since` up to, and not with, `until`."""
+    """The times from `since` up to but not including `until`."""
 
     since: datetime
     until: datetime
 
     @property
     def is_short(self) -> bool:
-        """Tell whether it is better shown by the hour than by the day."""
+        """Whether it is short enough to be shown by the hour."""
         return self.until - self.since <= _SHORT
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Give it as the questions take it."""
+        """Return the period as parameters of the questions."""
         return {"from": _written(self.since), "to": _written(self.until)}
 
     def __str__(self) -> str:
@@ -34,9 +34,9 @@ class Period:
 
 
 def period(length: str, since: str | None, until: str | None, now: datetime | None = None) -> Period:
-    """Work out the period that is asked for: `length` is a key of LENGTHS, and holds unless `since` is given.
+    """Return the requested period. `length` is a key of LENGTHS, and is used only without `since`.
 
-    Times are dates, times, `now`, or `3 days ago`; without an end it is the end of the hour. Raises QuestionError.
+    Times are dates, times, `now`, or `3 days ago`; the default end is the end of the hour. Raises QuestionError.
     """
     present = now or datetime.now(UTC)
     end = _time(until, present) if until else _next_hour(present)
@@ -53,7 +53,7 @@ def _time(text: str, present: datetime) -> datetime:
         found = datetime.fromisoformat(when(text, present))
     except ValueError:
         raise QuestionError(
-            f"{text} is no time: write 2026-11-22, 2026-11-22 17:00, now, or 3 days ago."
+            f"{text} is not a time: write 2026-11-22, 2026-11-22 17:00, now, or 3 days ago."
         ) from None
     known = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
     if not _EARLIEST <= known <= _LATEST:

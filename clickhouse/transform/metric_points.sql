@@ -1,4 +1,4 @@
--- What the statement of every metric table begins with: the data points of one kind, and the columns all share.
+-- The beginning of the statement of every metric table: the data points of one kind, and the columns that all share.
 WITH
     resources AS (
         SELECT

@@ -37,5 +37,7 @@ SELECT
     otlp_clean(scope_version, {statement:UInt64}) AS ScopeVersion,
     ScopeAttributes,
     otlp_labelled(entries, otlp_private(entries, {hash_key:String}, {statement:UInt64}), {statement:UInt64}) AS LogAttributes,
-    otlp_clean((record).event_name, {statement:UInt64}) AS EventName
+    otlp_clean((record).event_name, {statement:UInt64}) AS EventName,
+    otlp_event_content(Timestamp, Body, EventName, LogAttributes) AS Content,
+    otlp_event_identity(Body, EventName, LogAttributes) AS Identity
 FROM read

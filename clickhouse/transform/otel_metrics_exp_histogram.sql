@@ -1,4 +1,4 @@
--- The columns of this table alone; begins after metric_points.sql.
+-- The columns of this table only; metric_points.sql is the beginning of the statement.
     (point).count AS Count,
     (point).sum AS Sum,
     (point).scale AS Scale,
@@ -16,5 +16,9 @@
     (point).flags AS Flags,
     (point).min AS Min,
     (point).max AS Max,
-    (metric).exponential_histogram.aggregation_temporality AS AggregationTemporality
+    (metric).exponential_histogram.aggregation_temporality AS AggregationTemporality,
+    -- A point without a time is not known again.
+    cityHash64(MetricName, ResourceAttributes, ScopeName, Attributes, StartTimeUnix, TimeUnix, Flags, Count, Sum, PositiveBucketCounts)
+        * ((point).time_unix_nano != 0) AS Content,
+    toUInt64(0) AS Identity
 FROM points

@@ -39,5 +39,9 @@ SELECT
     arrayMap(i -> otlp_id(i), (span).links.trace_id) AS `Links.TraceId`,
     arrayMap(i -> otlp_id(i), (span).links.span_id) AS `Links.SpanId`,
     arrayMap(s -> otlp_clean(s, {statement:UInt64}), (span).links.trace_state) AS `Links.TraceState`,
-    arrayMap(a -> otlp_attributes(a, {hash_key:String}, {statement:UInt64}), (span).links.attributes) AS `Links.Attributes`
+    arrayMap(a -> otlp_attributes(a, {hash_key:String}, {statement:UInt64}), (span).links.attributes) AS `Links.Attributes`,
+    -- A span without ids or a time is not known again.
+    cityHash64(Timestamp, TraceId, SpanId, Duration, SpanName, SpanAttributes)
+        * (TraceId != '' AND SpanId != '' AND (span).start_time_unix_nano != 0) AS Content,
+    toUInt64(0) AS Identity
 FROM read

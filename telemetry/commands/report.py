@@ -4,16 +4,18 @@ from pathlib import Path
 
 import click
 
-from access.query import AskError, Reader
 from access.questions import QuestionError
 from access.report.contents import write
 from access.report.figures import Scope, gather
 from access.report.markdown import markdown
 from access.report.page import page
 from access.report.period import LENGTHS, period
-from telemetry.plain import plainly
-from telemetry.settings import SettingsError, load
-from telemetry.source import reader_source
+from clickhouse.client import Client
+from clickhouse.client_errors import ClientError
+from clickhouse.endpoint import reader_endpoint
+from config import private_file
+from config.settings import SettingsError, load
+from telemetry.commands.error_text import report_errors
 
 
 @click.command("report")
@@ -43,7 +45,7 @@ from telemetry.source import reader_source
     "--url",
     help="The ClickHouse to ask, such as http://localhost:8123. Default: this server's, or CLICKHOUSE_URL.",
 )
-@plainly(SettingsError, AskError, QuestionError)
+@report_errors(SettingsError, ClientError, QuestionError)
 def report_command(
     *,
     length: str,
@@ -63,10 +65,7 @@ def report_command(
     is_page = output_format == "html" or (
         output_format is None and output is not None and output.suffix == ".html"
     )
-    reader = Reader(reader_source(load(), url))
-    try:
-        document = write(gather(reader, asked, Scope(team, user)))
-    finally:
-        reader.close()
-    with click.open_file(str(output or "-"), "w", encoding="utf-8") as target:
-        target.write(page(document) if is_page else markdown(document))
+    with Client(reader_endpoint(load(), url)) as client:
+        document = write(gather(client, asked, Scope(team, user)))
+    with private_file.output(output) as target:
+        target.write((page(document) if is_page else markdown(document)).encode())

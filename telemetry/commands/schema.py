@@ -1,27 +1,27 @@
-"""`telemetry schema`: what the tables are made by."""
+"""`telemetry schema`: the statements that make the tables."""
 
 import click
 
 from clickhouse.clustered import clustered
 from clickhouse.engine import Engine
 from clickhouse.migrations import Migration, migrations
-from telemetry.commands.errors import START_ERRORS
-from telemetry.plain import plainly
-from telemetry.serve import data_directory
-from telemetry.settings import Settings, load
-from telemetry.store import open_engine, open_store
+from clickhouse.startup import open_engine, open_store
+from config.data_directory import data_directory
+from config.settings import Settings, load
+from telemetry.commands.error_text import report_errors
+from telemetry.commands.start_errors import START_ERRORS
 
 
 @click.command("schema")
-@click.option("--apply", is_flag=True, help="Apply what is missing and set the retention, then exit.")
+@click.option("--apply", is_flag=True, help="Apply the missing migrations and set the retention, then exit.")
 @click.option(
-    "--cluster", metavar="NAME", help="Print what makes the tables on this cluster of ClickHouse servers."
+    "--cluster", metavar="NAME", help="Print the statements for this cluster of ClickHouse servers."
 )
-@plainly(*START_ERRORS)
+@report_errors(*START_ERRORS)
 def schema_command(*, apply: bool, cluster: str | None) -> None:
     """Print the schema's migrations, or apply them.
 
-    Applying is what every start does by itself; by hand it is for a server whose receiver may not alter tables.
+    Every start applies them by itself. Apply them by hand for a server whose receiver may not alter tables.
     In embedded mode the server must not be running: only one process can open the data directory.
     """
     if not apply:

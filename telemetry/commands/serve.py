@@ -1,19 +1,26 @@
 """`telemetry serve`: the server itself."""
 
+import os
+import sys
+
 import click
 import uvloop
 
+from config.settings import load
 from telemetry import log
-from telemetry.commands.errors import START_ERRORS
-from telemetry.plain import plainly
+from telemetry.commands.error_text import report_errors
+from telemetry.commands.start_errors import START_ERRORS
 from telemetry.serve import serve
-from telemetry.settings import load
 
 
 @click.command("serve")
-@plainly(*START_ERRORS)
+@report_errors(*START_ERRORS)
 def serve_command() -> None:
     """Run the server until Ctrl-C or SIGTERM."""
     settings = load()
     log.configure(settings.log_format, settings.log_level)
-    uvloop.run(serve(settings))
+    if uvloop.run(serve(settings)):
+        # The interpreter would wait for the threads of readers' statements that do not stop.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

@@ -1,25 +1,25 @@
-"""`telemetry spool` and `telemetry replay`: what waits on disk, and what ClickHouse refused."""
+"""`telemetry spool` and `telemetry replay`: the blocks that wait on disk, and those that ClickHouse refused."""
 
 import sys
 import time
 
 import click
 
+from config.settings import load
+from operations.spool import listing, replay
 from telemetry import log
-from telemetry.commands.errors import START_ERRORS
-from telemetry.plain import plainly
-from telemetry.settings import load
-from telemetry.spool import listing, replay
+from telemetry.commands.error_text import report_errors
+from telemetry.commands.start_errors import START_ERRORS
 
 
 @click.command("spool")
-@plainly(*START_ERRORS)
+@report_errors(*START_ERRORS)
 def spool_command() -> None:
-    """Show what waits on disk for ClickHouse, and what it refused.
+    """Show the blocks that wait on disk for ClickHouse, and those that it refused.
 
     waiting: acknowledged, and inserted as soon as ClickHouse takes it. in work: being inserted now. dead letter:
-    refused for good, with ClickHouse's reason; mend that, then `telemetry replay`. set aside: damaged on the disk,
-    never inserted. The server may run or not.
+    refused for good, with ClickHouse's reason; correct the cause, then run `telemetry replay`. set aside: damaged on
+    the disk, never inserted. The server may run or not.
     """
     lines = listing(load().data_dir)
     if not lines:
@@ -35,12 +35,12 @@ def spool_command() -> None:
 
 
 @click.command("replay")
-@plainly(*START_ERRORS)
+@report_errors(*START_ERRORS)
 def replay_command() -> None:
-    """Try the dead letters again, after their cause is mended.
+    """Try the dead letters again, after their cause is corrected.
 
-    With the server running they are handed to it. Without it they are inserted here and now, and so is all that
-    waits in the spool. What was inserted before is not inserted twice.
+    A running server takes them over. Without one, this command inserts them itself, with all blocks that wait in
+    the spool. A block that was inserted before is not inserted twice.
     """
     settings = load()
     log.configure(settings.log_format, settings.log_level)

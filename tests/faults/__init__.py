@@ -1,4 +1,4 @@
-"""What happens to acknowledged records when things break: real processes, real faults, every record counted by its id.
+"""Counts acknowledged records when things break: real processes, real faults, every record counted by its id.
 
 A receiver in server mode writes through a proxy to a second process that serves as its ClickHouse. While clients send,
 the proxy misbehaves, processes are killed, disks fill; afterwards what was sent and acknowledged is compared with what

@@ -22,12 +22,12 @@ _SMALL = "256k"
 
 
 def is_root() -> bool:
-    """Tell whether file systems can be mounted."""
+    """Whether file systems can be mounted."""
     return os.geteuid() == 0
 
 
 def full(stage: Stage, seconds: float) -> Line:
-    """Fill a small file system while the server is away: clients are told to try later, what was acknowledged stays."""
+    """Fill a small file system while the server is away: clients are told to try later, acknowledged records stay."""
     stage.kill()
     with _mounted(stage.receiver.data):
         stage.start()
@@ -95,7 +95,7 @@ def _fill(stage: Stage, seconds: float, name: str, sign: str) -> Line:
 def _break(
     stage: Stage, seconds: float, name: str, broken: Callable[[Path], AbstractContextManager[None]]
 ) -> Line:
-    """Break the spool while the server is away, and go on while it is back; then mend it."""
+    """Break the spool while the server is away, go on while it is back, then repair the spool."""
 
     def errors() -> float:
         return stage.receiver.process.metric("telemetry_spool_errors_total")
@@ -121,7 +121,7 @@ def _mounted(data: Path) -> AbstractContextManager[None]:
 
 
 def _read_only(data: Path) -> AbstractContextManager[None]:
-    # Over itself: what is open stays as it was, and what is opened from now on is found here.
+    # Over itself: open files stay as they were, and files that are opened from now on are found here.
     return _held(
         ["mount", "--bind", data, data],
         ["mount", "-o", "remount,bind,ro", data],

@@ -20,7 +20,7 @@ _BESIDES = (Fault.NONE, Fault.NONE, Fault.CUT_AFTER, Fault.ANSWER_503)
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """How many kills, by which chance, for how long at most, and who is told of each."""
+    """The number of kills, their chances, their time limit, and the function to call for each."""
 
     times: int
     seed: int

@@ -1,4 +1,4 @@
-"""What was sent, what was acknowledged, and what is stored: every record has an id, and every id is looked up."""
+"""Sent, acknowledged and stored records: every record has an id, and every id is looked up."""
 
 import threading
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a table has of one request."""
+    """A table's rows of one request."""
 
     rows: int
     ids: int
@@ -57,7 +57,7 @@ class Verdict:
 
 @dataclass(slots=True)
 class Ledger:
-    """What clients did; safe to write from several threads."""
+    """The requests of clients; safe to write from several threads."""
 
     requests: dict[int, Sent] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -73,7 +73,7 @@ class Ledger:
 
     @property
     def acknowledged(self) -> int:
-        """How many requests were acknowledged so far."""
+        """The number of requests that were acknowledged so far."""
         return sum(sent.acknowledged for sent in list(self.requests.values()))
 
     def compare(self, stored: Mapping[int, Stored]) -> Verdict:

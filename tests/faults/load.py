@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from receiver.signals import KINDS, Signal
+from otlp.signals import KINDS, Signal
 from tests.faults.ledger import PER_REQUEST, Ledger
 
 _OPTIONS = [
@@ -32,12 +32,12 @@ RECORDS = {Signal.TRACES: 20, Signal.LOGS: 10, Signal.METRICS: 5}
 
 
 def signal_of(number: int) -> Signal:
-    """Give the signal of a request, by its number."""
+    """Return the signal of a request, by its number."""
     return (Signal.TRACES, Signal.TRACES, Signal.LOGS, Signal.METRICS)[number % 4]
 
 
 def body(number: int) -> bytes:
-    """Make a request; its content is the same whenever it is made, but for times."""
+    """Make a request; its content is the same at any time, except its timestamps."""
     now = time.time_ns()
     ids = range(number * PER_REQUEST, number * PER_REQUEST + RECORDS[signal_of(number)])
     match signal_of(number):
@@ -121,7 +121,7 @@ class Load:
 
 
 class Sending(Protocol):
-    """Whom to send to, and what is noted."""
+    """The server to send to, and the ledger."""
 
     target: str
     ledger: Ledger
@@ -130,7 +130,7 @@ class Sending(Protocol):
 
 @contextmanager
 def sending(play: Sending) -> Iterator[Load]:
-    """Send while the block runs; what is sent is noted in a ledger of its own, in the place of the one before."""
+    """Send while the block runs. A new ledger, in place of the one before, notes the requests."""
     play.ledger = Ledger()
     load = Load(play.target, play.ledger, play.numbers)
     load.start()

@@ -20,7 +20,7 @@ def all_together(play: Play, seconds: float) -> Line:
 
 
 def unknown_host(stage: Stage, seconds: float) -> Line:
-    """Start with a host that has no address: what is acknowledged waits, until a start with one that has."""
+    """Start with a host that has no address: acknowledged blocks wait, until a start with a host that has one."""
     stage.kill()
     stage.start(CLICKHOUSE_URL="http://no-such-host.invalid:8123")
     with sending(stage):

@@ -1,4 +1,4 @@
-"""The spool's work, recorded, and what must be found after the power went at any instant of it."""
+"""The spool's work, recorded, and the blocks that must be found after the power failed at any instant of it."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,8 @@ from unittest import mock
 from clickhouse.pieces import Pieces
 from receiver import block_file, manifest
 from receiver.block_file import Outgoing
-from receiver.spool import DEAD_LETTERS, RETURNED, Spool
+from receiver.spool import Spool
+from receiver.spool_layout import DEAD_LETTERS, return_dead_letters
 from tests.faults.power import Cut, Recorder, cuts
 
 _BOUND = 1 << 30
@@ -25,7 +26,7 @@ class Promise:
 
 @dataclass(slots=True)
 class Story:
-    """What a play wrote: its batches, and which blocks belong to which request."""
+    """The files of a play: its batches, and the blocks of each request."""
 
     recorder: Recorder
     batches: dict[bytes, tuple[Outgoing, ...]] = field(default_factory=dict)
@@ -68,15 +69,14 @@ def play(root: Path) -> Story:
         spool.done(entries[0])
         spool.seal(entries[1:], "slow", even_if_full=False)
         promises.append(Promise(True, (half[1],)))
-        # Nobody is told of a batch that does not fit.
+        # A batch that does not fit is not acknowledged.
         blocks_dropped, requests = batch(4, ["otel_logs"])
         spool.drop(spool.write(blocks_dropped, requests))
-        # What waits is taken, or refused for good, and tried again by hand.
+        # The waiting blocks are taken, or refused for good, and tried again by hand.
         promises.append(Promise(False, (blocks[0],)))
         spool.done(first[0])
         spool.bury(first[1], "TYPE_MISMATCH")
-        (letter,) = (root / DEAD_LETTERS).iterdir()
-        letter.rename(root / RETURNED / letter.name)
+        assert return_dead_letters(root) == 1
         spool.take_returned()
         # A kill leaves a batch open, and the next start takes it up.
         left, requests = batch(5, ["otel_traces", "otel_logs"])
@@ -87,13 +87,13 @@ def play(root: Path) -> Story:
 
 
 def outages(folder: Path) -> tuple[int, list[str]]:
-    """Play, cut the power in every way, and open what is found; give how many ways, and what is wrong."""
+    """Play, cut the power in every way, and open the files that are left. Return the number of ways, and the errors."""
     folder.mkdir(parents=True, exist_ok=True)
     story = play(folder / "spool")
     boot = folder / "boot"
     boot.write_text("another boot\n")
     ways, wrong = 0, []
-    # What the recovery syncs is of no account, and takes most of the time.
+    # The recovery's own syncs do not matter here, and take most of the time.
     with mock.patch.object(manifest, "_BOOT", boot), mock.patch.object(os, "fsync"):
         for cut in cuts(story.recorder):
             cut.lay_out(folder / "found", story.recorder.root)
@@ -103,7 +103,7 @@ def outages(folder: Path) -> tuple[int, list[str]]:
 
 
 def _wrong(story: Story, cut: Cut, folder: Path) -> Iterator[str]:
-    """Open what is found, and hold it against what was promised until then."""
+    """Open the files that are left, and compare them with the promises until then."""
     requests, found = _recovered(folder)
     written = {block.token: block for blocks in story.batches.values() for block in blocks}
     stored: set[str] = set()
@@ -124,7 +124,7 @@ def _wrong(story: Story, cut: Cut, folder: Path) -> Iterator[str]:
 
 
 def _recovered(folder: Path) -> tuple[list[bytes], dict[str, Outgoing]]:
-    """Start on a folder; give the requests taken for known, and the blocks that wait or are dead letters, by token."""
+    """Start on a folder; return the requests taken for known, and the blocks that wait or are dead, by token."""
     spool = Spool(folder, _BOUND)
     requests = spool.open().requests
     found = {}

@@ -18,7 +18,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.stage import ClickHouse
 from tests.server import eventually, free_port
 
-# rotel tries a batch again less and less often: what did not come for a minute after the fault's end is lost.
+# rotel retries a batch less and less often: a record that is missing a minute after the fault's end is lost.
 _QUIET_SECONDS = 60
 _MOST_SECONDS = 360
 

@@ -1,4 +1,4 @@
-"""Loss of power, modelled: what a file system may have kept of a spool's work, at every instant of it.
+"""Loss of power, modelled: the parts of a spool's work that a file system may have kept, at every instant.
 
 A play runs on a real directory while every call that changes it is recorded with the state of the tree at that moment.
 Afterwards the power is cut after each call, in every way that fsync allows, and the spool that is found is opened:
@@ -41,7 +41,7 @@ class Change:
 
 @dataclass(slots=True)
 class Moment:
-    """After a call: how many changes there were, what was synced until then, and what files hold."""
+    """After a call: the number of changes, the syncs until then, and the contents of files."""
 
     changes: int
     synced_names: dict[int, int]
@@ -60,7 +60,7 @@ class Recorder:
         self.changes: list[Change] = []
         self.moments: list[Moment] = []
         self.promises: list[Any] = []
-        """What the play may rely on from now on; written by the play."""
+        """The promises on which the play may rely from now on; written by the play."""
         self.root_inode = root.stat().st_ino
         self._synced_names: dict[int, int] = {}
         self._synced_content: dict[int, bytes] = {}
@@ -102,7 +102,7 @@ class Recorder:
         )
 
     def names(self, count: int, kept: Callable[[Change, int], bool] = lambda *_: True) -> dict[Path, int]:
-        """Give the tree that the first changes make, those that are not kept left out: inodes by path."""
+        """Return the tree that the first changes make, without those that are not kept: inodes by path."""
         children: dict[int, dict[str, int]] = {self.root_inode: {}}
         for number, change in enumerate(self.changes[:count]):
             if not kept(change, number):
@@ -203,7 +203,7 @@ class Cut:
     directories: frozenset[Path]
 
     def lay_out(self, folder: Path, root: Path) -> None:
-        """Make what is left."""
+        """Make the files that are left."""
         shutil.rmtree(folder, ignore_errors=True)
         for directory in sorted(self.directories):
             (folder / directory.relative_to(root)).mkdir(parents=True, exist_ok=True)
@@ -212,7 +212,7 @@ class Cut:
 
 
 def cuts(recorder: Recorder) -> Iterator[Cut]:
-    """Give every way in which the power can go, each state of the disk once for what had been promised."""
+    """Yield every way in which the power can fail: each state of the disk once for each set of promises."""
     seen = set()
     for moment in recorder.moments:
         for tree in {tuple(tree.items()) for tree in _trees(recorder, moment)}:
@@ -242,7 +242,7 @@ def _trees(recorder: Recorder, moment: Moment) -> Iterator[dict[Path, int]]:
 
 
 def _certain(changes: Sequence[Change], synced: Mapping[int, int]) -> dict[int, int]:
-    """Say up to which change each directory is certain: by its own fsync, or by that of the other end of a rename."""
+    """Return the change up to which each directory is certain: by its own fsync, or by that of a rename's other end."""
     certain = dict(synced)
     before: dict[int, int] = {}
     while before != certain:

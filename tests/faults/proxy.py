@@ -17,7 +17,7 @@ _HEAD_BYTES = 1 << 20
 
 
 class Fault(StrEnum):
-    """What the proxy does to a request."""
+    """The proxy's action on a request."""
 
     NONE = "none"
     REFUSED = "connections refused"

@@ -1,4 +1,4 @@
-"""What came out, as a table in Markdown."""
+"""The results, as a table in Markdown."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from tests.faults.ledger import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One fault, how often it was made, and what became of the records."""
+    """One fault, the number of times it was made, and the fate of the records."""
 
     fault: str
     times: int

@@ -1,4 +1,4 @@
-"""Millions of spans, as many as a day brings, with a server that goes away now and then: what is held stays flat."""
+"""Millions of spans, as many as a day brings, with a server that goes away now and then: the receiver stays flat."""
 
 import itertools
 import re
@@ -12,7 +12,7 @@ import grpc
 import numpy as np
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from receiver.signals import KINDS, Signal
+from otlp.signals import KINDS, Signal
 from tests.faults.proxy import Fault
 from tests.faults.stage import Stage
 
@@ -25,7 +25,7 @@ _COUNT = "SELECT count(), uniqExact(SpanId) FROM otel_traces WHERE SpanName = 'c
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the receiver holds at one moment."""
+    """The receiver's resources at one moment."""
 
     spans: int
     resident_bytes: int
@@ -35,7 +35,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Soaked:
-    """What came of it."""
+    """The outcome."""
 
     spans: int
     seconds: float
@@ -44,7 +44,7 @@ class Soaked:
     looks: tuple[Look, ...]
 
     def steady(self) -> tuple[Look, Look]:
-        """Give the most of everything held in the second and in the last quarter; the first warms up."""
+        """Return the most of everything held in the second and in the last quarter; the first quarter warms up."""
         quarter = max(1, len(self.looks) // 4)
         return _most(self.looks[quarter : 2 * quarter]), _most(self.looks[-quarter:])
 

@@ -1,4 +1,4 @@
-"""The processes of a play: a server that stands for ClickHouse, the proxy before it, and the receiver that is tried.
+"""The processes of a trial: a server in the place of ClickHouse, the proxy before it, and the receiver under test.
 
 Ports stay the same over restarts, so that clients find the receiver again and the receiver its server. Every process is
 `telemetry serve`; the server is one in embedded mode, seen through its ClickHouse interface.
@@ -20,7 +20,7 @@ from tests.server import NO_TLS, Server, eventually, free_port
 
 START_SECONDS = 300
 PATIENCE_SECONDS = 180
-"""How long a start, and whatever is waited for, may take on a machine that is busy with the faults themselves."""
+"""The time limit of a start, and of every wait, on a machine that is busy with the faults themselves."""
 _IDS = {
     "otel_traces": "reinterpretAsUInt64(reverse(unhex(SpanId)))",
     "otel_logs": "reinterpretAsUInt64(reverse(unhex(SpanId)))",
@@ -127,7 +127,7 @@ class Receiver:
 
 
 class Play(Protocol):
-    """What a fault is made to: a receiver between clients and a proxy, ours or a peer."""
+    """The target of a fault: a receiver between clients and a proxy, this project's or a peer."""
 
     name: str
     target: str
@@ -155,7 +155,7 @@ Setting = Callable[[Path], AbstractContextManager[Play]]
 
 
 class Stage:
-    """Ours."""
+    """The receiver of this project."""
 
     name = "this receiver"
 
@@ -182,7 +182,7 @@ class Stage:
         self.receiver.start(**environment)
 
     def settle(self) -> Verdict:
-        """Wait until the spool is empty, and compare; what views feed must not be there twice either."""
+        """Wait until the spool is empty, and compare; the rows that views feed must not be there twice either."""
         self.receiver.wait_until_drained()
         twice = self.clickhouse.traces_seen_twice()
         assert twice == 0, f"a view has {twice} traces twice"
@@ -197,7 +197,7 @@ class Stage:
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Stage]:
-    """Set the stage for ours, and clear it."""
+    """Set the stage for this project's receiver, and clear it."""
     stage = Stage(folder)
     try:
         yield stage

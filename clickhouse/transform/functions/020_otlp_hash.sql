@@ -1,6 +1,6 @@
--- The digest that stands for a value; an empty one stays empty. The key is passed with each statement
--- and never stored: a function's text lies on disk, a statement's parameters do not. It comes as the two keys of an
--- HMAC, 64 bytes each, in hex, since HMAC() is five times as slow as the two digests that it is.
+-- The digest that replaces a value; an empty value stays empty. The key is passed with each statement and never stored:
+-- a function's text is on disk, a statement's parameters are not. It is given as the inner and the outer key of an
+-- HMAC, 64 bytes each, in hex, since HMAC() takes five times as long as the two digests that it consists of.
 -- Source: https://www.rfc-editor.org/rfc/rfc2104
 CREATE OR REPLACE FUNCTION otlp_hash AS (text, hash_key) -> multiIf(
     text = '', '',

@@ -1,4 +1,5 @@
--- The number in a varint of up to eight bytes, read as little-endian: seven bits a byte, put together in three steps.
+-- The number in a varint of up to eight bytes, which are read as one little-endian integer. Each byte has seven bits of
+-- the number; three steps join them to pairs of bytes, to halves, and to the number. docs/decoding.md has an example.
 -- Source: https://protobuf.dev/programming-guides/encoding/#varints
 CREATE OR REPLACE FUNCTION otlp_varint AS (bytes) ->
     bitOr(

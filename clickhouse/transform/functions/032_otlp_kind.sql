@@ -1,8 +1,9 @@
--- The kind of an attribute's value: 0 none, 1 string, 2 false, 3 true, 4 int, 5 double, 9 any other. It is told by `head`,
--- the first eight bytes after the key, by `bytes`, those three further on, and by how many bytes there are in all, so that
--- it is certain, and nothing else stands beside the value. After the tag of the value (0x12) and its length comes the tag
--- of its kind, and of a string the length: one byte each, or two each. What is written otherwise is 9, as are the strings
--- in between, ints of more than eight bytes, and infinities.
+-- The kind of an attribute's value: 0 none, 1 string, 2 false, 3 true, 4 int, 5 double, 9 any other. The evidence is
+-- `head`, the first eight bytes after the key, `bytes`, the eight bytes that begin three later, and `size`, the number
+-- of bytes after the key. All lengths must agree with `size`, so nothing else can stand beside the value. The bytes are
+-- the tag of the value (0x12) and its length, then the tag of its kind and, for a string, its length. Both lengths have
+-- one byte (a text of up to 125 bytes), or both have two (128 to 16,380 bytes). Every other encoding is 9, as are texts
+-- of other lengths, integers of more than eight bytes, and infinities. docs/decoding.md has a worked example.
 CREATE OR REPLACE FUNCTION otlp_kind AS (head, bytes, size) -> multiIf(
     size < 130 AND bitAnd(head, 0xFFFFFFFF) - 0x1000100 * size = 0x0A0012 - 0x200 - 0x4000000, 1,
     size > 133 AND size < 16387 AND bitAnd(head, 0xFFFFFFFFFFFF)

@@ -1,9 +1,9 @@
--- What can be said of attributes by looking at their bytes: `KeyValue` messages, whose first field is the key and
--- whose second is the value. `text` is the value if it is a string, and `number` if it is an int; `found` says that a
--- pattern matches `key=text`, so that a key can give its value away (`db.password`), and is asked of keys alone that no
--- rule names. `number` is worked out for all: what is asked for a few rows only is worked out each time it is named.
--- A key of 128 bytes and more, one that does not come first and text that is not UTF-8 cannot be read like this: the
--- kind is 9 then.
+-- Attributes as their bytes describe them: `KeyValue` messages, whose first field is the key and whose second field is
+-- the value. `text` is the value if it is a string, `number` if it is an int. `found` is whether a pattern matches
+-- `key=text`, since a key can show that its value is secret (`db.password`); only keys that no rule names are searched.
+-- `number` is computed for every entry: a value that is computed for a few rows only would be computed again at each
+-- use. The kind is 9 when a key has 128 bytes or more, when the key is not the first field, and when a text is not
+-- UTF-8. docs/decoding.md has a worked example.
 CREATE OR REPLACE FUNCTION otlp_entries AS (attributes) -> arrayMap(
     read -> tuple(
         (read).pair AS pair,
@@ -12,9 +12,9 @@ CREATE OR REPLACE FUNCTION otlp_entries AS (attributes) -> arrayMap(
         (read).bytes AS bytes,
         (read).text AS text,
         otlp_varint((read).bytes) AS number,
-        if((read).start = 0x0A + 0x100 * length((read).key) AND (read).start < 0x8000, otlp_kind((read).head, (read).bytes, (read).size), 9) AS told,
-        -- Not by AND, whose second half would be asked of a copy.
-        if(bitAnd(isValidUTF8((read).key), (told = 1) <= isValidUTF8((read).text)), told, 9) AS kind,
+        if((read).start = 0x0A + 0x100 * length((read).key) AND (read).start < 0x8000, otlp_kind((read).head, (read).bytes, (read).size), 9) AS kind_by_bytes,
+        -- bitAnd, since AND would check its second half on a copy of the rows. `a <= b` means that a implies b.
+        if(bitAnd(isValidUTF8((read).key), (kind_by_bytes = 1) <= isValidUTF8((read).text)), kind_by_bytes, 9) AS kind,
         (read).treatment = 0 AND otlp_suspicious(concat((read).key, '=', if(kind = 1, (read).text, ''))) AS found),
     arrayMap(
         attribute -> tuple(

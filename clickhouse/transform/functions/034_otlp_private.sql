@@ -1,7 +1,7 @@
--- Entries as a private map with its keys in bytewise order, less those that the rules drop. What is finished here is
--- what nearly all values are: strings that are safe, hashed or clean, and numbers, which are not text and stay as
--- they are unless their key is hashed. All else goes to receiver/scrub.py: what a pattern matches, error texts,
--- arrays, key-value lists, hashed numbers, infinities, and what is written in no usual way.
+-- Entries as a private map with its keys in bytewise order, without those that the rules drop. Nearly all values are
+-- finished here: strings that are safe, hashed or clean, and numbers, which are not text and stay unchanged unless
+-- their key is hashed. receiver/scrub.py gets all others: values that a pattern matches, error texts, arrays, key-value
+-- lists, hashed numbers, infinities, and unusual encodings. otlp_clean has the reason for concat().
 CREATE OR REPLACE FUNCTION otlp_private AS (entries, hash_key, statement) -> otlp_kept(CAST(arraySort(
     private -> (private).1,
     arrayMap(
@@ -10,7 +10,8 @@ CREATE OR REPLACE FUNCTION otlp_private AS (entries, hash_key, statement) -> otl
                 assumeNotNull(otlp_key(statement, hex(concat((entry).pair, '')))),
                 (entry).key),
             multiIf(
-                (entry).kind = 1 AND ((entry).treatment IN (1, 4) OR ((entry).treatment = 0 AND NOT (entry).found)), (entry).text,
+                (entry).kind = 1 AND (entry).treatment = 1, otlp_legible((entry).text),
+                (entry).kind = 1 AND ((entry).treatment = 4 OR ((entry).treatment = 0 AND NOT (entry).found)), (entry).text,
                 (entry).kind = 1 AND (entry).treatment IN (2, 5), otlp_hash((entry).text, hash_key),
                 (entry).kind = 1, assumeNotNull(otlp_text(statement, (entry).key, concat((entry).text, ''))),
                 (entry).kind = 0, '',

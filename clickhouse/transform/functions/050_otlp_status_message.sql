@@ -1,4 +1,4 @@
--- A span's status message, under the rules for the key `status.message`. See otlp_values for concat().
+-- A span's status message, under the rules for the key `status.message`. otlp_clean has the reason for concat().
 CREATE OR REPLACE FUNCTION otlp_status_message AS (text, hash_key, statement) -> multiIf(
     text = '' OR {status_message:UInt8} = 4, '',
     {status_message:UInt8} = 1, text,

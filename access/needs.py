@@ -1,0 +1,104 @@
+"""What a question needs the client to send, and whether it is collected: an empty answer says why it is empty.
+
+A question names its needs in its header. What is missing in the period is told by a sentence with the switch of the
+client and the command that sets it. What is there is known from the data alone, since the clients run elsewhere.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from access import records
+
+Ask = Callable[[str, Mapping[str, str]], Sequence[Sequence[Any]]]
+"""Returns the rows of a statement, with these values bound."""
+_DAYS: Final = timedelta(days=30)
+_ENOUGH: Final = 0.9
+"""Each tool call has its details where they are sent: below this share some clients do not."""
+_COLLECTED: Final = Path(__file__).parent / "sql/collected.sql"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that the client sends when it is told to."""
+
+    switch: str
+    command: str
+    lacks: str
+    """What is not known without it."""
+    sent: str
+    """The count of `sql/collected.sql` of what shows that it is sent."""
+    possible: tuple[str, ...]
+    """The counts of what it would be a part of, or come with: without these, nothing happened."""
+
+    @property
+    def sentence(self) -> str:
+        """What to do, in the words that every answer, the report and the doctor use."""
+        return f"needs {self.switch}: {self.command}"
+
+
+EVENTS: Final = "events"
+TOOL_DETAILS: Final = "tool-details"
+NEEDS: Final[Mapping[str, Need]] = {
+    EVENTS: Need(
+        "CLAUDE_CODE_ENABLE_TELEMETRY=1 and OTEL_LOGS_EXPORTER=otlp", "telemetry setup",
+        "requests, tool calls and errors", "events", ("spans", "points"),
+    ),
+    "metrics": Need(
+        "OTEL_METRICS_EXPORTER=otlp", "telemetry setup",
+        "commits, pull requests, lines of code, active time", "points", ("events", "spans"),
+    ),
+    "traces": Need(
+        "CLAUDE_CODE_ENHANCED_TELEMETRY_BETA=1 and OTEL_TRACES_EXPORTER=otlp", "telemetry setup",
+        "steps of a prompt, requests that were tried again, the time to the first token, waits for permission", "spans",
+        ("events", "points"),
+    ),
+    TOOL_DETAILS: Need(
+        "OTEL_LOG_TOOL_DETAILS=1", "telemetry setup --content tool-details",
+        "the texts of errors, programs, repeated calls, names of MCP servers", "detailed", ("tool_calls",),
+    ),
+}  # fmt: skip
+"""By name. What the client sends by default is a need too: a fleet may have turned it off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """A need that is not met: nothing of it was sent, or little of what could have it."""
+
+    need: Need
+    sent: int
+    possible: int
+
+    @property
+    def sentence(self) -> str:
+        """What is not known, and how to have it collected."""
+        part = f" sent with {self.sent:,} of {self.possible:,} tool calls;" if self.sent else ""
+        return f"{self.need.lacks[:1].upper()}{self.need.lacks[1:]}:{part} {self.need.sentence}"
+
+
+def lacking(needs: Iterable[str], values: Mapping[str, str], ask: Ask) -> list[Lack]:
+    """Return the needs that are not met, though they could be, in a period, by a team or a user.
+
+    `values` are those of a question, of which `from`, `to`, `team` and `user` count; without a period, the last thirty
+    days do. What `ask` raises is passed on.
+    """
+    now = datetime.now(UTC)
+    about = {
+        "from": f"{now - _DAYS:%Y-%m-%d %H:%M:%S}",
+        "to": f"{now:%Y-%m-%d %H:%M:%S}",
+        "team": "",
+        "user": "",
+    }
+    about |= {name: values[name] for name in about if name in values}
+    (row,) = ask(records.real(_COLLECTED.read_text(encoding="utf-8"), is_choice=False), about)
+    counts = dict(zip(("events", "spans", "points", "tool_calls", "detailed"), map(int, row), strict=True))
+    found = []
+    for name in needs:
+        need = NEEDS[name]
+        sent, possible = counts[need.sent], max(counts[one] for one in need.possible)
+        enough = _ENOUGH * possible if name == TOOL_DETAILS else 0
+        if possible and sent <= enough and sent < possible:
+            found.append(Lack(need, sent, possible))
+    return found

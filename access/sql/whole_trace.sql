@@ -1,0 +1,2 @@
+-- The traces whose id begins so.
+SELECT DISTINCT TraceId FROM otel_traces_trace_id_ts WHERE startsWith(TraceId, {short:String}) ORDER BY TraceId LIMIT 3

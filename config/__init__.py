@@ -1,0 +1,1 @@
+"""Settings, credentials, and the addresses and data directory of the server."""

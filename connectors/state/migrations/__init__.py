@@ -1,0 +1,1 @@
+"""How the tables came to be: Alembic applies what is missing when the state is opened."""

@@ -1,0 +1,1 @@
+"""Checks of every link from Claude Code's settings to the newest row, and of a running server."""

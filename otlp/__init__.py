@@ -1,0 +1,1 @@
+"""The OpenTelemetry protocol: signals, counting, JSON, statuses, decompression, and one sender."""

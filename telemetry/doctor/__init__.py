@@ -1,1 +1,0 @@
-"""Checks of the whole way, from the settings of Claude Code to the newest row."""

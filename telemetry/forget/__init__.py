@@ -1,1 +1,0 @@
-"""Deleting what is stored of one person or session, everywhere, with a record that it was done."""

@@ -1,0 +1,1 @@
+"""The listeners: HTTP servers in the event loop, health and metrics, and TLS."""

@@ -1,0 +1,1 @@
+"""What the contract's tests are run on: a file a system, each with its SUBJECTS. Add a file, and it is tested."""

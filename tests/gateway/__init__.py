@@ -1,0 +1,1 @@
+"""The interface on 8123: the protocol, users' rights, its bounds, and other projects' clients."""

@@ -1,0 +1,1 @@
+"""PromQL over our own metrics, held against Prometheus."""

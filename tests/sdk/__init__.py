@@ -1,0 +1,1 @@
+"""The SDK for MCP servers, on the servers that it instruments."""

@@ -1,0 +1,235 @@
+"""The page in a real browser, Debian's Chromium: the ways that people take, on a phone and on a wide screen.
+
+Where Chromium or Playwright is not installed these are skipped; with CI=true they fail.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.mcp_clients import filled, kept, url
+from tests.server import NO_TLS, Server
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        (CHROMIUM is None or find_spec("playwright") is None) and os.environ.get("CI") != "true",
+        reason="Chromium or Playwright is not installed",
+    ),
+]
+EVIL = "<img src=x onerror=alert(1)>{{7*7}}"
+LONG = "5e55104e-0000-4000-8000-000000000000"
+VIEWS = [
+    "/",
+    "/sessions",
+    "/errors",
+    "/cost",
+    "/tools",
+    "/people",
+    "/data",
+    "/tail",
+    "/ask",
+    "/ask/cost_by",
+    "/sql",
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Start a server with some sessions, one of 5,000 events, and one of hostile names."""
+    with filled(tmp_path_factory.mktemp("page") / "data") as server:
+        begin = time.time_ns() - 3_600_000_000_000
+        records = [record("user_prompt", begin, LONG)]
+        records += [
+            record("tool_result", begin + number * 10**8, LONG, tool_name="Read") for number in range(5_200)
+        ]
+        send(server, records)
+        failed = {"tool_name": EVIL, "success": "false", "error": EVIL}
+        send(server, [record("tool_result", begin + at, EVIL, **failed) for at in range(3)])
+        yield server
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Start the browser."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  not everywhere
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(server: Server, chromium: Any) -> Iterator[Callable[..., Any]]:
+    """Open tabs that are logged in by the printed link; what a page logs as an error fails the test."""
+    opened, wrong = [], []
+
+    def new(**how: Any) -> Any:
+        context = chromium.new_context(base_url=url(server, ""), **how)
+        opened.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+        page.on(
+            "request",
+            lambda request: (
+                wrong.append(request.url) if not request.url.startswith(url(server, "")) else None
+            ),
+        )
+        page.goto(f"/login?token={kept(server, 'TELEMETRY_WEB_TOKEN')}")
+        return page
+
+    yield new
+    for context in opened:
+        context.close()
+    assert wrong == []
+
+
+def record(name: str, at: int, session: str, **attributes: str) -> dict[str, Any]:
+    """Return an event of Claude Code's as OTLP's JSON."""
+    # Of one of the demo's teams, whose records are left out beside those of others.
+    named = {"event.name": name, "session.id": session, "user.id": "someone", "team.id": "demo-kraken"}
+    values = {**named, **attributes}
+    return {
+        "timeUnixNano": str(at),
+        "body": {"stringValue": f"claude_code.{name}"},
+        "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in values.items()],
+    }
+
+
+def send(server: Server, records: list[dict[str, Any]]) -> None:
+    """Send events to the server."""
+    scope = {"scope": {"name": "com.anthropic.claude_code.events"}, "logRecords": records}
+    service = {"attributes": [{"key": "service.name", "value": {"stringValue": "claude-code"}}]}
+    answer = httpx.post(
+        f"http://{server.listening['otlp_http']}/v1/logs",
+        json={"resourceLogs": [{"resource": service, "scopeLogs": [scope]}]},
+        verify=NO_TLS,
+        timeout=60,
+    )
+    assert answer.status_code == 200
+
+
+def test_from_the_overview_to_a_failure_by_keyboard(tab: Callable[..., Any]) -> None:
+    """Tab and Enter are enough: to the sessions, to one of them, and to what failed in it."""
+    page = tab()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    page.get_by_role("link", name="Sessions", exact=True).press("Enter")
+    page.get_by_role("link", name="failures").press("Enter")
+    page.get_by_role("region", name="Sessions").get_by_role("link").first.press("Enter")
+    page.get_by_role("heading", name="Session").wait_for()
+    page.get_by_role("link", name="First failure").press("Enter")
+    assert "#step-" in page.url
+    assert page.locator(".step.failed").first.is_visible()
+
+
+def test_what_arrives_is_shown_by_itself(server: Server, tab: Callable[..., Any]) -> None:
+    """Live events, and the figures of the overview, without a reload."""
+    page, overview = tab(), tab()
+    page.goto("/tail")
+    page.get_by_text("The latest tool calls").wait_for()
+    page.wait_for_timeout(1_500)  # the look at the store that it is compared with
+    send(server, [record("tool_result", time.time_ns(), "live", tool_name="JustNow")])
+    page.get_by_text("JustNow").first.wait_for(timeout=15_000)
+    overview.bring_to_front()
+    overview.locator("#now dd").first.wait_for()
+
+
+def test_what_to_fix_is_fetched_when_the_overview_is_open(tab: Callable[..., Any]) -> None:
+    """Its questions are many, and the page does not wait for them."""
+    page = tab()
+    page.locator("#fix ol li").first.wait_for(timeout=30_000)
+
+
+def test_tables_are_sorted_by_their_numbers(tab: Callable[..., Any]) -> None:
+    """By a button in the heading, the largest first, and then the smallest."""
+    page = tab()
+    page.goto("/tools")
+    region = page.get_by_role("region", name="Tools", exact=True)
+
+    def calls() -> list[float]:
+        return [
+            float(cell.replace(",", "")) for cell in region.locator("tbody td:nth-child(2)").all_inner_texts()
+        ]
+
+    button = region.get_by_role("button", name="calls")
+    button.click()
+    assert calls() == sorted(calls(), reverse=True)
+    button.click()
+    assert calls() == sorted(calls())
+    assert len(set(calls())) > 1
+
+
+def test_hostile_names_are_text(tab: Callable[..., Any]) -> None:
+    """A tool, a session and an error that are markup are shown as they were sent, and run nothing."""
+    page = tab()
+    page.goto("/errors")
+    assert page.get_by_text("<img src=x onerror=alert(1)>").first.is_visible()
+    page.goto("/sessions")
+    assert page.locator("img").count() == 0
+    page.get_by_role("region", name="Sessions").get_by_role("link", name="<img src").first.click()
+    page.get_by_role("heading", name="Session").wait_for()
+    assert page.locator("img").count() == 0
+    assert "{{7*7}}" in page.content()
+
+
+def test_a_session_of_five_thousand_events_is_read(tab: Callable[..., Any]) -> None:
+    """It says that there are more, and stays on the page's width."""
+    page = tab()
+    page.goto(f"/session?id={LONG}")
+    assert page.get_by_text("The first 5,000 events").is_visible()
+    assert page.locator(".step").count() == 5_000
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (2_560, "dark")])
+def test_views_fit_and_have_no_serious_fault(tab: Callable[..., Any], width: int, scheme: str) -> None:
+    """Nothing is wider than the screen, and axe finds no serious fault for people who use a screen reader."""
+    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415  not everywhere
+
+    page = tab(
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        reduced_motion="reduce",
+        bypass_csp=True,
+    )
+    for view in VIEWS:
+        page.goto(view)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
+        found = Axe().run(page).response["violations"]
+        assert [
+            (view, one["id"], one["nodes"][0]["html"])
+            for one in found
+            if one["impact"] in {"serious", "critical"}
+        ] == []
+
+
+def test_the_page_is_read_without_scripts(tab: Callable[..., Any]) -> None:
+    """All but renewing and sorting."""
+    page = tab(java_script_enabled=False)
+    assert page.get_by_role("heading", name="What is going on").is_visible()
+    page.get_by_role("link", name="Show what stands out in this period").click()
+    assert page.get_by_text("of all failures").first.is_visible()
+    page.goto("/cost")
+    assert page.locator("svg.chart").first.is_visible()
+    page.get_by_label("Period").select_option("24h")
+    page.get_by_role("button", name="Show").click()
+    assert "period=24h" in page.url
+
+
+def test_logging_out_ends_it(tab: Callable[..., Any]) -> None:
+    """The next view asks for a token again."""
+    page = tab()
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("heading", name="Log in").wait_for()
+    page.goto("/sessions")
+    assert "/login" in page.url

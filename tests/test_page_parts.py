@@ -1,0 +1,213 @@
+"""The parts of the page by themselves: filters, cells, charts, turns, rows of traces; hostile texts in all."""
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import Environment
+
+from access.answer import Answer
+from connectors.contract import Span, Trace
+from web.page.cells import cell, grid
+from web.page.charts import Bar, bars, share
+from web.page.filters import Filters, filters_of
+from web.page.panels import _defused, _without_gaps
+from web.page.replay import EVENTS, replayed
+from web.page.waterfall import SPANS, drawn
+
+STATIC = Path(__file__).parent.parent / "web" / "page" / "static"
+HTMX = "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130"
+BEGIN = datetime(2026, 11, 22, 9, tzinfo=UTC)
+EVIL = "<script>alert(1)</script>\x1b[2J\u202e'\"&{{ 7*7 }}"
+EVENT: dict[str, Any] = {
+    "timestamp": BEGIN, "event_type": "api_request", "prompt_id": "p", "lane": "", "agent": "", "tool_name": "",
+    "tool_use_id": "", "detail": "", "model": "m", "decision": "", "decision_source": "", "success": None,
+    "failure": "", "duration_ms": 10.0, "ttft_ms": None, "result_bytes": None, "input_tokens": 5, "output_tokens": 1,
+    "cache_read_tokens": None, "cache_creation_tokens": 2, "cost_usd": 0.5, "attempt": None, "status_code": None,
+    "message": "", "about": "",
+}  # fmt: skip
+ABOUT = {"session_id": "s", "started": BEGIN, "ended": BEGIN + timedelta(seconds=100)}
+
+
+def event(kind: str, second: float = 0, **more: Any) -> dict[str, Any]:
+    """Return an event of a session."""
+    return {**EVENT, "event_type": kind, "timestamp": BEGIN + timedelta(seconds=second), **more}
+
+
+@given(
+    st.dictionaries(st.sampled_from(["period", "start", "end", "team", "user", "x"]), st.text(max_size=300))
+)
+def test_an_address_with_its_filters_is_read_back_the_same(query: dict[str, str]) -> None:
+    """Whatever is in an address: every view is a link."""
+    from urllib.parse import parse_qsl  # noqa: PLC0415
+
+    filters = filters_of(query)
+    assert filters_of(dict(parse_qsl(filters.query()[1:]))) == filters
+
+
+def test_what_a_person_may_see_holds_against_the_address() -> None:
+    """A team in the address does not widen a role."""
+    filters = filters_of({"team": "other", "user": "u"}, team="mine")
+    assert (filters.team, filters.user) == ("mine", "u")
+
+
+def test_a_turn_begins_with_a_prompt_and_costs_add_up() -> None:
+    """An unknown cost is counted as such, and is no 0."""
+    rows = [
+        event("plugin_loaded"),
+        event("user_prompt", 1),
+        event("api_request", 2),
+        event("api_request", 3, cost_usd=None),
+        event("user_prompt", 4),
+        event("api_request", 5, cost_usd=2.0),
+    ]
+    found = replayed(ABOUT, rows, [{"prompt_id": "p", "prompt": "do it"}], [])
+    assert [turn.number for turn in found.turns] == [0, 1, 2]
+    assert [turn.prompt for turn in found.turns] == ["", "do it", "do it"]
+    assert [(turn.usd, turn.unknown_costs) for turn in found.turns] == [(0, 0), (0.5, 1), (2.0, 0)]
+    assert found.turns[2].steps[-1].total_usd == 2.5
+    assert found.costliest == 2
+    assert found.turns[1].steps[2].usd is None
+    assert found.turns[1].steps[1].tokens_in == 7
+
+
+def test_a_call_has_its_decision_its_wait_and_its_lane() -> None:
+    """The decision is an event of its own, the wait a span within the call's."""
+    rows = [
+        event("user_prompt"),
+        event("tool_decision", 1, tool_use_id="t", decision="accept", decision_source="user"),
+        event(
+            "tool_result",
+            2,
+            tool_use_id="t",
+            tool_name="Bash",
+            success=False,
+            failure="tool Bash",
+            lane="a1",
+            agent="Explore",
+        ),
+    ]
+    spans = [
+        {
+            "span_type": "tool",
+            "tool_use_id": "t",
+            "trace_id": "1",
+            "span_id": 7,
+            "parent_span_id": 0,
+            "duration_ms": 9.0,
+        },
+        {
+            "span_type": "tool.blocked_on_user",
+            "tool_use_id": "",
+            "trace_id": "1",
+            "span_id": 8,
+            "parent_span_id": 7,
+            "duration_ms": 5.0,
+        },
+        {
+            "span_type": "interaction",
+            "tool_use_id": "",
+            "trace_id": "1",
+            "span_id": 9,
+            "parent_span_id": 0,
+            "duration_ms": 5.0,
+        },
+    ]
+    found = replayed(ABOUT, rows, [], spans)
+    step = found.turns[0].steps[-1]
+    assert (step.decision, step.wait_ms, step.failed, step.lane) == ("accept by user", 5.0, True, 1)
+    assert found.lanes == ["session", "Explore"]
+    assert (found.first_failure, found.traces) == (step.number, ["1"])
+
+
+def test_many_subagents_share_the_last_lane() -> None:
+    """A session with a thousand of them is still read."""
+    rows = [event("api_request", lane=f"a{number}", agent=f"agent {number}") for number in range(1_000)]
+    found = replayed(ABOUT, rows, [], [])
+    assert len(found.lanes) == 9
+    assert max(step.lane for step in found.turns[0].steps) == 8
+
+
+def test_a_session_of_more_events_than_are_shown_says_so() -> None:
+    """The first ones are shown."""
+    found = replayed(ABOUT, [event("api_request")] * (EVENTS + 1), [], [])
+    assert (found.shown, found.has_more) == (EVENTS, True)
+
+
+def test_a_long_trace_is_drawn_in_parts() -> None:
+    """Ten thousand spans: a part of them at a time, each within the width."""
+    spans = [
+        Span(
+            "1" * 32,
+            f"{number:016x}",
+            "" if not number else f"{0:016x}",
+            "work",
+            "s",
+            number * 1_000,
+            10_000_000,
+        )
+        for number in range(10_000)
+    ]
+    found = drawn(Trace("1" * 32, spans), "telemetry", SPANS)
+    assert len(found.rows) == SPANS
+    assert all(0 <= row.left <= 100 and row.left + row.width <= 100.01 for row in found.rows)
+
+
+@pytest.mark.parametrize("value", [EVIL, 1, 2.5, True, None, BEGIN, float("nan"), {"a": EVIL}, [EVIL]])
+def test_no_value_becomes_markup(value: Any) -> None:
+    """In a cell, its title and its link, whatever the column's name."""
+    for name in ("user", "session", "trace", "usd", "percent", "ms", "category"):
+        shown = cell(name, value, Filters())
+        text = (
+            Environment(autoescape=True)
+            .from_string('<td title="{{ c.title }}"><a href="{{ c.href }}">{{ c.text }}</a>')
+            .render(c=shown)
+        )
+        assert "<script" not in text
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+        assert not shown.href.startswith(("javascript", "//", "http"))
+
+
+def test_a_chart_escapes_its_texts_and_says_what_it_shows() -> None:
+    """A screen reader gets the title, the number of steps and the peak."""
+    made = bars(EVIL, [Bar(EVIL, 1.0, EVIL), Bar("b", 3.0, "three")], EVIL)
+    assert "<script" not in made
+    assert 'role="img"' in made
+    assert "three" in made
+    assert bars("none", []) == ""
+    assert share(None) == ""
+    assert 'width="100.0"' in share(1e9)
+
+
+def test_steps_without_anything_are_drawn_as_gaps() -> None:
+    """A chart of hours has each hour of its period."""
+    found = _without_gaps({BEGIN: 1.0, BEGIN + timedelta(hours=3): 2.0})
+    assert [value for _, value in found] == [1.0, 0.0, 0.0, 2.0]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@a", "\t=1", "＝1"])  # noqa: RUF001  as spreadsheets read them
+def test_a_file_has_no_formula(text: str) -> None:
+    """A spreadsheet opens it as text."""
+    assert _defused(text) == f"'{text}"
+    assert _defused(-1.5) == -1.5
+
+
+def test_a_table_has_what_its_columns_mean() -> None:
+    """Numbers are aligned, and sorted by their value."""
+    answer = Answer(("session", "usd"), [("abc", 1.5), ("def", None)])
+    made = grid(answer, {"usd": "dollars"}, Filters(), bar="usd")
+    assert made.columns == (("session", "", False), ("usd", "dollars", True))
+    assert made.rows[0][1].sort == "1.5"
+    assert made.rows[1][1].text == "-"
+    assert replace(Filters(), team="x").query() == "?team=x"
+
+
+def test_htmx_is_the_file_that_was_published() -> None:
+    """htmx.org 4.0.1 of npm, dist/htmx.min.js, unchanged."""
+    assert hashlib.sha256((STATIC / "htmx.min.js").read_bytes()).hexdigest() == HTMX

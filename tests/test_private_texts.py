@@ -1,0 +1,213 @@
+"""The privacy rules on texts made at random by kind: what is found, what stays, and what a text can cost."""
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import pytest
+
+from clickhouse.engine import Engine
+from privacy.names import Strength, segments, strength
+from privacy.rules import Level, Pattern, load_rules
+from privacy.sanitizer import Sanitizer
+from privacy.search import _PatternSearch, sought
+from privacy.values import hides
+from tests.private_texts.corpus import Text, corpus
+from tests.private_texts.score import is_json, is_right
+
+RULES = load_rules(None, Level.strict)
+SANITIZER = Sanitizer(RULES, None)
+
+LEAST = {"token": 0.99, "secret": 0.99, "person": 0.98, "look-alike": 0.985}
+"""The share of each group's texts that must be treated right."""
+
+
+@pytest.fixture(scope="module", name="results")
+def redacted_corpus() -> list[tuple[Text, str]]:
+    """Every text with what becomes of it, of another seed than the documents' table has."""
+    return [(text, SANITIZER.redact(text.text, {})) for text in corpus(seed=2)]
+
+
+@pytest.mark.parametrize("half", ["developed", "held out", "later"])
+def test_what_is_private_goes_and_what_is_not_stays(results: list[tuple[Text, str]], half: str) -> None:
+    """Of every group the share that the documents promise, in both halves of the kinds."""
+    right, all_texts = Counter[str](), Counter[str]()
+    for text, result in results:
+        if text.half == half:
+            all_texts[text.group] += 1
+            right[text.group] += is_right(text, result)
+    least = LEAST if half != "later" else dict.fromkeys(LEAST, 0.9)
+    assert {group for group in least if right[group] < least[group] * all_texts[group]} == set()
+
+
+def test_the_corpus_is_as_hard_as_it_says(results: list[tuple[Text, str]]) -> None:
+    """It has 250 kinds of secrets and 110 of personal data at least, each in several places, and 1,500 look-alikes."""
+    kinds = {group: {text.kind for text, _ in results if text.group == group} for group in LEAST}
+    assert len(kinds["token"]) + len(kinds["secret"]) >= 250
+    assert len(kinds["person"]) >= 110
+    assert sum(text.group == "look-alike" for text, _ in results) >= 1500
+    places = Counter((text.group, text.kind) for text, _ in results)
+    assert min(places.values()) >= 7
+
+
+def test_the_engine_hits_every_text_that_is_redacted(engine: Engine, results: list[tuple[Text, str]]) -> None:
+    """What Hyperscan searches for is wider than what Python finds, folded texts included."""
+    texts = [text.text for text, result in results if result != text.text]
+    missed: list[str] = []
+    for first in range(0, len(texts), 500):
+        some = texts[first : first + 500]
+        [[hits]] = engine.rows(
+            "SELECT arrayMap(text -> multiMatchAny(text, {patterns:Array(String)}), {texts:Array(String)})"
+            " SETTINGS reject_expensive_hyperscan_regexps = 0",
+            {"patterns": sought(RULES.patterns), "texts": some},
+        )
+        missed += [text for text, hit in zip(some, hits, strict=True) if not hit]
+    assert missed == []
+
+
+def test_json_stays_json(results: list[tuple[Text, str]]) -> None:
+    """A text that parses as JSON does so after what is private was replaced, whatever it is."""
+    broken = [text.text for text, result in results if is_json(text.text) and not is_json(result)]
+    assert broken == []
+
+
+def test_a_number_under_a_secrets_name_becomes_a_text() -> None:
+    """A bare number of JSON is replaced with its marker in quotes, in JSON within JSON, too."""
+    assert json.loads(SANITIZER.redact('{"password": 12345678, "n": 1}', {})) == {
+        "password": "[REDACTED:password]",
+        "n": 1,
+    }
+    inner = json.dumps({"body": '{"password": 12345678}'})
+    assert json.loads(json.loads(SANITIZER.redact(inner, {}))["body"]) == {"password": "[REDACTED:password]"}
+
+
+def test_redacting_the_corpus_twice_changes_nothing_more(results: list[tuple[Text, str]]) -> None:
+    """What was stored can be sent again."""
+    assert [result for _, result in results if SANITIZER.redact(result, {}) != result] == []
+
+
+NAMES = {
+    Strength.strong: "DB_PASSWORD db.password clientSecret MYSQL_PWD x-api-key AWSSecretAccessKey authToken"
+    " SLACK_WEBHOOK_URL SENTRY_DSN PGPASSWORD githubPAT password2 contraseña пароль 密码 storepass"
+    " reset_token SMTP_PASS",
+    Strength.literal: "secret",
+    Strength.vague: "token pass jwt secret_id SSHPASS",
+    Strength.weak: "key auth salt X-Amz-Signature payload_sig hmac",
+    Strength.none: "author max_tokens input_tokens token_count token_type secretName password_file next_page_token"
+    " cache_key primary_key key_id keyword monkey bypass first_pass tokenizer session.id user_email model",
+}
+
+
+@pytest.mark.parametrize(("power", "names"), NAMES.items())
+def test_a_name_is_judged_by_its_segments(power: Strength, names: str) -> None:
+    """The last segments say what a value is; a part of a word says nothing."""
+    assert {name: strength(name) for name in names.split()} == dict.fromkeys(names.split(), power)
+
+
+def test_a_name_is_split_at_signs_and_humps() -> None:
+    """Digits at the end of a segment are no part of it."""
+    assert segments("AWSSecretAccessKey2.db-pass_word") == [
+        "aws",
+        "secret",
+        "access",
+        "key",
+        "db",
+        "pass",
+        "word",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_hidden"),
+    [
+        ("db.password", "12345678", True),
+        ("db.password", "correct horse battery staple", True),
+        ("db.password", "<password>", False),
+        ("db.password", "${DB_PASSWORD}", False),
+        ("token", "identifier", False),
+        ("token", "12", False),
+        ("token", "482913", True),
+        ("key", "AbCd0123EfGh4567IjKl", True),
+        ("key", "users/profile/settings", False),
+        ("cache.key", "AbCd0123EfGh4567IjKl", False),
+        ("password", "Enter your password", False),
+    ],
+)
+def test_a_structures_key_hides_its_value(name: str, value: str, is_hidden: bool) -> None:  # noqa: FBT001  a case
+    """The whole value of an attribute or a leaf is judged by its name."""
+    assert hides(name, value) is is_hidden
+
+
+def pieces_of(pattern: Pattern) -> list[str]:
+    """Return the literal parts of a pattern, with what is likely to stand between them."""
+    plain = re.sub(r"\\[a-zA-Z]|\[[^\]]*\]|\{[0-9,]+\}|\(\?[a-z]*:", " ", pattern.regex)
+    found = re.findall(r"[^\s()|?*+\\^$]{2,}", plain)
+    return [*dict.fromkeys(found)][:40] or ["0", "1.", "a"]
+
+
+SEARCHES = dict(zip([pattern.name for pattern in RULES.patterns], SANITIZER._search._searches, strict=True))
+"""One pass of each pattern: a text is searched MAX_PASSES times at most, whatever its length."""
+
+
+@pytest.mark.parametrize("pattern", RULES.patterns, ids=[pattern.name for pattern in RULES.patterns])
+def test_a_text_of_a_patterns_own_pieces_costs_time_in_proportion(pattern: Pattern) -> None:
+    """Interleaved and repeated to 50 KB and to 100 KB, a pattern's pieces cost about twice as much, not four times."""
+    pieces = pieces_of(pattern)
+    for between in (" ", '="', ": a1 "):
+        unit = between.join(pieces) + between
+        short, long = (seconds_of([pattern.name], unit, size) for size in (50_000, 100_000))
+        assert long <= 3 * short + 0.05, (between, short, long)
+
+
+UNITS: Sequence[str] = (
+    *(
+        "password='a",
+        'token="',
+        "curl -u ",
+        "curl a ",
+        "mysql -u root ",
+        "echo a | ",
+        "password: |\n  a\n",
+        "a@",
+    ),
+    *(
+        "kind: Secret\ndata:\n",
+        "--password a ",
+        "| password | ",
+        "://a:",
+        "password=a,",
+        "passport no ",
+        "AZDO0000",
+    ),
+    *('"name": "password", "x": 1, ', "DE89 3704 ", '{"password": {"value": ', "password\n  ", "a.atlasv1."),
+    *(
+        "key value value ",
+        "secret is is ",
+        "\x1b[32mtoken ",
+        "password=${A:",
+        "secret: \n  a: b\n",
+        "a-",
+        "\\n\\n",
+    ),
+)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_beginning_that_never_ends_costs_time_in_proportion(unit: str) -> None:
+    """Nor do quotes, gaps of commands, rows and blocks, repeated."""
+    short, long = (seconds_of(SEARCHES, unit, size) for size in (50_000, 100_000))
+    assert long <= 3 * short + 0.1, (short, long)
+
+
+def seconds_of(names: Iterable[str], unit: str, size: int) -> float:
+    """Return the least CPU-seconds of two passes of these patterns, so that a busy machine fails nothing."""
+    data = (unit * (size // len(unit) + 1))[:size].encode()
+    return min(sum(_seconds(SEARCHES[name], data) for name in names) for _ in range(2))
+
+
+def _seconds(search: _PatternSearch, data: bytes) -> float:
+    begin = time.process_time()
+    search.found(data, 0, {})
+    return time.process_time() - begin

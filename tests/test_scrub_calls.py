@@ -1,0 +1,52 @@
+"""Python redacts the few values that need it: the engine calls its functions for no other row."""
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+from clickhouse.engine import Engine
+from privacy.rules import Level, load_rules
+from privacy.sanitizer import Sanitizer
+from privacy.search import Counts
+from receiver.scrub import Scrub
+from receiver.transform import Transform
+from tests.requests import surveyed
+
+
+class Recording(Sanitizer):
+    """The sanitizer, with a record of the texts that it was given."""
+
+    asked: set[str]
+
+    def redact(self, text: str, counts: Counts) -> str:
+        """Record the text, and redact it."""
+        self.asked.add(text)
+        return super().redact(text, counts)
+
+    def attribute(self, key: str, text: str, counts: Counts) -> str | None:
+        """Record the text, and treat it by its key."""
+        self.asked.add(text)
+        return super().attribute(key, text, counts)
+
+
+def test_python_gets_no_value_that_the_engine_can_finish(engine: Engine) -> None:
+    """Of a hundred spans and log records, Python gets the three values that it has to look at, and no other."""
+    rules = load_rules(None, Level.balanced)
+    sanitizer = Recording(rules, None)
+    sanitizer.asked = set()
+    transform = Transform(engine, rules, Scrub(sanitizer), "", 90)
+    sanitizer.asked.clear()
+    traces, logs = ExportTraceServiceRequest(), ExportLogsServiceRequest()
+    spans = traces.resource_spans.add().scope_spans.add().spans
+    records = logs.resource_logs.add().scope_logs.add().log_records
+    for number in range(100):
+        text = "mail jane@example.com" if number == 0 else f"note {number}"
+        attributes = [KeyValue(key="note", value=AnyValue(string_value=text))]
+        span = spans.add(name=f"name {number}", trace_state=f"state {number}", attributes=attributes)
+        span.status.message = f"status {number}"
+        record = records.add(severity_text=f"severity {number}", attributes=attributes)
+        record.body.string_value = "long " * 100 if number == 0 else f"body {number}"
+    records[1].body.string_value = "by joe@example.com"
+    transform.run("otel_traces", surveyed("otel_traces", [traces.SerializeToString()]))
+    transform.run("otel_logs", surveyed("otel_logs", [logs.SerializeToString()]))
+    assert sanitizer.asked == {"mail jane@example.com", "long " * 100, "by joe@example.com"}

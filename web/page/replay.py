@@ -1,0 +1,232 @@
+"""A session as it went: a turn for each prompt, with its steps in order, what each cost, and the cost so far.
+
+A step of a subagent is in that subagent's lane. A tool's decision and its wait for a person belong to its call. Hooks'
+beginnings and other events that only begin something are left out: their ends say all.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from access.reading import Reading, statement
+from access.refusal import unknown
+from web.roles import ALL, Role
+
+EVENTS: Final = 5_000
+"""Events of a session that are shown."""
+_LANES: Final = 8
+_QUIET: Final = frozenset({"hook_execution_start", "tool_decision", "api_request_body", "api_response_body"})
+_KINDS: Final[Mapping[str, str]] = {
+    "user_prompt": "prompt",
+    "api_request": "request",
+    "api_error": "error",
+    "api_retries_exhausted": "error",
+    "internal_error": "error",
+    "tool_result": "tool",
+    "hook_execution_complete": "hook",
+    "compaction": "compaction",
+    "subagent_completed": "agent",
+    "mcp_server_connection": "connection",
+    "permission_mode_changed": "mode",
+    "assistant_response": "answer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happened."""
+
+    number: int
+    time: datetime
+    kind: str
+    name: str
+    detail: str
+    lane: int
+    """0 is the session's own, from 1 on subagents."""
+    failed: bool
+    decision: str
+    wait_ms: float | None
+    ms: float | None
+    result_bytes: int | None
+    tokens_in: int | None
+    tokens_out: int | None
+    usd: float | None
+    total_usd: float
+    """What the session had cost when this had ended, as far as costs are known."""
+    message: str
+    offset_percent: float
+    """Where it ended, in per cent of the session's length."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """A prompt and all that followed from it."""
+
+    number: int
+    prompt: str
+    time: datetime
+    steps: list[Step] = field(default_factory=list)
+    usd: float = 0.0
+    unknown_costs: int = 0
+    failures: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """From the prompt to the last step."""
+        return (self.steps[-1].time - self.time).total_seconds() if self.steps else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A whole session."""
+
+    about: Mapping[str, Any]
+    turns: Sequence[Turn]
+    lanes: Sequence[str]
+    """The names of the lanes, the session's own first."""
+    traces: Sequence[str]
+    shown: int
+    """Events that were read."""
+    has_more: bool
+    first_failure: int | None
+    """The number of the step."""
+    costliest: int | None
+    """The number of the turn."""
+
+
+def whose(reading: Reading, session: str, role: Role) -> dict[str, Any]:
+    """Return what a session was. Raises Refusal when there is none of this id, or it is not for this person."""
+    reading.admit()
+    found = reading.store.rows(statement("replay_session"), {"session": session}).dicts()
+    if not found or not role.sees(found[0]["team"], found[0]["user"]):
+        raise unknown("session", session, [], "id")
+    return found[0]
+
+
+def replay(reading: Reading, session: str, role: Role = ALL) -> Replay:
+    """Return how a session went. Raises Refusal as `whose` does."""
+    about = whose(reading, session, role)
+    values = {"session": session}
+    rows = reading.store.rows(statement("replay"), values | {"limit": str(EVENTS + 1)}).dicts()
+    prompts = reading.store.rows(statement("replay_prompts"), values).dicts()
+    spans = reading.store.rows(statement("replay_waits"), values).dicts()
+    return replayed(about, rows, prompts, spans)
+
+
+def replayed(
+    about: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    prompts: Sequence[Mapping[str, Any]],
+    spans: Sequence[Mapping[str, Any]],
+) -> Replay:
+    """Return the session that these rows tell of."""
+    texts = {row["prompt_id"]: row["prompt"] for row in prompts}
+    waits = _waits(spans)
+    decisions = {row["tool_use_id"]: _decision(row) for row in rows if row["event_type"] == "tool_decision"}
+    lanes = _Lanes()
+    turns: list[Turn] = []
+    total, number, has_start = 0.0, 0, False
+    begin, length = about["started"], max((about["ended"] - about["started"]).total_seconds(), 1e-3)
+    for row in rows[:EVENTS]:
+        kind = row["event_type"]
+        if kind in _QUIET:
+            continue
+        if kind == "user_prompt" or not turns:
+            text = texts.get(row["prompt_id"], "") if kind == "user_prompt" else ""
+            # Turn 0 is all before the first prompt.
+            turns.append(Turn(len(turns) + (kind == "user_prompt") - has_start, text, row["timestamp"]))
+            has_start |= kind != "user_prompt"
+        turn = turns[-1]
+        number += 1
+        if kind == "api_request":
+            if row["cost_usd"] is None:
+                turn.unknown_costs += 1
+            else:
+                total += row["cost_usd"]
+                turn.usd += row["cost_usd"]
+        failed = row["failure"] != "" or row["success"] is False
+        turn.failures += failed
+        turn.steps.append(
+            Step(
+                number,
+                row["timestamp"],
+                _KINDS.get(kind, "other"),
+                _name(row),
+                _detail(row),
+                lanes.place(row["lane"], row["agent"]),
+                failed,
+                decisions.get(row["tool_use_id"], "") if kind == "tool_result" else _decision(row),
+                waits.get(row["tool_use_id"]) if row["tool_use_id"] else None,
+                row["duration_ms"],
+                row["result_bytes"],
+                _sum(row["input_tokens"], row["cache_read_tokens"], row["cache_creation_tokens"]),
+                row["output_tokens"],
+                row["cost_usd"] if kind == "api_request" else None,
+                total,
+                row["message"],
+                round(100 * min(max((row["timestamp"] - begin).total_seconds() / length, 0.0), 1.0), 2),
+            )
+        )
+    steps = [step for turn in turns for step in turn.steps]
+    return Replay(
+        about,
+        turns,
+        lanes.names,
+        list(dict.fromkeys(span["trace_id"] for span in spans if span["span_type"] == "interaction")),
+        min(len(rows), EVENTS),
+        len(rows) > EVENTS,
+        next((step.number for step in steps if step.failed), None),
+        max(turns, key=lambda turn: turn.usd).number if any(turn.usd for turn in turns) else None,
+    )
+
+
+class _Lanes:
+    """The lanes in the order in which they were met; the last is for all further ones."""
+
+    def __init__(self) -> None:
+        self.names = ["session"]
+        self._places = {"": 0}
+
+    def place(self, lane: str, name: str) -> int:
+        """Return a lane's place."""
+        if lane not in self._places:
+            if len(self.names) < _LANES:
+                self.names.append(name or lane)
+            elif len(self.names) == _LANES:
+                self.names.append("further subagents")
+            self._places[lane] = min(len(self.names) - 1, _LANES)
+        return self._places[lane]
+
+
+def _waits(spans: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return how long each tool call waited for a person, by the call's id: the wait is a span within the tool's."""
+    calls = {span["span_id"]: span["tool_use_id"] for span in spans if span["span_type"] == "tool"}
+    found: dict[str, float] = {}
+    for span in spans:
+        if span["span_type"] == "tool.blocked_on_user" and span["duration_ms"] is not None:
+            call = span["tool_use_id"] or calls.get(span["parent_span_id"], "")
+            if call:
+                found[call] = found.get(call, 0.0) + span["duration_ms"]
+    return found
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return str(row["tool_name"] or row["model"] or row["event_type"].replace("_", " "))
+
+
+def _detail(row: Mapping[str, Any]) -> str:
+    return str(row["detail"] or row["about"] or row["failure"] or "")
+
+
+def _decision(row: Mapping[str, Any]) -> str:
+    if not row["decision"]:
+        return ""
+    return (
+        f"{row['decision']} by {row['decision_source']}" if row["decision_source"] else str(row["decision"])
+    )
+
+
+def _sum(*counts: int | None) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None

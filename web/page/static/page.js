@@ -1,0 +1,60 @@
+// Renews what is shown when data arrives, and sorts tables. The page is read without it.
+"use strict";
+
+const live = document.getElementById("live");
+
+function listen() {
+  if (!document.querySelector("[hx-trigger*='fresh']")) return;
+  const source = new EventSource("/live");
+  let waiting = false;
+  source.addEventListener("fresh", () => {
+    live.textContent = "";
+    if (waiting) return;
+    waiting = true;
+    // A few requests a viewer at most, however fast data arrives; none for a page that nobody sees.
+    setTimeout(() => {
+      waiting = false;
+      if (!document.hidden) document.body.dispatchEvent(new CustomEvent("fresh"));
+    }, 300);
+  });
+  source.addEventListener("away", () => { live.textContent = "The store does not answer; shown is what was there before."; });
+  addEventListener("pagehide", () => source.close());
+}
+
+function key(cell) {
+  const value = cell.dataset.sort ?? cell.textContent.trim();
+  const number = Number(value);
+  return value !== "" && !Number.isNaN(number) ? number : value;
+}
+
+function sort(header) {
+  const table = header.closest("table");
+  const place = [...header.parentNode.children].indexOf(header);
+  const down = header.getAttribute("aria-sort") !== "descending";
+  for (const other of header.parentNode.children) other.removeAttribute("aria-sort");
+  header.setAttribute("aria-sort", down ? "descending" : "ascending");
+  const body = table.tBodies[0];
+  const rows = [...body.rows].map((row) => [key(row.cells[place]), row]);
+  rows.sort(([a], [b]) => {
+    const order = typeof a === typeof b ? (a < b ? -1 : a > b ? 1 : 0) : typeof a === "number" ? 1 : -1;
+    return down ? -order : order;
+  });
+  body.append(...rows.map(([, row]) => row));
+}
+
+function prepare(root) {
+  for (const header of root.querySelectorAll("table.sortable th")) {
+    if (header.querySelector("button") || !header.textContent.trim()) continue;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = header.textContent;
+    button.addEventListener("click", () => sort(header));
+    header.replaceChildren(button);
+  }
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  prepare(document);
+  listen();
+});
+document.addEventListener("htmx:after:swap", () => prepare(document));

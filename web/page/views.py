@@ -1,0 +1,249 @@
+"""Which questions each view asks, and what the overview is made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from access.answer import Answer
+from access.collected import COLLECTED
+from access.library import ask_question
+from access.reading import Reading, bounds, statement
+from access.report.figures import Scope, gather
+from access.report.findings import ReportFinding, findings
+from access.report.numbers import Kind, shown
+from access.report.period import Period
+from web.page.filters import Filters
+from web.page.panels import Chart, Panel
+
+_MINUTES_NOW: Final = 15
+"""A session with an event in the last so many minutes is one that runs now."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A page of panels."""
+
+    path: str
+    title: str
+    lead: str
+    panels: tuple[Panel, ...]
+
+
+VIEWS: Final[Mapping[str, View]] = {
+    view.path: view
+    for view in (
+        View(
+            "errors",
+            "Errors",
+            "Where failures come from, the largest kind first, and what they said.",
+            (
+                Panel(
+                    "errors_by_day", "Failures day by day", chart=Chart("day", "failures"), has_table=False
+                ),
+                Panel("errors", "Failures by category", bar="percent"),
+                Panel("tool_errors", "Failed tool calls by tool and error"),
+                Panel("api_errors", "Failed model requests"),
+                Panel("retries", "Requests that were given up after all retries"),
+                Panel("error_samples", "What the latest failures said", {"limit": "20"}),
+            ),
+        ),
+        View(
+            "cost",
+            "Cost",
+            "What it costs, by whom and by what, and what of it was wasted.",
+            (
+                Panel("cost", "Cost day by day", chart=Chart("day", "usd", "$"), rows=14),
+                Panel("cost_month", "This month"),
+                Panel("cost_by", "By model", {"by": "model", "limit": "25"}, bar="percent"),
+                Panel("cost_by", "By team", {"by": "team", "limit": "25"}, bar="percent"),
+                Panel("cost_by", "By person", {"by": "user", "limit": "25"}, bar="percent"),
+                Panel("cost_by", "By project", {"by": "project", "limit": "25"}, bar="percent"),
+                Panel("cache", "Input from the cache", bar="cache_percent"),
+                Panel("waste", "Calls that brought nothing new"),
+                Panel("cost_per_session", "Cost of a session"),
+                Panel("subagents", "Subagents"),
+            ),
+        ),
+        View(
+            "tools",
+            "Tools",
+            "Which tools are used, how often they fail, and how long they and people take.",
+            (
+                Panel("tools", "Tools", bar="failure_percent"),
+                Panel("programs", "Programs that the shell tool ran"),
+                Panel("permission_wait", "Waits for permission", bar="percent"),
+                Panel("decisions", "Who decided on tool calls"),
+                Panel("edit_decisions", "Edits accepted and rejected"),
+                Panel("hooks", "Hooks"),
+                Panel("latency", "Latency of models"),
+            ),
+        ),
+        View(
+            "mcp-servers",
+            "MCP servers",
+            "The MCP servers that sessions use: connections, calls and failures.",
+            (
+                Panel("mcp_tools", "Tools of MCP servers"),
+                Panel("mcp_connections", "Connections", bar="failed_percent"),
+            ),
+        ),
+        View(
+            "people",
+            "People",
+            "Who uses Claude Code, how much, and with which client.",
+            (
+                Panel("users", "People"),
+                Panel("adoption", "Adoption"),
+                Panel("clients", "Clients"),
+            ),
+        ),
+        View(
+            "security",
+            "Security",
+            "What a security review wants to see: modes without permissions, refused commands, plugins.",
+            (
+                Panel("security_summary", "By kind"),
+                Panel("security", "The latest events", {"limit": "50"}, rows=50),
+            ),
+        ),
+        View(
+            "data",
+            "Data",
+            "What is collected and how good it is. What is not collected names the switch that collects it.",
+            (
+                Panel("freshness", "How new the data is"),
+                Panel("data_quality", "Values that were missing or impossible"),
+                Panel("gaps", "Hours without data"),
+                Panel("event_types", "Kinds of events"),
+                Panel("reconcile", "Events against metrics"),
+            ),
+        ),
+    )
+}
+
+OVERVIEW: Final = (
+    Panel("activity", "Model requests", chart=Chart("hour", "requests"), has_table=False),
+    Panel("cost", "Cost day by day", chart=Chart("day", "usd", "$"), has_table=False),
+    Panel(
+        "errors",
+        "Failures by category",
+        columns=("category", "failures", "percent", "change_percent"),
+        bar="percent",
+        rows=8,
+    ),
+    Panel("tools", "Tools", columns=("tool", "calls", "failures", "failure_percent"), rows=8),
+)
+SESSIONS: Final = Panel(
+    "sessions",
+    "Sessions",
+    columns=(
+        "session", "outcome", "started", "minutes", "user", "team", "project", "prompts", "requests", "tool_calls",
+        "failures", "tokens", "usd",
+    ),
+    rows=100,
+)  # fmt: skip
+ORDERS: Final = ("started", "usd", "failures", "minutes")
+_MEASURES: Final = (
+    ("usd", "Spend", Kind.USD),
+    ("sessions", "Sessions", Kind.COUNT),
+    ("users", "People", Kind.COUNT),
+    ("prompts", "Prompts", Kind.COUNT),
+    ("model requests", "Requests", Kind.COUNT),
+    ("tool calls", "Tool calls", Kind.COUNT),
+    ("input and output tokens", "Tokens in and out", Kind.TOKENS),
+    ("cache percent", "Input from the cache", Kind.PERCENT),
+    ("failures", "Failures", Kind.COUNT),
+    ("failure percent", "Failure rate", Kind.PERCENT),
+)
+_MORE_IS_BAD: Final = frozenset({"usd", "failures", "failure percent"})
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A figure of the overview."""
+
+    name: str
+    value: str
+    before: str
+    change: str
+    tone: str
+
+
+def measures(reading: Reading, filters: Filters) -> list[Measure]:
+    """Return the figures of the period against those of the one before. Raises Refusal."""
+    answer = ask_question(reading, "summary", filters.parameters())
+    found = {row[0]: row for row in answer.rows}
+    made = []
+    for measure, name, kind in _MEASURES:
+        row = found.get(measure)
+        if row is None:
+            continue
+        _, value, before, change = row
+        is_change = bool(change) and bool(round(change))
+        is_bad = is_change and (change > 0) == (measure in _MORE_IS_BAD)
+        is_judged = measure in _MORE_IS_BAD or measure == "cache percent"
+        tone = "" if not is_change or not is_judged else "bad" if is_bad else "good"
+        made.append(Measure(name, shown(kind, value), shown(kind, before), shown(Kind.CHANGE, change), tone))
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What goes on at this moment."""
+
+    sessions: int
+    """Sessions with an event in the last minutes."""
+    minutes: int
+    usd_today: float
+    usd_usual: float | None
+    """What was spent by this time of day, the median of the days before that had any; None without such days."""
+    newest: datetime | None
+    age_seconds: int | None
+
+
+def present(reading: Reading, filters: Filters) -> Present:
+    """Return what goes on now. Raises Refusal."""
+    now = reading.desk.clock()
+    values = bounds_of(now) | {"team": filters.team, "user": filters.user, "minutes": str(_MINUTES_NOW)}
+    sessions, today, usual = reading.store.rows(statement("present"), values).rows[0]
+    fresh = reading.freshness()
+    return Present(sessions, _MINUTES_NOW, today, usual, fresh.newest, fresh.age_seconds)
+
+
+def bounds_of(now: datetime) -> dict[str, str]:
+    """Return the moment as a parameter."""
+    return {"now": now.strftime("%Y-%m-%d %H:%M:%S")}
+
+
+def what_to_fix(reading: Reading, filters: Filters) -> Sequence[ReportFinding]:
+    """Return the report's findings for the period, kept for a while: they ask some twenty questions. Raises Refusal."""
+    about = reading.period(filters.parameters()["from"], filters.parameters()["to"])
+    # The questions count by whole hours.
+    begin = about[0].start.replace(minute=0, second=0, microsecond=0)
+    end = about[0].end.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+
+    def make() -> list[ReportFinding]:
+        return findings(gather(reading.store, Period(begin, end), Scope(filters.team, filters.user)))
+
+    reading.admit()
+    key = ("page findings", begin.isoformat(), end.isoformat(), filters.team, filters.user)
+    found: list[ReportFinding] = reading.keep(reading.desk.aggregations, key, about, make).value
+    return found
+
+
+def collected(reading: Reading, filters: Filters) -> Answer:
+    """Return what is collected in the period, and the switch for what is not. Raises Refusal."""
+    about, _ = reading.period(filters.parameters()["from"], filters.parameters()["to"])
+    counted = "\nUNION ALL\n".join(
+        f"SELECT {number} AS place, ({one.sql}) AS records" for number, one in enumerate(COLLECTED)
+    )
+    reading.admit()
+    records: dict[int, Any] = {row[0]: row[1] for row in reading.store.rows(counted, bounds(about)).rows}
+    return Answer(
+        ("what", "records", "switch at the client", "meaning"),
+        [
+            (one.name, records.get(number, 0), "" if records.get(number) else one.switch, one.meaning)
+            for number, one in enumerate(COLLECTED)
+        ],
+    )
