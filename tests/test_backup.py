@@ -80,6 +80,24 @@ def telemetry(server: Server, *arguments: str, **given: str) -> Result:
     return CliRunner().invoke(main, arguments, env={**ours, **settings_of(server), **given})
 
 
+def command(server: Server, *arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    theirs = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TELEMETRY_", "CLICKHOUSE_"))
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "telemetry", *arguments],
+        cwd=ROOT,
+        env={**theirs, **settings_of(server), **given},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start a server that holds the captures; tests leave its rows alone."""
@@ -379,17 +397,9 @@ def test_the_commands_say_what_they_do(filled: Server, other: Server, target: Cl
     assert sum(map(len, contents(target).values())) == 0
 
 
-def test_a_backup_is_verified_in_an_engine_of_its_own(backup: Backup, tmp_path: Path) -> None:
+def test_a_backup_is_verified_in_an_engine_of_its_own(filled: Server, backup: Backup, tmp_path: Path) -> None:
     """Restored into a scratch folder, which is gone afterwards, and counted."""
-    done = subprocess.run(
-        [sys.executable, "-m", "telemetry", "restore", "--verify", "--from", backup.path.parent],
-        cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = command(filled, "restore", "--verify", "--from", str(backup.path.parent), TMPDIR=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"Verified {backup.manifest.id}: {backup.manifest.rows} rows of ")
     assert list(tmp_path.iterdir()) == []
@@ -456,8 +466,10 @@ def test_connections_come_back_with_their_credentials_encrypted(
     state = other.data / "state.db"
     state.unlink(missing_ok=True)
     folder = tmp_path / "backups"
-    made = telemetry(connected, "backup", "--to", str(folder), "--verify")
-    assert (made.exit_code, "the key to the credentials, secret.key, is not" in made.stdout) == (0, True)
+    # A process of its own: an engine checks the backup, and this process may have one, which is the most it can.
+    made = command(connected, "backup", "--to", str(folder), "--verify")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert "the key to the credentials, secret.key, is not" in made.stdout
     saved = archive.find(folder, "latest")
     plain = b"".join(partition_file.read(saved.path / saved.manifest.state, None))
     assert plain.startswith(b"SQLite format 3")
