@@ -321,6 +321,35 @@ class Settings(BaseSettings):
         ge=1024,
         le=1 << 30,
     )
+    max_request_records: int = Field(
+        100_000,
+        alias="TELEMETRY_MAX_REQUEST_RECORDS",
+        description="Most spans, log records or data points of a request.",
+        ge=1,
+        le=10_000_000,
+    )
+    max_request_elements: int = Field(
+        1_000_000,
+        alias="TELEMETRY_MAX_REQUEST_ELEMENTS",
+        description="Most attributes, events, links, exemplars and other repeated elements of a request.",
+        ge=1000,
+        le=100_000_000,
+    )
+    max_record_elements: int = Field(
+        20_000,
+        alias="TELEMETRY_MAX_RECORD_ELEMENTS",
+        description="Most of them in one record, a resource or a scope, with the items of lists inside of attributes.",
+        ge=100,
+        le=10_000_000,
+    )
+    max_expanded_bytes: int = Field(
+        512 << 20,
+        alias="TELEMETRY_MAX_EXPANDED_BYTES",
+        description="Most bytes of a request's resources and scopes, each counted once for each of its records, with"
+        " which it is stored.",
+        ge=1 << 20,
+        le=64 << 30,
+    )
     batch_bytes: int = Field(
         16 << 20,
         alias="TELEMETRY_BATCH_BYTES",

@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from otlp.bounds import DEFAULTS, RequestLimits
 from otlp.compression import Corrupt, Decompressor, TooLarge, UnknownEncoding
 from otlp.json_encoding import Decoded, MalformedJson, decode, encode_response
 from otlp.signals import Signal, response
@@ -40,9 +41,10 @@ def otlp_http(
     max_request_bytes: int,
     body_timeout_seconds: float,
     cors_origins: Sequence[str] = (),
+    bounds: RequestLimits = DEFAULTS,
 ) -> Starlette:
     """Build the ASGI application."""
-    endpoint = _Endpoint(senders, metrics, max_request_bytes, body_timeout_seconds)
+    endpoint = _Endpoint(senders, metrics, max_request_bytes, body_timeout_seconds, bounds)
     middleware = [
         Middleware(
             CORSMiddleware,
@@ -67,7 +69,9 @@ class _Endpoint:
         metrics: Metrics,
         max_request_bytes: int,
         body_timeout_seconds: float,
+        bounds: RequestLimits,
     ) -> None:
+        self._bounds = bounds
         self._senders = senders
         self._metrics = metrics
         self._counts = {signal: metrics.of(signal) for signal in Signal}
@@ -118,7 +122,9 @@ class _Endpoint:
         if encoding == PROTOBUF:
             return await sender.accept(signal, body)
         try:
-            decoded = await asyncio.to_thread(decode, signal.value, body)
+            decoded = await asyncio.to_thread(decode, signal.value, body, self._bounds)
+        except Rejected as rejected:
+            self._refuse(signal, rejected.reason, rejected.message)
         except MalformedJson as error:
             self._refuse(signal, Reason.MALFORMED, str(error))
         if decoded.message:

@@ -31,7 +31,7 @@ from telemetry.banner import announce
 from telemetry.listeners.asgi import WebServer
 from telemetry.listeners.health import exposition, health
 from telemetry.listeners.page_guard import PageGuard
-from telemetry.parts import Parts, parts_of
+from telemetry.parts import Parts, parts_of, request_limits
 from telemetry.web_child import WebChild
 from telemetry.web_child import listen as web_listener
 
@@ -125,7 +125,14 @@ class Server:
     def _web_servers(self, senders: Senders) -> dict[str, _Web]:
         settings, parts = self._settings, self._parts
         timeout = settings.body_timeout_seconds
-        otlp = otlp_http(senders, parts.metrics, settings.max_request_bytes, timeout, settings.cors_origins)
+        otlp = otlp_http(
+            senders,
+            parts.metrics,
+            settings.max_request_bytes,
+            timeout,
+            settings.cors_origins,
+            request_limits(settings),
+        )
         scrape = exposition(parts.metrics.registry)
         probe = health(self._is_ready, self.listening, lambda: parts.store_health.troubles, self._stores)
         tls = parts.tls.context() if parts.tls else None
