@@ -310,7 +310,7 @@ _UNCOUNTED: Final = object()
 
 @cache
 def _counted(descriptor: Descriptor) -> Mapping[int, Descriptor | None]:
-    """Return the fields of a message that count, by number; None stands for numbers, which are packed."""
+    """Return the fields of a message that count, by number; numbers, which are packed, have None."""
     return {
         field.number: field.message_type
         for field in descriptor.fields

@@ -30,6 +30,7 @@ from gateway.limits import QueryLimits
 from gateway.policy import Role
 from gateway.session import ask_read_only
 from otlp.bounds import RequestLimits
+from privacy.measuring import measure_own
 from privacy.rules import load_rules
 from privacy.sanitizer import Sanitizer
 from receiver.delivery import Delivery
@@ -75,6 +76,8 @@ def parts_of(settings: Settings) -> Iterator[Parts]:
     At the end no insert is waited for, replay stops, and the open parts are closed, the engine last.
     """
     rules = load_rules(settings.sanitize_config, settings.sanitize_level)
+    if settings.sanitize_config:
+        measure_own(rules)
     hash_key = settings.hash_key.get_secret_value()
     tls = tls_of(settings)
     with data_directory(settings) as directory:
