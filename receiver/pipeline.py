@@ -132,8 +132,14 @@ class Pipeline:
 
     async def _surveyed(self, signal: Signal, body: bytes) -> Survey:
         """Survey a request, a large one in a thread. Raises Rejected when it has too many parts or is malformed."""
-        if len(body) > _LARGE_BYTES:
-            return await asyncio.to_thread(surveyed, signal, body, self._bounds)
+        if _LARGE_BYTES < len(body) <= self._limits.queue_bytes:
+            if self._queued_bytes + len(body) > self._limits.queue_bytes:
+                raise _overloaded()
+            self._queued_bytes += len(body)
+            try:
+                return await asyncio.to_thread(surveyed, signal, body, self._bounds)
+            finally:
+                self._queued_bytes -= len(body)
         return surveyed(signal, body, self._bounds)
 
     def _explained(
@@ -199,10 +205,7 @@ class Pipeline:
         if self._health.is_full:
             raise full()
         if self._queued_bytes + len(body) > self._limits.queue_bytes:
-            raise TryLater(
-                Reason.OVERLOADED,
-                "The server's queue is full; send again later. If it stays so, raise TELEMETRY_QUEUE_BYTES.",
-            )
+            raise _overloaded()
         self._queued_bytes += len(body)
         self._queues[signal].add(waiting)
         if waiting.name:
@@ -348,6 +351,13 @@ def _both(first: Repaired | None, then: Outcome) -> Outcome:
     if first is None or isinstance(then, Failure):
         return then
     return first if then is None else first.and_then(then)
+
+
+def _overloaded() -> TryLater:
+    return TryLater(
+        Reason.OVERLOADED,
+        "The server's queue is full; send again later. If it stays so, raise TELEMETRY_QUEUE_BYTES.",
+    )
 
 
 def _refusal(refused: Refused) -> Rejected:

@@ -23,6 +23,7 @@ from config.credentials import made_web_token
 from config.data_directory import StartError
 from config.own_names import OwnNames
 from config.settings import Settings, is_loopback, reachable
+from receiver.arriving import ArrivingLimits
 from receiver.otlp_grpc import OtlpGrpc
 from receiver.otlp_http import otlp_http
 from receiver.senders import Senders
@@ -73,7 +74,14 @@ class Server:
         """The address of each listener, by its name."""
         self._stopping = asyncio.Event()
         senders = Senders(parts.pipeline.accept, settings.tokens, parts.metrics, settings.rate_limit_bytes)
-        self._grpc = OtlpGrpc(senders, parts.metrics, settings.max_request_bytes)
+        self._arriving = ArrivingLimits(settings.arriving_bytes, settings.max_request_bytes)
+        self._grpc = OtlpGrpc(
+            senders,
+            parts.metrics,
+            settings.max_request_bytes,
+            self._arriving.grpc_messages,
+            settings.body_timeout_seconds,
+        )
         self._web = self._web_servers(senders)
         self._child: WebChild | None = None
 
@@ -128,7 +136,7 @@ class Server:
         otlp = otlp_http(
             senders,
             parts.metrics,
-            settings.max_request_bytes,
+            self._arriving,
             timeout,
             settings.cors_origins,
             request_limits(settings),
