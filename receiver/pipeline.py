@@ -41,9 +41,9 @@ from receiver.turns import BESIDE_SLOW, Clients, Turns, may_begin
 log = structlog.get_logger()
 
 # Half the cores make rows, which takes the most memory and leaves the others to receive. The engine needs a
-# connection for each, one to insert meanwhile, and some for those that begin beside slow ones.
+# connection for each, one to insert meanwhile, one for what is stored alone, and some beside slow ones.
 TRANSFORMS = max(1, (os.cpu_count() or 2) // 2)
-CONNECTIONS = TRANSFORMS + 1 + BESIDE_SLOW
+CONNECTIONS = TRANSFORMS + 2 + BESIDE_SLOW
 # Batches of a signal in work: one becomes rows while another is inserted. Each signal has its own, so that a table
 # that is slow to take them holds up no other signal's.
 _IN_WORK = TRANSFORMS + 1
@@ -91,7 +91,9 @@ class Pipeline:
         self._queued_bytes = 0
         metrics.queued_bytes.set_function(lambda: self._queued_bytes)
         self._stopping = False
-        self._workers = ThreadPoolExecutor(len(Signal) * (_IN_WORK + BESIDE_SLOW), thread_name_prefix="store")
+        self._workers = ThreadPoolExecutor(
+            len(Signal) * (_IN_WORK + BESIDE_SLOW) + 1, thread_name_prefix="store"
+        )
         self._transforms = Turns(TRANSFORMS)
         self._clients = Clients()
         # The batch that is stored alone, of whatever signal.
@@ -233,15 +235,17 @@ class Pipeline:
             while not may_begin(working.values(), _IN_WORK):
                 await asyncio.wait(working, timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             is_one_alone = self._alone is not None and not self._alone.done()
-            batch, is_alone = queue.take(self._clients, is_one_alone=is_one_alone)
+            batch = queue.take(self._clients, is_one_alone=is_one_alone)
             if not batch:  # those that wait are to be stored alone, and one is
                 await asyncio.sleep(_LOOK_SECONDS)
                 continue
-            under_way = self._own(self._flush(signal, batch))
-            working[under_way] = time.monotonic()
-            under_way.add_done_callback(working.pop)
-            if is_alone:
-                self._alone = under_way
+            task = self._own(self._flush(signal, batch))
+            if batch[0].is_alone:
+                self._alone = task
+            else:
+                under_way = task
+                working[task] = time.monotonic()
+                task.add_done_callback(working.pop)
 
     async def _flush(self, signal: Signal, batch: Batch) -> None:
         """Have a batch stored, and answer its requests."""
@@ -284,7 +288,7 @@ class Pipeline:
     def _rows(self, signal: Signal, batch: Batch) -> list[Block]:
         """Turn a batch into a block for each of its tables. Raises Refused."""
         tables = sorted({table for waiting in batch for table in waiting.survey.tables})
-        with self._transforms.turn(), self._counts[signal].transforming():
+        with self._transforms.turn(is_alone=batch[0].is_alone), self._counts[signal].transforming():
             blocks = [
                 self._transform.run(
                     table,

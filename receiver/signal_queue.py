@@ -50,6 +50,8 @@ class Waiting:
     arrived: float
     name: bytes = b""
     client: bytes = b""
+    is_alone: bool = False
+    """Whether it is stored with no other client's requests, beside other batches."""
     outcome: asyncio.Future[Outcome] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -118,18 +120,22 @@ class SignalQueue:
             await asyncio.wait([changed, under_way], timeout=left, return_when=asyncio.FIRST_COMPLETED)
             changed.cancel()
 
-    def take(self, clients: Clients, *, is_one_alone: bool = False) -> tuple[Batch, bool]:
-        """Take a batch, and whether it is to be stored alone: the oldest requests up to the limits, of clients in turn.
+    def take(self, clients: Clients, *, is_one_alone: bool = False) -> Batch:
+        """Take a batch: the oldest requests up to the limits, of clients in turn.
 
         There is none when none may be stored. `is_one_alone` says that a batch is under way that is stored alone.
         """
         alone = [one for one in self._waiting if self._manner(one, clients) is Manner.ALONE]
-        together = [one for one in self._waiting if one not in alone] if alone else list(self._waiting)
+        apart = set(alone)
+        together = [one for one in self._waiting if one not in apart]
         if alone and not is_one_alone and (not together or self._were_together):
             self._were_together = False
-            return self._batch(alone[:1], _ALONE_BYTES, clients), True
+            batch = self._batch(alone[:1], _ALONE_BYTES, clients)
+            for waiting in batch:
+                waiting.is_alone = True
+            return batch
         self._were_together = True
-        return self._batch(together, self._limits.batch_bytes, clients), False
+        return self._batch(together, self._limits.batch_bytes, clients)
 
     def _manner(self, client: bytes, clients: Clients) -> Manner:
         """Return how a client's oldest request is to be stored."""

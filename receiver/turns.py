@@ -9,7 +9,8 @@ its connection, and there are three kinds of requests:
 * all others, of clients that are not known or whose last requests took long, and those of very many records: one
   client's at a time, with no others' beside it.
 
-Work that takes longer than a moment gives up its place: others begin beside it, up to a bound. Does not defend against
+What is stored alone takes no place from others. Other work that takes longer than a second gives up its place: others
+begin beside it, up to a bound. Does not defend against
 very many clients that each send one costly request: they are told apart by their connections alone.
 """
 
@@ -24,8 +25,8 @@ from contextlib import asynccontextmanager, contextmanager
 from enum import Enum
 from typing import Final
 
-SLOW_SECONDS: Final = 0.25
-"""Work that takes longer gives up its place."""
+SLOW_SECONDS: Final = 1.0
+"""Work that takes longer gives up its place: four times what the largest usual batch takes."""
 BESIDE_SLOW: Final = 2
 """So many more may work beside slow ones."""
 _COSTLY_SECONDS: Final = 0.1
@@ -89,8 +90,11 @@ class Turns:
         self._changed = threading.Condition()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for a place, and hold it."""
+    def turn(self, *, is_alone: bool) -> Iterator[None]:
+        """Wait for a place, and hold it. What is stored alone needs none: it is one batch at a time, beside others."""
+        if is_alone:
+            yield
+            return
         mine = object()
         with self._changed:
             while not may_begin(self._begun.values(), self._most):

@@ -106,11 +106,11 @@ class UnaryCalls:
 
     def _serve(self) -> None:
         while self._open:
-            event = self._events.poll(time.time() + _LOOK_SECONDS if self._incoming else None)
+            event = self._events.poll(self._deadline())
             try:
-                if event.tag is not None:  # else none came in time
+                if event.tag is not None:
                     event.tag(event)
-                if self._incoming:
+                else:  # none has come: what is awaited is not here yet
                     self._look()
             except Exception as error:  # noqa: BLE001  a service edge: the other calls go on
                 log.error("A call failed in an unforeseen way.", error=type(error).__name__)  # noqa: TRY400
@@ -118,6 +118,12 @@ class UnaryCalls:
             # An event holds its call, which the core waits for when it stops.
             del event
         self._events.shutdown()
+
+    def _deadline(self) -> float | None:
+        """Return when the calls are to be looked at whose messages do not come; events that are there come first."""
+        if not self._incoming:
+            return None
+        return time.time() + max(0.0, self._looked + _LOOK_SECONDS - time.monotonic())
 
     def _await_call(self, path: str) -> None:
         with self._lock:
@@ -156,10 +162,7 @@ class UnaryCalls:
 
     def _look(self) -> None:
         """Refuse the calls that have had their time, and those that have to give way to others."""
-        now = time.monotonic()
-        if now < self._looked + _LOOK_SECONDS:
-            return
-        self._looked = now
+        self._looked = time.monotonic()
         for awaited in self._incoming.overdue():
             late = Rejected(
                 Reason.SLOW_SENDER, f"The message did not arrive within {self._timeout_seconds:g} s."

@@ -36,10 +36,10 @@ def taken(requests: Batch) -> list[bytes]:
 async def batches(queue: SignalQueue, clients: Clients) -> list[tuple[list[bytes], bool]]:
     found = []
     while True:
-        batch, is_alone = queue.take(clients)
+        batch = queue.take(clients)
         if not batch:
             return found
-        found.append((taken(batch), is_alone))
+        found.append((taken(batch), batch[0].is_alone))
 
 
 def test_clients_are_served_in_turn() -> None:
@@ -49,7 +49,7 @@ def test_clients_are_served_in_turn() -> None:
         queue = queue_of(*[(GOOD, LARGE, 1)] * 30, (b"other", SMALL, 1))
         clients = known()
         clients.learn([b"other"], 0.0, 1)
-        batch, _ = queue.take(clients)
+        batch = queue.take(clients)
         assert taken(batch)[:3] == [GOOD, b"other", GOOD]
 
     asyncio.run(play())
@@ -74,7 +74,7 @@ def test_costly_requests_are_stored_alone_and_one_at_a_time() -> None:
         ]
         queue = queue_of(*requests)
         queue.take(known())
-        assert queue.take(known(), is_one_alone=True) == ([], False)
+        assert queue.take(known(), is_one_alone=True) == []
 
     asyncio.run(play())
 
@@ -85,7 +85,7 @@ def test_few_bytes_of_unknown_clients_are_stored_beside_others() -> None:
     async def play() -> None:
         body = b"x" * (30 << 10)
         queue = queue_of(*[(b"new %d" % number, body, 1) for number in range(5)], (GOOD, SMALL, 1))
-        batch, _ = queue.take(known())
+        batch = queue.take(known())
         assert taken(batch) == [b"new 0", b"new 1", GOOD]
 
     asyncio.run(play())
@@ -119,7 +119,7 @@ def test_slow_work_gives_up_its_place() -> None:
     turns, begun, over = Turns(1), [], threading.Event()
 
     def work() -> None:
-        with turns.turn():
+        with turns.turn(is_alone=False):
             begun.append(1)
             over.wait(20)
 
@@ -127,6 +127,8 @@ def test_slow_work_gives_up_its_place() -> None:
     for thread in threads:
         thread.start()
     eventually(lambda: len(begun) == BESIDE_SLOW + 1)
+    with turns.turn(is_alone=True):
+        assert len(begun) == BESIDE_SLOW + 1
     over.set()
     for thread in threads:
         thread.join()
