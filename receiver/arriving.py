@@ -6,7 +6,7 @@ of a message until it is whole, so half of the budget is gRPC's, in parts as lar
 gives way: it is told to try later. So senders that never finish cannot keep out those that do, and what they hold is
 bounded.
 
-Belongs to the event loop. Knows nothing of HTTP: whoever takes a share says how it is given up.
+Belongs to the event loop. Knows nothing of HTTP: the code that takes a share says how it is given up.
 """
 
 import time
@@ -48,7 +48,7 @@ class ArrivingLimits:
 
 
 class Share:
-    """What one body holds of the budget. `give_up` is called when it has to give way, once, by whoever needs room."""
+    """What one body holds of the budget. `give_up` is called when it has to give way, once."""
 
     __slots__ = ("arrived", "begun", "bytes", "give_up", "given_up")
 
