@@ -62,6 +62,8 @@ class Shown:
     grid: Grid | None
     picture: Any
     refusal: Refusal | None = None
+    whole: tuple[str, ...] = ()
+    """What the view is narrowed by and this question cannot be."""
 
     @property
     def title(self) -> str:
@@ -73,13 +75,20 @@ class Shown:
         """Why it is empty, and how to read it."""
         if self.answer is None:
             return ()
-        return (*(self.answer.hints if not self.answer.rows else ()), *self.answer.notes)
+        whole = f"Not narrowed by {' and '.join(self.whole)}." if self.whole else ""
+        return (
+            *((whole,) if whole else ()),
+            *(self.answer.hints if not self.answer.rows else ()),
+            *self.answer.notes,
+        )
 
 
 def fill(reading: Reading, panel: Panel, filters: Filters, role: Role = ALL) -> Shown:
     """Ask a panel's question, within what the person may see. Raises nothing that a question can cause."""
     question = find(panel.question)
     parameters = taken(question, filters, panel.given)
+    has = {one.name for one in question.parameters}
+    whole = tuple(name for name, value in filters.narrowing().items() if value and name not in has)
     try:
         covered(question, role)
         answer = ask_question(
@@ -95,7 +104,8 @@ def fill(reading: Reading, panel: Panel, filters: Filters, role: Role = ALL) -> 
     table = (
         grid(cut, question.columns, filters, panel.columns or None, panel.bar) if panel.has_table else None
     )
-    return Shown(panel, question, parameters, answer, table, _picture(panel, answer, question))
+    picture = _picture(panel, answer, question)
+    return Shown(panel, question, parameters, answer, table, picture, whole=whole)
 
 
 def covered(question: Question, role: Role) -> None:

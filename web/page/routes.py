@@ -7,8 +7,9 @@ escaped by the templates; the policy in the headers lets a browser run and load 
 import asyncio
 import gzip
 import hashlib
+import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -32,17 +33,30 @@ from access.report.period import period
 from access.tail import latest_events
 from access.text import visible
 from connectors.asking import Asking
+from connectors.contract import Signal
 from connectors.health import check
 from mcp_server.audit import CALLER_HEADER
 from web.guard import LOGIN, STATIC, Admission
 from web.login import PREFIX as COOKIES
 from web.login import SECONDS, cookie, form_key, token_of
 from web.page import cells
-from web.page.filters import PERIODS, Filters, filters_of
+from web.page.filters import NARROWING, PERIODS, Filters, filters_of
 from web.page.live import Live
-from web.page.panels import Panel, Shown, as_csv, covered, fill, taken
-from web.page.replay import EVENTS, Replay, replay, whose
-from web.page.views import ORDERS, OVERVIEW, SESSIONS, VIEWS, collected, measures, present, what_to_fix
+from web.page.panels import Panel, as_csv, covered, fill, taken
+from web.page.replay import EVENTS, STEPS, Replay, exported, replay, whose
+from web.page.timeline import timeline
+from web.page.traces import Line, connections, found_traces, log_lines, wanted_of
+from web.page.views import (
+    ORDERS,
+    OVERVIEW,
+    SESSIONS,
+    VIEWS,
+    choices,
+    collected,
+    measures,
+    present,
+    what_to_fix,
+)
 from web.page.waterfall import OWN, SPANS, waterfall
 from web.roles import Role
 
@@ -76,6 +90,8 @@ _SIDE_BY_SIDE: Final = 3
 _TAIL: Final = 60
 _LEVEL: Final = 5
 """Of gzip: a view is compressed to a sixth, for less than a millisecond of work."""
+_DIGITS: Final = 7
+_LONGEST_CURSOR: Final = 2_000
 _LONGEST_SQL: Final = 20_000
 _STATUSES: Final[Mapping[Code, int]] = {
     Code.STORE_UNAVAILABLE: 503, Code.BUSY: 503, Code.RATE_LIMITED: 429, Code.UNKNOWN_NAME: 404, Code.FORBIDDEN: 403,
@@ -110,12 +126,14 @@ class Page:
             "version": version,
             "session_href": cells.session_href,
             "trace_href": cells.trace_href,
+            "step_href": cells.step_href,
         }
         self._environment.filters |= {
             "usd": partial(shown, Kind.USD),
             "ms": partial(shown, Kind.MS),
             "tokens": partial(shown, Kind.TOKENS),
             "short": partial(shown, Kind.ID),
+            "short_id": cells.short_id,
             "when": cells.when,
             "number": cells.number,
             "urlencode": urlencode,
@@ -131,7 +149,10 @@ class Page:
             ("/part/fix", self.fix),
             ("/sessions", self.sessions),
             ("/session", self.session),
+            ("/session.jsonl", self.exported),
             ("/trace", self.trace),
+            ("/traces", self.traces),
+            ("/part/trace-logs", self.trace_logs),
             ("/tail", self.tail),
             ("/ask", self.library),
             ("/ask/{name}.csv", self.csv),
@@ -155,7 +176,8 @@ class Page:
         """Show what is going on, and what to fix first."""
         filters = self._filters(request)
         reading = self._reading(request)
-        now, figures, *panels = await self._gathered(
+        offered, now, figures, *panels = await self._gathered(
+            self._offered(request),
             partial(present, reading, filters),
             partial(measures, reading, filters),
             *(partial(fill, reading, panel, filters, self._role(request)) for panel in OVERVIEW),
@@ -168,6 +190,7 @@ class Page:
             measures=figures,
             panels=panels,
             is_empty=now.newest is None,
+            choices=offered,
         )
 
     async def now(self, request: Request) -> Response:
@@ -197,50 +220,139 @@ class Page:
             SESSIONS.columns,
             rows=SESSIONS.rows,
         )
-        (found,) = await self._gathered(
-            partial(fill, self._reading(request), panel, filters, self._role(request))
+        found, offered = await self._gathered(
+            partial(fill, self._reading(request), panel, filters, self._role(request)),
+            self._offered(request),
         )
-        return self._html(request, "sessions.html", filters, found=found, order=order, orders=ORDERS)
+        return self._html(
+            request, "sessions.html", filters, found=found, order=order, orders=ORDERS, choices=offered
+        )
 
     async def session(self, request: Request) -> Response:
-        """Show how one session went."""
+        """Show how one session went, a part of a long one."""
+        given = request.query_params
         found: Replay
         (found,) = await self._gathered(
-            partial(
-                replay, self._reading(request), request.query_params.get("id", "")[:200], self._role(request)
-            )
+            partial(replay, self._reading(request), given.get("id", "")[:200], self._role(request))
         )
-        return self._html(request, "session.html", filters_of({}), replay=found, most=EVENTS)
+        return self._html(
+            request,
+            "session.html",
+            filters_of({}),
+            replay=found,
+            part=found.part(_place(given.get("step", "1"))),
+            picture=timeline(found),
+            most=EVENTS,
+            per_view=STEPS,
+            may_forget=False,
+        )
+
+    async def exported(self, request: Request) -> Response:
+        """Return a session as a file: all of its events, as lines of JSON."""
+        session = request.query_params.get("id", "")[:200]
+        (lines,) = await self._gathered(
+            partial(exported, self._reading(request), session, self._role(request))
+        )
+        name = re.sub(r"[^A-Za-z0-9-]", "", session)[:40]
+        headers = {**HEADERS, "Content-Disposition": f'attachment; filename="session-{name}.jsonl"'}
+        return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
 
     async def trace(self, request: Request) -> Response:
         """Show one trace."""
         given = request.query_params
-        begin = given.get("begin", "0")
         role = self._role(request)
         found = await waterfall(
             self._reading(request),
             self._asking,
             given.get("id", "")[:80],
             (given.get("connection") or None) if role.sees_all else OWN,
-            int(begin) if begin.isdecimal() and len(begin) < 8 else 0,  # noqa: PLR2004  digits
+            _place(given.get("begin", "0")),
         )
         if not role.sees_all:
             # Refused, as a trace that there is not, when its session is another's.
             await self._gathered(partial(whose, self._reading(request), found.session, role))
         return self._html(request, "trace.html", filters_of({}), trace=found, most=SPANS)
 
+    async def traces(self, request: Request) -> Response:
+        """List the traces of a connection; for who sees a part of the data, those of one session of it."""
+        given, filters, role = request.query_params, self._filters(request), self._role(request)
+        reading, wanted = self._reading(request), wanted_of(given)
+        values: dict[str, Any] = {"wanted": wanted, "found": None, "refusal": None, "connections": ()}
+        if role.sees_all:
+            values["connections"] = await connections(reading, self._asking, Signal.TRACES)
+        elif wanted.session:
+            await self._gathered(partial(whose, reading, wanted.session, role))
+        else:
+            message = (
+                "Name a session: its page leads to its traces. All traces are for those who see all data."
+            )
+            raise Refusal(Code.FORBIDDEN, message, "session")
+        connection = (given.get("connection") or OWN) if role.sees_all else OWN
+        about = reading.period(filters.parameters()["from"], filters.parameters()["to"])
+        if wanted.session and not filters.query():
+            # The traces of a session, whenever it was.
+            about = reading.period("30d", "now")
+        try:
+            values["found"] = await found_traces(
+                reading, self._asking, wanted, about, connection, given.get("cursor", "")[:_LONGEST_CURSOR]
+            )
+        except Refusal as refusal:
+            values["refusal"] = refusal
+        return self._html(request, "traces.html", filters, connection=connection, **values)
+
+    async def trace_logs(self, request: Request) -> Response:
+        """Show the log lines of a trace, from the connection that is named or fits best."""
+        given, role = request.query_params, self._role(request)
+        reading = self._reading(request)
+        found = await waterfall(
+            reading,
+            self._asking,
+            given.get("id", "")[:80],
+            (given.get("connection") or None) if role.sees_all else OWN,
+        )
+        if not role.sees_all:
+            await self._gathered(partial(whose, reading, found.session, role))
+        source = (given.get("logs") or None) if role.sees_all else OWN
+        others = await connections(reading, self._asking, Signal.LOGS) if role.sees_all else ()
+        if source is None and any(one.name == found.connection for one in others):
+            source = found.connection
+        lines: Sequence[Line] = ()
+        refused = None
+        try:
+            source, lines = await log_lines(reading, self._asking, found.trace_id, found.window, source)
+        except Refusal as refusal:
+            refused = refusal
+        template = "trace_logs.html" if "hx-request" in request.headers else "trace_logs_page.html"
+        return self._html(
+            request,
+            template,
+            filters_of({}),
+            trace=found,
+            source=source or "",
+            lines=lines,
+            others=[one.name for one in others],
+            refusal=refused,
+        )
+
     async def view(self, request: Request) -> Response:
         """Show a view of panels."""
         view = VIEWS[request.url.path.strip("/")]
         filters, reading = self._filters(request), self._reading(request)
-        panels: list[Shown] = await self._gathered(
-            *(partial(fill, reading, panel, filters, self._role(request)) for panel in view.panels)
+        offered, *panels = await self._gathered(
+            self._offered(request),
+            *(partial(fill, reading, panel, filters, self._role(request)) for panel in view.panels),
         )
         more: dict[str, Any] = {}
         if view.path == "data" and self._role(request).sees_all:
             (more["collected"],) = await self._gathered(partial(collected, reading, filters))
         return self._html(
-            request, "view.html", filters, view=view, panels=panels, **({"collected": None} | more)
+            request,
+            "view.html",
+            filters,
+            view=view,
+            panels=panels,
+            choices=offered,
+            **({"collected": None} | more),
         )
 
     async def tail(self, request: Request) -> Response:
@@ -396,6 +508,19 @@ class Page:
     def _reading(self, request: Request) -> Reading:
         return self._desk.reading(_caller(request))
 
+    def _offered(self, request: Request) -> Callable[[], Mapping[str, Sequence[str]]]:
+        """Return what finds the values that the filters offer."""
+        reading, role = self._reading(request), self._role(request)
+
+        def found() -> Mapping[str, Sequence[str]]:
+            try:
+                return choices(reading, role)
+            except Refusal:
+                # The panels beside say what is wrong; a filter can be typed without an offer.
+                return dict.fromkeys(NARROWING, ())
+
+        return found
+
     async def _gathered(self, *asks: Callable[[], Any]) -> list[Any]:
         """Ask several things, a few at a time, each in a thread."""
         limit = asyncio.Semaphore(_SIDE_BY_SIDE)
@@ -444,6 +569,11 @@ class Page:
                 return self._html(request, "refused.html", filters_of({}), 500, refusal=failed)
 
         return answered
+
+
+def _place(text: str) -> int:
+    """Return a place in a list, as an address names it; the first for what is no number."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else 0
 
 
 def _caller(request: Request) -> str:

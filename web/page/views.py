@@ -13,9 +13,13 @@ from access.report.figures import Scope, gather
 from access.report.findings import ReportFinding, findings
 from access.report.numbers import Kind, shown
 from access.report.period import Period
-from web.page.filters import Filters
+from access.text import visible
+from web.page.filters import LONGEST, NARROWING, Filters
 from web.page.panels import Chart, Panel
+from web.roles import Role
 
+_CHOICES: Final = 50
+"""Values that a filter offers, of those of the last 30 days; any other can be typed."""
 _MINUTES_NOW: Final = 15
 """A session with an event in the last so many minutes is one that runs now."""
 
@@ -156,6 +160,10 @@ _MEASURES: Final = (
     ("failures", "Failures", Kind.COUNT),
     ("failure percent", "Failure rate", Kind.PERCENT),
 )
+_OF_A_MODEL: Final = frozenset(
+    {"usd", "sessions", "users", "model requests", "input and output tokens", "cache percent"}
+)
+"""The measures that can be told for one model: no prompt and no tool call says which it was for."""
 _MORE_IS_BAD: Final = frozenset({"usd", "failures", "failure percent"})
 
 
@@ -173,7 +181,7 @@ class Measure:
 def measures(reading: Reading, filters: Filters) -> list[Measure]:
     """Return the figures of the period against those of the one before. Raises Refusal."""
     answer = ask_question(reading, "summary", filters.parameters())
-    found = {row[0]: row for row in answer.rows}
+    found = {row[0]: row for row in answer.rows if not filters.model or row[0] in _OF_A_MODEL}
     made = []
     for measure, name, kind in _MEASURES:
         row = found.get(measure)
@@ -205,10 +213,28 @@ class Present:
 def present(reading: Reading, filters: Filters) -> Present:
     """Return what goes on now. Raises Refusal."""
     now = reading.desk.clock()
-    values = bounds_of(now) | {"team": filters.team, "user": filters.user, "minutes": str(_MINUTES_NOW)}
+    values = bounds_of(now) | filters.narrowing() | {"minutes": str(_MINUTES_NOW)}
     sessions, today, usual = reading.store.rows(statement("present"), values).rows[0]
     fresh = reading.freshness()
     return Present(sessions, _MINUTES_NOW, today, usual, fresh.newest, fresh.age_seconds)
+
+
+def choices(reading: Reading, role: Role) -> Mapping[str, Sequence[str]]:
+    """Return what a view can be narrowed to, by the names of filters, within what the person sees. Raises Refusal."""
+    about = reading.period("30d", "now")
+    values = bounds(about[0]) | {"team": role.team, "user": role.user, "limit": str(_CHOICES)}
+
+    def make() -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {name: [] for name in NARROWING}
+        for kind, value in reading.store.rows(statement("choices"), values).rows:
+            # A text that is not shown as it is stored cannot be chosen by what is shown.
+            if len(value) <= LONGEST and visible(value) == value:
+                found[kind].append(value)
+        return found
+
+    key = ("page choices", role.team, role.user)
+    kept: Mapping[str, Sequence[str]] = reading.keep(reading.desk.aggregations, key, about, make).value
+    return kept
 
 
 def bounds_of(now: datetime) -> dict[str, str]:
