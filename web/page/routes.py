@@ -34,12 +34,14 @@ from access.tail import latest_events
 from access.text import visible
 from connectors.asking import Asking
 from connectors.contract import Signal
+from connectors.entry import Draft, Entry, Source
 from connectors.health import check
 from mcp_server.audit import CALLER_HEADER
 from web.guard import LOGIN, STATIC, Admission
 from web.login import PREFIX as COOKIES
 from web.login import SECONDS, cookie, form_key, token_of
 from web.page import cells
+from web.page.connection_form import blank, draft_from, draft_of, fields
 from web.page.filters import NARROWING, PERIODS, Filters, filters_of
 from web.page.live import Live
 from web.page.panels import Panel, as_csv, covered, fill, taken
@@ -160,12 +162,15 @@ class Page:
             ("/sql", self.sql),
             ("/report", self.report),
             ("/connections", self.connections),
+            ("/connections/edit", self.connection),
             *((f"/{path}", self.view) for path in VIEWS),
         )
         return [
             *(Route(path, self._answering(handler), methods=["GET"]) for path, handler in table),
             Route("/sql", self._answering(self.sql), methods=["POST"]),
             Route("/connections/test", self._answering(self.test), methods=["POST"]),
+            Route("/connections/edit", self._answering(self.connect), methods=["POST"]),
+            Route("/connections/remove", self._answering(self.disconnect), methods=["POST"]),
             Route(LOGIN, self.login, methods=["GET", "POST"]),
             Route("/logout", self._answering(self.logout), methods=["POST"]),
             Route(f"{STATIC}{{name}}", self.static, methods=["GET"]),
@@ -430,20 +435,92 @@ class Page:
     async def connections(self, request: Request) -> Response:
         """List the connected systems and their health."""
         self._sees_all(request)
-        entries = await self._asking.entries(_caller(request))
-        return self._html(request, "connections.html", filters_of({}), entries=entries, tested=None)
+        return await self._listed(request)
+
+    async def connection(self, request: Request) -> Response:
+        """Show the form of a connection: of a new one of a kind, or of one that is there."""
+        self._sees_all(request)
+        given, directory = request.query_params, self._asking.directory
+        if name := given.get("id"):
+            entry = await asyncio.to_thread(directory.found, _caller(request), name, "id")
+            if entry.source is not Source.STATE:
+                raise Refusal(
+                    Code.FORBIDDEN,
+                    f"{visible(entry.name, 80)} cannot be changed here: it is of the settings.",
+                )
+            return self._form_of(request, draft_from(entry), entry.id)
+        backend = await asyncio.to_thread(directory.registry.backend, given.get("kind", "")[:50])
+        return self._form_of(request, blank(backend), "")
+
+    async def connect(self, request: Request) -> Response:
+        """Add a connection, or write one again, and check whether it answers."""
+        self._sees_all(request)
+        form, caller, directory = await self._form(request), _caller(request), self._asking.directory
+        entry_id = str(form.get("id", ""))[:80]
+        backend = await asyncio.to_thread(directory.registry.backend, str(form.get("kind", ""))[:50])
+        draft = blank(backend)
+        try:
+            draft = draft_of(backend, form)
+            if entry_id:
+                entry = await asyncio.to_thread(directory.replaced, caller, entry_id, draft)
+                await self._asking.pool.drop(entry.id)
+            else:
+                entry = await asyncio.to_thread(directory.added, caller, draft)
+        except Refusal as refusal:
+            return self._form_of(request, draft, entry_id, refusal)
+        return await self._tested(request, entry)
+
+    async def disconnect(self, request: Request) -> Response:
+        """Remove a connection with its credentials."""
+        self._sees_all(request)
+        form, caller, directory = await self._form(request), _caller(request), self._asking.directory
+        entry = await asyncio.to_thread(directory.found, caller, str(form.get("id", "")), "id")
+        await asyncio.to_thread(directory.removed, caller, entry.id)
+        await self._asking.pool.drop(entry.id)
+        return await self._listed(request, f"{visible(entry.name, 80)} is removed, with its credentials.")
 
     async def test(self, request: Request) -> Response:
         """Check one connection's health now."""
         self._sees_all(request)
-        form = await self._form(request)
-        caller = _caller(request)
-        self._asking.admit(caller)
-        entry = await asyncio.to_thread(self._asking.directory.found, caller, str(form.get("id", "")))
+        form, caller = await self._form(request), _caller(request)
+        entry = await asyncio.to_thread(self._asking.directory.found, caller, str(form.get("id", "")), "id")
+        return await self._tested(request, entry)
+
+    async def _tested(self, request: Request, entry: Entry) -> Response:
+        self._asking.admit(_caller(request))
         _, checked = await check(self._asking, entry)
-        entries = await self._asking.entries(caller)
+        words = f"{visible(entry.name, 80)}: {checked.health.value}"
+        return await self._listed(request, f"{words}, {visible(checked.reason)}" if checked.reason else words)
+
+    async def _listed(self, request: Request, said: str = "") -> Response:
+        """Return the list of connections, with what was done."""
+        directory = self._asking.directory
+        entries = await self._asking.entries(_caller(request))
+        backends = await asyncio.to_thread(directory.registry.backends)
         return self._html(
-            request, "connections.html", filters_of({}), entries=entries, tested=(entry, checked)
+            request,
+            "connections.html",
+            filters_of({}),
+            entries=[(one, sorted(directory.signals(one))) for one in entries],
+            said=said,
+            backends=sorted(backends.values(), key=lambda one: one.title),
+        )
+
+    def _form_of(
+        self, request: Request, draft: Draft, entry_id: str, refusal: Refusal | None = None
+    ) -> Response:
+        backend = self._asking.directory.registry.backend(draft.backend_type)
+        shown_fields = fields(backend, draft.config)
+        return self._html(
+            request,
+            "connection.html",
+            filters_of({}),
+            400 if refusal else 200,
+            draft=draft,
+            entry_id=entry_id,
+            backend=backend,
+            fields=shown_fields,
+            refusal=refusal,
         )
 
     async def login(self, request: Request) -> Response:
@@ -533,7 +610,7 @@ class Page:
 
     async def _form(self, request: Request) -> Mapping[str, Any]:
         """Return a form that this page itself was sent with. Raises Refusal."""
-        form = await request.form(max_files=0, max_fields=20)
+        form = await request.form(max_files=0, max_fields=100)
         if form.get("key") != form_key(self._secret, _caller(request)):
             raise Refusal(Code.FORBIDDEN, "This form is no longer valid: load the page again.", "key")
         return form
