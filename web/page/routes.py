@@ -24,7 +24,7 @@ from starlette.routing import Route
 from access.library import MOST, run_sql
 from access.questions import TOPICS, QuestionError, find, questions
 from access.reading import Desk, Reading
-from access.refusal import Code, Refusal, unknown
+from access.refusal import Code, Refusal, invalid, unknown
 from access.report.contents import write
 from access.report.figures import Scope, gather
 from access.report.numbers import Kind, shown
@@ -34,7 +34,7 @@ from access.tail import latest_events
 from access.text import visible
 from connectors.asking import Asking
 from connectors.contract import Signal
-from connectors.entry import Draft, Entry, Source
+from connectors.entry import OWNER, Draft, Entry, Source
 from connectors.health import check
 from mcp_server.audit import CALLER_HEADER
 from web.guard import LOGIN, STATIC, Admission
@@ -43,6 +43,7 @@ from web.login import SECONDS, cookie, form_key, token_of
 from web.page import cells
 from web.page.connection_form import blank, draft_from, draft_of, fields
 from web.page.filters import NARROWING, PERIODS, Filters, filters_of
+from web.page.forgetting import KINDS, Forgetting, Said
 from web.page.live import Live
 from web.page.panels import Panel, as_csv, covered, fill, taken
 from web.page.replay import EVENTS, STEPS, Replay, exported, replay, whose
@@ -51,12 +52,16 @@ from web.page.traces import Line, connections, found_traces, log_lines, wanted_o
 from web.page.views import (
     ORDERS,
     OVERVIEW,
+    SAMPLED,
     SESSIONS,
     VIEWS,
     choices,
     collected,
+    forgotten,
     measures,
     present,
+    privacy_effects,
+    space,
     what_to_fix,
 )
 from web.page.waterfall import OWN, SPANS, waterfall
@@ -104,13 +109,16 @@ _STATUSES: Final[Mapping[Code, int]] = {
 class Page:
     """The handlers over one desk and the connected systems."""
 
-    def __init__(self, desk: Desk, asking: Asking, version: str, admission: Admission) -> None:
+    def __init__(
+        self, desk: Desk, asking: Asking, version: str, admission: Admission, forget: Sequence[str] = ()
+    ) -> None:
         self._desk = desk
         self._asking = asking
         self._doors = admission
         # Forms hold until the process is started again.
         self._secret = secrets.token_hex(32)
         self._live = Live(desk)
+        self._forgetting = Forgetting(forget)
         self._static = {name: (_FOLDER / "static" / name).read_bytes() for name in _STATIC}
         self._packed = {name: gzip.compress(content) for name, content in self._static.items()}
         self._environment = Environment(
@@ -161,6 +169,7 @@ class Page:
             ("/ask/{name}", self.question),
             ("/sql", self.sql),
             ("/report", self.report),
+            ("/forget", self.forget),
             ("/connections", self.connections),
             ("/connections/edit", self.connection),
             *((f"/{path}", self.view) for path in VIEWS),
@@ -168,6 +177,8 @@ class Page:
         return [
             *(Route(path, self._answering(handler), methods=["GET"]) for path, handler in table),
             Route("/sql", self._answering(self.sql), methods=["POST"]),
+            Route("/forget/count", self._answering(self.count_forgotten), methods=["POST"]),
+            Route("/forget/erase", self._answering(self.erase), methods=["POST"]),
             Route("/connections/test", self._answering(self.test), methods=["POST"]),
             Route("/connections/edit", self._answering(self.connect), methods=["POST"]),
             Route("/connections/remove", self._answering(self.disconnect), methods=["POST"]),
@@ -249,7 +260,7 @@ class Page:
             picture=timeline(found),
             most=EVENTS,
             per_view=STEPS,
-            may_forget=False,
+            may_forget=self._may_forget(request),
         )
 
     async def exported(self, request: Request) -> Response:
@@ -347,9 +358,14 @@ class Page:
             self._offered(request),
             *(partial(fill, reading, panel, filters, self._role(request)) for panel in view.panels),
         )
-        more: dict[str, Any] = {}
+        more: dict[str, Any] = dict.fromkeys(("collected", "space", "effects"))
         if view.path == "data" and self._role(request).sees_all:
-            (more["collected"],) = await self._gathered(partial(collected, reading, filters))
+            answers = await self._gathered(
+                partial(collected, reading, filters),
+                partial(space, reading),
+                partial(privacy_effects, reading, filters),
+            )
+            more |= zip(more, [cells.grid(answer, {}, filters_of({})) for answer in answers], strict=True)
         return self._html(
             request,
             "view.html",
@@ -357,7 +373,9 @@ class Page:
             view=view,
             panels=panels,
             choices=offered,
-            **({"collected": None} | more),
+            sampled=SAMPLED,
+            may_forget=self._may_forget(request),
+            **more,
         )
 
     async def tail(self, request: Request) -> Response:
@@ -522,6 +540,61 @@ class Page:
             fields=shown_fields,
             refusal=refusal,
         )
+
+    async def forget(self, request: Request) -> Response:
+        """Show the form of a deletion, how the last one went, and which there were."""
+        self._check_forget(request)
+        return await self._forget_page(request, value=request.query_params.get("session", "")[:200])
+
+    async def count_forgotten(self, request: Request) -> Response:
+        """Show what a deletion would delete."""
+        self._check_forget(request)
+        form = await self._form(request)
+        kind, value = str(form.get("kind", "")), str(form.get("value", "")).strip()
+        return await self._forget_page(
+            request, kind=kind, value=value, counted=await self._forgetting.count(kind, value)
+        )
+
+    async def erase(self, request: Request) -> Response:
+        """Begin a deletion that was shown and confirmed."""
+        self._check_forget(request)
+        form = await self._form(request)
+        if not form.get("sure"):
+            raise invalid("sure", "Nothing was deleted: the box that says so was not ticked.")
+        self._forgetting.begin(
+            str(form.get("kind", "")), str(form.get("value", "")).strip(), _caller(request)
+        )
+        return RedirectResponse("/forget", 303, dict(HEADERS))
+
+    async def _forget_page(
+        self, request: Request, *, kind: str = KINDS[0], value: str = "", counted: Said | None = None
+    ) -> Response:
+        (done,) = await self._gathered(partial(forgotten, self._reading(request)))
+        return self._html(
+            request,
+            "forget.html",
+            filters_of({}),
+            kind=kind,
+            value=value,
+            counted=counted,
+            forgetting=self._forgetting,
+            done=cells.grid(done, {}, filters_of({})),
+        )
+
+    def _may_forget(self, request: Request) -> bool:
+        """Whether this is the owner, on the machine of the server: a token to read gives no right to delete."""
+        return self._forgetting.is_possible and _caller(request) == OWNER
+
+    def _check_forget(self, request: Request) -> None:
+        if not self._may_forget(request):
+            message = (
+                "Only the owner may delete, who is logged in by telemetry open: or run telemetry forget."
+            )
+            raise Refusal(Code.FORBIDDEN, message)
+
+    async def close(self) -> None:
+        """Stop what runs beside requests."""
+        await self._forgetting.close()
 
     async def login(self, request: Request) -> Response:
         """Let a browser in that has a token: from the printed link, or from the form."""

@@ -18,6 +18,8 @@ from web.page.filters import LONGEST, NARROWING, Filters
 from web.page.panels import Chart, Panel
 from web.roles import Role
 
+SAMPLED: Final = 20_000
+"""Log records in which the marks of the privacy rules are counted."""
 _CHOICES: Final = 50
 """Values that a filter offers, of those of the last 30 days; any other can be typed."""
 _MINUTES_NOW: Final = 15
@@ -256,6 +258,35 @@ def what_to_fix(reading: Reading, filters: Filters) -> Sequence[ReportFinding]:
     key = ("page findings", begin.isoformat(), end.isoformat(), filters.team, filters.user)
     found: list[ReportFinding] = reading.keep(reading.desk.aggregations, key, about, make).value
     return found
+
+
+def space(reading: Reading) -> Answer:
+    """Return what each table takes on the disk, and how long its rows stay. Raises Refusal."""
+    reading.admit()
+    found = reading.store.rows(statement("space"))
+    return Answer(found.columns, found.rows)
+
+
+def privacy_effects(reading: Reading, filters: Filters) -> Answer:
+    """Return what the privacy rules left their mark on, in a sample of the period's records. Raises Refusal."""
+    about = reading.period(filters.parameters()["from"], filters.parameters()["to"])
+
+    def make() -> Answer:
+        values = bounds(about[0]) | {"limit": str(SAMPLED)}
+        found = reading.store.rows(statement("privacy_effects"), values)
+        return Answer(found.columns, found.rows)
+
+    reading.admit()
+    key = ("page privacy", about[0].start.isoformat(timespec="minutes"), filters.end)
+    kept: Answer = reading.keep(reading.desk.aggregations, key, about, make).value
+    return kept
+
+
+def forgotten(reading: Reading) -> Answer:
+    """Return the deletions on demand, the latest first. Raises Refusal."""
+    reading.admit()
+    found = reading.store.rows(statement("forgotten"))
+    return Answer(found.columns, found.rows)
 
 
 def collected(reading: Reading, filters: Filters) -> Answer:
