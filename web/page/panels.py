@@ -5,7 +5,7 @@ A panel whose question is refused, or cannot be answered now, says so in its pla
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -49,6 +49,8 @@ class Panel:
     chart: Chart | None = None
     rows: int = ROWS
     has_table: bool = True
+    totals: tuple[str, ...] = ()
+    """Columns whose sums are shown, with their shares of all of these, and not the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,11 @@ def fill(reading: Reading, panel: Panel, filters: Filters, role: Role = ALL) -> 
     except Refusal as refusal:
         return Shown(panel, question, parameters, None, None, "", refusal)
     cut = Answer(answer.columns, answer.rows[: panel.rows])
-    table = (
-        grid(cut, question.columns, filters, panel.columns or None, panel.bar) if panel.has_table else None
-    )
+    table = None
+    if panel.totals:
+        table = grid(_totals(panel.totals, answer), question.columns, filters, bar="percent")
+    elif panel.has_table:
+        table = grid(cut, question.columns, filters, panel.columns or None, panel.bar)
     picture = _picture(panel, answer, question)
     return Shown(panel, question, parameters, answer, table, picture, whole=whole)
 
@@ -148,7 +152,19 @@ def _defused(value: Any) -> Any:
 
 def _whole(panel: Panel) -> int:
     """Return how many rows are asked for: a chart wants all of its steps."""
-    return MOST if panel.chart else 1
+    return MOST if panel.chart or panel.totals else 1
+
+
+def _totals(columns: Sequence[str], answer: Answer) -> Answer:
+    """Return the sums of columns, and what share of them all each is."""
+    places = [(name, answer.columns.index(name)) for name in columns if name in answer.columns]
+    sums = {name: sum(row[place] or 0 for row in answer.rows) for name, place in places}
+    whole = sum(sums.values())
+    rows = [
+        (name.replace("_", " "), total, 100 * total / whole if whole else None)
+        for name, total in sums.items()
+    ]
+    return Answer(("kind", "tokens" if "tokens" in columns[0] else "total", "percent"), rows)
 
 
 def _picture(panel: Panel, answer: Answer, question: Question) -> Any:

@@ -47,6 +47,7 @@ from web.page.forgetting import KINDS, Forgetting, Said
 from web.page.live import Live
 from web.page.panels import Panel, as_csv, covered, fill, taken
 from web.page.replay import EVENTS, STEPS, Replay, exported, replay, whose
+from web.page.tail import latest
 from web.page.timeline import timeline
 from web.page.traces import Line, connections, found_traces, log_lines, wanted_of
 from web.page.views import (
@@ -382,9 +383,8 @@ class Page:
         """Show the latest events."""
         self._sees_all(request)
         (found,) = await self._gathered(partial(latest_events, self._reading(request), _TAIL))
-        table = cells.grid(found, {}, filters_of({}))
         template = "events.html" if request.query_params.get("part") else "tail.html"
-        return self._html(request, template, filters_of({}), grid=table, answer=found)
+        return self._html(request, template, filters_of({}), rows=latest(found))
 
     async def library(self, request: Request) -> Response:
         """List all questions."""

@@ -132,6 +132,19 @@ OVERVIEW: Final = (
     Panel("activity", "Model requests", chart=Chart("hour", "requests"), has_table=False),
     Panel("cost", "Cost day by day", chart=Chart("day", "usd", "$"), has_table=False),
     Panel(
+        "cost",
+        "Tokens by type",
+        totals=("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens"),
+    ),
+    Panel(
+        "cost_by",
+        "Cost by model",
+        {"by": "model"},
+        ("value", "requests", "usd", "percent"),
+        bar="percent",
+        rows=8,
+    ),
+    Panel(
         "errors",
         "Failures by category",
         columns=("category", "failures", "percent", "change_percent"),
