@@ -444,7 +444,7 @@ class Page:
 
         def made() -> str:
             asked = period("weekly", about.start.isoformat(), about.end.isoformat())
-            return report_page(write(gather(reading.store, asked, Scope(filters.team, filters.user))))
+            return report_page(write(gather(reading.store, asked, Scope(filters.team, filters.user, filters.project))))
 
         reading.admit()
         (text,) = await self._gathered(made)

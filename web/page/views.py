@@ -265,10 +265,11 @@ def what_to_fix(reading: Reading, filters: Filters) -> Sequence[ReportFinding]:
     end = about[0].end.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
     def make() -> list[ReportFinding]:
-        return findings(gather(reading.store, Period(begin, end), Scope(filters.team, filters.user)))
+        scope = Scope(filters.team, filters.user, filters.project)
+        return findings(gather(reading.store, Period(begin, end), scope))
 
     reading.admit()
-    key = ("page findings", begin.isoformat(), end.isoformat(), filters.team, filters.user)
+    key = ("page findings", begin.isoformat(), end.isoformat(), filters.team, filters.user, filters.project)
     found: list[ReportFinding] = reading.keep(reading.desk.aggregations, key, about, make).value
     return found
 
