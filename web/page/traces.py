@@ -14,7 +14,7 @@ from connectors.contract import LogsRequest, Signal
 from connectors.tools.asker import Asker, Period, logs, traces
 from connectors.tools.get_traces import id_of, request_of
 
-FOUND: Final = 50
+FOUND: Final = 100
 """Traces on one view."""
 LINES: Final = 200
 """Log lines of one trace that are shown."""
