@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from access.answer import Answer
 from access.library import MOST, run_sql
 from access.questions import TOPICS, QuestionError, find, questions
 from access.reading import Desk, Reading
@@ -42,11 +43,12 @@ from web.login import PREFIX as COOKIES
 from web.login import SECONDS, cookie, form_key, token_of
 from web.page import cells
 from web.page.connection_form import blank, draft_from, draft_of, fields
-from web.page.filters import NARROWING, PERIODS, Filters, filters_of
+from web.page.filters import PERIODS, Filters, filters_of
 from web.page.forgetting import KINDS, Forgetting, Said
 from web.page.live import Live
 from web.page.panels import Panel, as_csv, covered, fill, taken
 from web.page.replay import EVENTS, STEPS, Replay, exported, replay, whose
+from web.page.streaming import Part, Slots, gathered, packed, plain, streamed
 from web.page.tail import latest
 from web.page.timeline import timeline
 from web.page.traces import Line, connections, found_traces, log_lines, wanted_of
@@ -93,8 +95,6 @@ _REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-an
 PER_MINUTE: Final = 600.0
 """Questions that a person's views may ask."""
 AT_ONCE: Final = 150
-_SIDE_BY_SIDE: Final = 3
-"""Questions of one view that are asked at a time: the store answers a few at once, and others ask too."""
 _TAIL: Final = 60
 _LEVEL: Final = 5
 """Of gzip: a view is compressed to a sixth, for less than a millisecond of work."""
@@ -119,6 +119,7 @@ class Page:
         # Forms hold until the process is started again.
         self._secret = secrets.token_hex(32)
         self._live = Live(desk)
+        self._slots = Slots()
         self._forgetting = Forgetting(forget)
         self._static = {name: (_FOLDER / "static" / name).read_bytes() for name in _STATIC}
         self._packed = {name: gzip.compress(content) for name, content in self._static.items()}
@@ -135,6 +136,7 @@ class Page:
             "views": tuple(VIEWS.values()),
             "periods": PERIODS,
             "version": version,
+            "slot": self._slots.slot,
             "session_href": cells.session_href,
             "trace_href": cells.trace_href,
             "step_href": cells.step_href,
@@ -191,37 +193,30 @@ class Page:
 
     async def overview(self, request: Request) -> Response:
         """Show what is going on, and what to fix first."""
-        filters = self._filters(request)
-        reading = self._reading(request)
-        offered, now, figures, *panels = await self._gathered(
-            self._offered(request),
-            partial(present, reading, filters),
-            partial(measures, reading, filters),
-            *(partial(fill, reading, panel, filters, self._role(request)) for panel in OVERVIEW),
-        )
-        return self._html(
-            request,
-            "overview.html",
-            filters,
-            now=now,
-            measures=figures,
-            panels=panels,
-            is_empty=now.newest is None,
-            choices=offered,
+        filters, reading = self._filters(request), self._reading(request)
+        fresh = (await gathered(reading.freshness))[0]
+        parts = {
+            "now": Part(
+                (partial(present, reading, filters), partial(measures, reading, filters)),
+                lambda found: self._rendered(request, "now.html", filters, now=found[0], measures=found[1]),
+            ),
+            **self._panels(request, OVERVIEW, filters),
+        }
+        names = [name for name in parts if name != "now"]
+        return self._streamed(
+            request, "overview.html", filters, parts, panels=names, is_empty=fresh.newest is None
         )
 
     async def now(self, request: Request) -> Response:
         """Show the part of the overview that is renewed when data arrives."""
         filters, reading = self._filters(request), self._reading(request)
-        now, figures = await self._gathered(
-            partial(present, reading, filters), partial(measures, reading, filters)
-        )
+        now, figures = await gathered(partial(present, reading, filters), partial(measures, reading, filters))
         return self._html(request, "now.html", filters, now=now, measures=figures)
 
     async def fix(self, request: Request) -> Response:
         """Show the findings of the period."""
         filters = self._filters(request)
-        (found,) = await self._gathered(partial(what_to_fix, self._reading(request), filters))
+        (found,) = await gathered(partial(what_to_fix, self._reading(request), filters))
         template = "fix.html" if "hx-request" in request.headers else "fix_page.html"
         return self._html(request, template, filters, findings=found)
 
@@ -237,19 +232,16 @@ class Page:
             SESSIONS.columns,
             rows=SESSIONS.rows,
         )
-        found, offered = await self._gathered(
-            partial(fill, self._reading(request), panel, filters, self._role(request)),
-            self._offered(request),
-        )
-        return self._html(
-            request, "sessions.html", filters, found=found, order=order, orders=ORDERS, choices=offered
+        parts = self._panels(request, [panel], filters)
+        return self._streamed(
+            request, "sessions.html", filters, parts, panels=list(parts), order=order, orders=ORDERS
         )
 
     async def session(self, request: Request) -> Response:
         """Show how one session went, a part of a long one."""
         given = request.query_params
         found: Replay
-        (found,) = await self._gathered(
+        (found,) = await gathered(
             partial(replay, self._reading(request), given.get("id", "")[:200], self._role(request))
         )
         return self._html(
@@ -267,9 +259,7 @@ class Page:
     async def exported(self, request: Request) -> Response:
         """Return a session as a file: all of its events, as lines of JSON."""
         session = request.query_params.get("id", "")[:200]
-        (lines,) = await self._gathered(
-            partial(exported, self._reading(request), session, self._role(request))
-        )
+        (lines,) = await gathered(partial(exported, self._reading(request), session, self._role(request)))
         name = re.sub(r"[^A-Za-z0-9-]", "", session)[:40]
         headers = {**HEADERS, "Content-Disposition": f'attachment; filename="session-{name}.jsonl"'}
         return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
@@ -287,7 +277,7 @@ class Page:
         )
         if not role.sees_all:
             # Refused, as a trace that there is not, when its session is another's.
-            await self._gathered(partial(whose, self._reading(request), found.session, role))
+            await gathered(partial(whose, self._reading(request), found.session, role))
         return self._html(request, "trace.html", filters_of({}), trace=found, most=SPANS)
 
     async def traces(self, request: Request) -> Response:
@@ -298,7 +288,7 @@ class Page:
         if role.sees_all:
             values["connections"] = await connections(reading, self._asking, Signal.TRACES)
         elif wanted.session:
-            await self._gathered(partial(whose, reading, wanted.session, role))
+            await gathered(partial(whose, reading, wanted.session, role))
         else:
             message = (
                 "Name a session: its page leads to its traces. All traces are for those who see all data."
@@ -328,7 +318,7 @@ class Page:
             (given.get("connection") or None) if role.sees_all else OWN,
         )
         if not role.sees_all:
-            await self._gathered(partial(whose, reading, found.session, role))
+            await gathered(partial(whose, reading, found.session, role))
         source = (given.get("logs") or None) if role.sees_all else OWN
         others = await connections(reading, self._asking, Signal.LOGS) if role.sees_all else ()
         if source is None and any(one.name == found.connection for one in others):
@@ -355,34 +345,32 @@ class Page:
         """Show a view of panels."""
         view = VIEWS[request.url.path.strip("/")]
         filters, reading = self._filters(request), self._reading(request)
-        offered, *panels = await self._gathered(
-            self._offered(request),
-            *(partial(fill, reading, panel, filters, self._role(request)) for panel in view.panels),
-        )
-        more: dict[str, Any] = dict.fromkeys(("collected", "space", "effects"))
+        parts = self._panels(request, view.panels, filters)
+        panels = list(parts)
         if view.path == "data" and self._role(request).sees_all:
-            answers = await self._gathered(
-                partial(collected, reading, filters),
-                partial(space, reading),
-                partial(privacy_effects, reading, filters),
+            parts["collected"] = self._table(
+                request, filters, "What is collected", partial(collected, reading, filters)
             )
-            more |= zip(more, [cells.grid(answer, {}, filters_of({})) for answer in answers], strict=True)
-        return self._html(
+            parts["space"] = self._table(request, filters, "Space and retention", partial(space, reading))
+            parts["effects"] = self._table(
+                request, filters, "What the privacy rules did", partial(privacy_effects, reading, filters)
+            )
+        return self._streamed(
             request,
             "view.html",
             filters,
+            parts,
             view=view,
             panels=panels,
-            choices=offered,
+            has_more="space" in parts,
             sampled=SAMPLED,
             may_forget=self._may_forget(request),
-            **more,
         )
 
     async def tail(self, request: Request) -> Response:
         """Show the latest events."""
         self._sees_all(request)
-        (found,) = await self._gathered(partial(latest_events, self._reading(request), _TAIL))
+        (found,) = await gathered(partial(latest_events, self._reading(request), _TAIL))
         template = "events.html" if request.query_params.get("part") else "tail.html"
         return self._html(request, template, filters_of({}), rows=latest(found))
 
@@ -397,9 +385,7 @@ class Page:
         filters = self._filters(request)
         values = {one.name: given.get(one.name, "") for one in question.parameters}
         panel = Panel(question.name, "", {name: value for name, value in values.items() if value}, rows=MOST)
-        (found,) = await self._gathered(
-            partial(fill, self._reading(request), panel, filters, self._role(request))
-        )
+        (found,) = await gathered(partial(fill, self._reading(request), panel, filters, self._role(request)))
         return self._html(request, "question.html", filters, shown=found, question=question, values=values)
 
     async def csv(self, request: Request) -> Response:
@@ -408,7 +394,7 @@ class Page:
         covered(question, self._role(request))
         mine = self._filters(request)
         values = taken(question, mine, {name: value for name, value in given.items() if value})
-        (text,) = await self._gathered(partial(as_csv, self._reading(request), question, values))
+        (text,) = await gathered(partial(as_csv, self._reading(request), question, values))
         headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{question.name}.csv"'}
         return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -420,7 +406,7 @@ class Page:
             form = await self._form(request)
             statement = str(form.get("sql", ""))[:_LONGEST_SQL]
             try:
-                (answer,) = await self._gathered(
+                (answer,) = await gathered(
                     partial(run_sql, self._reading(request), statement, limit=MOST, max_characters=45_000)
                 )
                 table = cells.grid(answer, {}, filters_of({}))
@@ -444,10 +430,12 @@ class Page:
 
         def made() -> str:
             asked = period("weekly", about.start.isoformat(), about.end.isoformat())
-            return report_page(write(gather(reading.store, asked, Scope(filters.team, filters.user, filters.project))))
+            return report_page(
+                write(gather(reading.store, asked, Scope(filters.team, filters.user, filters.project)))
+            )
 
         reading.admit()
-        (text,) = await self._gathered(made)
+        (text,) = await gathered(made)
         return _compressed(request, text, policy=_REPORT_POLICY)
 
     async def connections(self, request: Request) -> Response:
@@ -569,7 +557,7 @@ class Page:
     async def _forget_page(
         self, request: Request, *, kind: str = KINDS[0], value: str = "", counted: Said | None = None
     ) -> Response:
-        (done,) = await self._gathered(partial(forgotten, self._reading(request)))
+        (done,) = await gathered(partial(forgotten, self._reading(request)))
         return self._html(
             request,
             "forget.html",
@@ -658,28 +646,52 @@ class Page:
     def _reading(self, request: Request) -> Reading:
         return self._desk.reading(_caller(request))
 
-    def _offered(self, request: Request) -> Callable[[], Mapping[str, Sequence[str]]]:
-        """Return what finds the values that the filters offer."""
+    def _panels(self, request: Request, panels: Sequence[Panel], filters: Filters) -> dict[str, Part]:
+        """Return panels as parts of a view."""
         reading, role = self._reading(request), self._role(request)
+        return {
+            f"panel-{number}": Part(
+                (partial(fill, reading, panel, filters, role),),
+                lambda found: self._rendered(request, "panel.html", filters, one=found[0]),
+            )
+            for number, panel in enumerate(panels)
+        }
 
-        def found() -> Mapping[str, Sequence[str]]:
-            try:
-                return choices(reading, role)
-            except Refusal:
-                # The panels beside say what is wrong; a filter can be typed without an offer.
-                return dict.fromkeys(NARROWING, ())
+    def _table(self, request: Request, filters: Filters, title: str, ask: Callable[[], Answer]) -> Part:
+        """Return an answer as a part of a view."""
+        return Part(
+            (ask,),
+            lambda found: self._rendered(
+                request,
+                "table.html",
+                filters,
+                title=title,
+                grid=cells.grid(found[0], {}, filters_of({})),
+            ),
+        )
 
-        return found
+    def _streamed(
+        self, request: Request, template: str, filters: Filters, parts: Mapping[str, Part], **values: Any
+    ) -> Response:
+        """Return a view whose parts are sent as they are answered. What its filters offer comes last."""
+        offered = Part(
+            (partial(choices, self._reading(request), self._role(request)),),
+            lambda found: self._rendered(request, "choices.html", filters, choices=found[0]),
+        )
+        text = self._rendered(request, template, filters, **values)
 
-    async def _gathered(self, *asks: Callable[[], Any]) -> list[Any]:
-        """Ask several things, a few at a time, each in a thread."""
-        limit = asyncio.Semaphore(_SIDE_BY_SIDE)
+        def failed(error: Exception) -> str:
+            if not isinstance(error, Refusal):
+                log.error("A part of a view failed.", path=request.url.path, error=type(error).__name__)
+                error = Refusal(Code.QUERY_FAILED, "This part failed; the server's log has the reason.")
+            return self._rendered(request, "refused_part.html", filters, refusal=error)
 
-        async def one(ask: Callable[[], Any]) -> Any:
-            async with limit:
-                return await asyncio.to_thread(ask)
-
-        return await asyncio.gather(*map(one, asks))
+        texts = streamed(self._slots.split(text), {**parts, "choices": offered}, failed)
+        is_packed = "gzip" in request.headers.get("accept-encoding", "")
+        headers = {**HEADERS, "Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if is_packed else {})
+        return StreamingResponse(
+            packed(texts) if is_packed else plain(texts), 200, headers, "text/html; charset=utf-8"
+        )
 
     async def _form(self, request: Request) -> Mapping[str, Any]:
         """Return a form that this page itself was sent with. Raises Refusal."""
@@ -691,7 +703,10 @@ class Page:
     def _html(
         self, request: Request, template: str, filters: Filters, status: int = 200, **values: Any
     ) -> Response:
-        text = self._environment.get_template(template).render(
+        return _compressed(request, self._rendered(request, template, filters, **values), status)
+
+    def _rendered(self, request: Request, template: str, filters: Filters, **values: Any) -> str:
+        return self._environment.get_template(template).render(
             filters=filters,
             path=request.url.path,
             caller=_caller(request),
@@ -699,7 +714,6 @@ class Page:
             key=form_key(self._secret, _caller(request)),
             **values,
         )
-        return _compressed(request, text, status)
 
     def _answering(self, handler: Handler) -> Handler:
         """Return a handler whose failures are pages too. Nothing that an unforeseen exception says is shown."""

@@ -66,6 +66,8 @@ def timeline(replay: Replay) -> Markup:
         if lane
     ]
     rows = [(name, found) for name, found in rows if found]
+    if not rows:
+        return Markup("")
     bottom = len(rows) * _ROW + 6
     total = steps[-1].total_usd
     height = bottom + (_COST if total else 0) + _BOTTOM
