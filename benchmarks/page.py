@@ -28,6 +28,7 @@ import orjson
 
 from benchmarks import corpus, servers
 from benchmarks.ingest import machine, verdict
+from benchmarks.load import cpu_seconds
 from benchmarks.tools import RETENTION_DAYS, UNCACHED, fill, interface
 
 TARGET_MS: Final = 200
@@ -119,15 +120,20 @@ async def browser(server: servers.Server, data: Path) -> AsyncIterator[httpx.Asy
 
 @dataclass(slots=True)
 class Seen:
-    """What a view took in each round, in milliseconds to the first byte, and its bytes as they were sent."""
+    """What a view took in each round, in milliseconds to its first byte and to its last, and its bytes as sent."""
 
     path: str
     ms: list[float] = field(default_factory=list)
+    whole_ms: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    """Of the server and its web process."""
     size: int = 0
 
     def row(self) -> str:
         """Return the table's row."""
-        return f"| {self.path.split('id=')[0]} | {median(self.ms):.0f} | {max(self.ms):.0f} | {self.size / 1024:.1f} |"
+        times = [median(self.ms), max(self.ms), median(self.whole_ms), median(self.cpu_ms)]
+        cells = [f"{one:.0f}" for one in times]
+        return f"| {self.path.split('id=')[0]} | {' | '.join(cells)} | {self.size / 1024:.1f} |"
 
 
 async def seen(server: servers.Server, data: Path, rounds: int) -> list[Seen]:
@@ -140,7 +146,7 @@ async def seen(server: servers.Server, data: Path, rounds: int) -> list[Seen]:
         views = [Seen(path) for path in (*VIEWS, f"/session?id={session}")]
         for number in range(rounds + 1):
             for view in views:
-                begun = time.monotonic()
+                before, begun = cpu_seconds(server.process.pid), time.monotonic()
                 async with http.stream("GET", view.path) as answer:
                     chunks = answer.aiter_raw()
                     size = len(await anext(chunks))
@@ -151,6 +157,8 @@ async def seen(server: servers.Server, data: Path, rounds: int) -> list[Seen]:
                 view.size = size
                 if number:
                     view.ms.append(ms)
+                    view.whole_ms.append(1000 * (time.monotonic() - begun))
+                    view.cpu_ms.append(1000 * (cpu_seconds(server.process.pid) - before))
     return views
 
 
@@ -164,7 +172,8 @@ def report(views: Sequence[Seen], words: str) -> str:
     is_small = verdict(largest < TARGET_BYTES, f"under {TARGET_BYTES // 1024} KiB")
     return "\n".join(
         [
-            f"\n| view, {words} | first byte, ms, median | most | KiB |\n|---|---|---|---|",
+            f"\n| view, {words} | first byte, ms, median | most | whole, ms | CPU ms | KiB |",
+            "|---|---|---|---|---|---|",
             *(view.row() for view in views),
             f"\nUnder {TARGET_MS} ms: {share:.0%} of {len(views)} views; {is_fast}.",
             f"The largest has {largest / 1024:.0f} KiB with its scripts and styles; {is_small}.",

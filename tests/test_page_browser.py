@@ -166,11 +166,14 @@ def test_what_arrives_is_shown_by_itself(server: Server, tab: Callable[..., Any]
     page, overview = tab(), tab()
     page.goto("/tail")
     page.get_by_text("The latest tool calls").wait_for()
+    calls = overview.locator("#now .measures div", has=overview.get_by_text("Tool calls", exact=True))
+    before = calls.locator("dd").first.inner_text()
     page.wait_for_timeout(1_500)  # the look at the store that it is compared with
     send(server, [record("tool_result", time.time_ns(), "live", tool_name="JustNow")])
     page.get_by_text("JustNow").first.wait_for(timeout=15_000)
     overview.bring_to_front()
-    overview.locator("#now dd").first.wait_for()
+    after = f"{int(before.replace(',', '')) + 1:,}"
+    calls.get_by_text(after, exact=True).wait_for(timeout=15_000)
 
 
 def test_what_to_fix_is_fetched_when_the_overview_is_open(tab: Callable[..., Any]) -> None:

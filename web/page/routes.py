@@ -193,11 +193,11 @@ class Page:
 
     async def overview(self, request: Request) -> Response:
         """Show what is going on, and what to fix first."""
-        filters, reading = self._filters(request), self._reading(request)
-        fresh = (await gathered(reading.freshness))[0]
+        filters, now = self._filters(request), self._live.reading(_caller(request))
+        fresh = (await gathered(now.freshness))[0]
         parts = {
             "now": Part(
-                (partial(present, reading, filters), partial(measures, reading, filters)),
+                (partial(present, now, filters), partial(measures, now, filters)),
                 lambda found: self._rendered(request, "now.html", filters, now=found[0], measures=found[1]),
             ),
             **self._panels(request, OVERVIEW, filters),
@@ -370,7 +370,17 @@ class Page:
     async def tail(self, request: Request) -> Response:
         """Show the latest events."""
         self._sees_all(request)
-        (found,) = await gathered(partial(latest_events, self._reading(request), _TAIL))
+        reading = self._live.reading(_caller(request))
+
+        def events() -> Answer:
+            about = reading.period("1h", "now")
+            key = ("page latest", _TAIL)
+            kept: Answer = reading.keep(
+                reading.desk.queries, key, about, lambda: latest_events(reading, _TAIL)
+            ).value
+            return kept
+
+        (found,) = await gathered(events)
         template = "events.html" if request.query_params.get("part") else "tail.html"
         return self._html(request, template, filters_of({}), rows=latest(found))
 

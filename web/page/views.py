@@ -226,10 +226,16 @@ class Present:
 
 
 def present(reading: Reading, filters: Filters) -> Present:
-    """Return what goes on now. Raises Refusal."""
+    """Return what goes on now, as `Live.reading` has it. Raises Refusal."""
     now = reading.desk.clock()
     values = bounds_of(now) | filters.narrowing() | {"minutes": str(_MINUTES_NOW)}
-    sessions, today, usual = reading.store.rows(statement("present"), values).rows[0]
+    about = reading.period("1h", "now")
+
+    def make() -> tuple[Any, ...]:
+        return reading.store.rows(statement("present"), values).rows[0]
+
+    key = ("page present", *sorted(filters.narrowing().items()))
+    sessions, today, usual = reading.keep(reading.desk.queries, key, about, make).value
     fresh = reading.freshness()
     return Present(sessions, _MINUTES_NOW, today, usual, fresh.newest, fresh.age_seconds)
 
