@@ -395,8 +395,10 @@ class Page:
         filters = self._filters(request)
         values = {one.name: given.get(one.name, "") for one in question.parameters}
         panel = Panel(question.name, "", {name: value for name, value in values.items() if value}, rows=MOST)
-        (found,) = await gathered(partial(fill, self._reading(request), panel, filters, self._role(request)))
-        return self._html(request, "question.html", filters, shown=found, question=question, values=values)
+        parts = self._panels(request, [panel], filters)
+        return self._streamed(
+            request, "question.html", filters, parts, panels=list(parts), question=question, values=values
+        )
 
     async def csv(self, request: Request) -> Response:
         """Return an answer as a file."""
