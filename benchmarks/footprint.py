@@ -1,4 +1,4 @@
-"""Measures what the server takes when nobody sends: `python -m benchmarks.footprint [--settle 180] [--seconds 30]`.
+"""Measures what the server takes without clients: `python -m benchmarks.footprint [--settle 180] [--seconds 30]`.
 
 Ours, embedded, with and without its web process, and rotel are started one after the other, left alone until what
 their start began has ended, and watched: the CPU time and the bytes read of the start, the share of a core and the

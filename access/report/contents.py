@@ -141,7 +141,7 @@ def _errors(figures: Figures) -> Section:
         f"{kinds} the same thing worked later in its session.",
         *_lacks(figures, "tool-details"),
     )
-    over_time = charts.over_time(steps, figures.period, _title("Failures", figures), "failures", ",.0f")
+    over_time = charts.over_time(steps, figures.period, _title("Failures", figures), Kind.COUNT)
     return Section("Errors", "errors", words, (pareto, over_time), (table,), samples)
 
 
@@ -178,7 +178,7 @@ def _cost(figures: Figures) -> Section:
         )
         if len(rows) > 1 or (rows and rows[0]["value"])
     )
-    chart = charts.over_time(steps, figures.period, _title("Cost", figures), "US dollars", "$,.2~f")
+    chart = charts.over_time(steps, figures.period, _title("Cost", figures), Kind.USD)
     return Section("Cost", "cost", tuple(words), (chart,), tables)
 
 
