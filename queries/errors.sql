@@ -23,7 +23,7 @@ columns:
   recovered_percent: failures after which the same thing worked, in the session; empty when that cannot be told
   last_seen: when it happened last, UTC
   sample: the latest message, redacted, cut to its first line
-wide: [last_seen, users, before]
+wide: [last_seen, users, before, cumulative_percent, change_percent]
 example: {category: tool Bash ShellError, failures: 41, percent: 52.6, cumulative_percent: 52.6, before: 30, change_percent: 36.7, sessions: 12, users: 7, recovered_percent: 95.1, last_seen: '2026-11-22 17:02:11', sample: Command failed with exit code 1}
 */
 WITH

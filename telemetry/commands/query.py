@@ -111,7 +111,8 @@ def _answer(
             return
     is_empty = True
     pieces = exact(client, asked, output_format)
-    if output_format in READABLE:  # in a format that the statement itself asks for
+    if output_format in READABLE and output is None and sys.stdout.isatty():
+        # In a format that the statement itself asks for; a program behind a pipe gets it exactly.
         pieces = made_visible(pieces)
     with private_file.output(output) as target:
         for piece in without_formulas(pieces) if is_defused else pieces:
