@@ -69,6 +69,18 @@ def write(folder: Path) -> None:
         answer(3, "a", use("Bash", "a1", command=f"make PASSWORD={SECRETS[1]}"), output=9, stop_reason=None),
         answer(4, "a", use("Read", "a2", file_path=f"{SECRETS[2]}/x.py"), output=77, written_1h=0),
         result(5, "a1", f"Exit code 2\npassword={SECRETS[1]}", is_error=True, beside="Error"),
+        # The client found the input of one call invalid, and refused others.
+        answer(4, "k", use("Edit", "k1", file_path=f"{SECRETS[2]}/x.py"), written_1h=0),
+        result(5, "k1", "<tool_use_error>String to replace not found in file.</tool_use_error>", is_error=True,
+               beside="Error: String to replace not found in file."),
+        answer(5, "l", use("Write", "l1", file_path=f"{SECRETS[2]}/y.py"), written_1h=0),
+        result(6, "l1", "Words that no list of ours has.", is_error=True, beside="Error", toolDenialKind="user-rejected",
+               permissionDecision={"decision": "reject", "source": "config", "reasonCode": "unknown"}),
+        answer(5, "m", use("Bash", "m1", command="rm x"), written_1h=0),
+        result(6, "m1", "rm in '/x' was blocked. For security, Claude Code may only remove files in", is_error=True,
+               beside="Error"),
+        answer(5, "n", use("Glob", "n1", pattern="*"), written_1h=0),
+        result(6, "n1", "x.py", permissionDecision={"decision": "accept", "source": "config", "reasonType": "rule"}),
         result(6, "a2", "The user doesn't want to proceed with this tool use. Stop.", is_error=True, beside="Error"),
         # Written to the cache for an hour, which costs more.
         answer(7, "b", use("Agent", "b1", subagent_type="my-agent", prompt="Look"), written_1h=200),
