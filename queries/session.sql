@@ -30,6 +30,7 @@ SELECT
     toDateTime64(timestamp, 3, 'UTC') AS time,
     event_type AS event,
     trimBoth(multiIf(
+        tool_name = 'mcp_tool' AND mcp_tool_name != '', concat(mcp_server_name, ' ', mcp_tool_name),
         tool_name != '', concat(tool_name, ' ', command),
         model != '', concat(model, ' ', query_source),
         mcp_server_name != '', mcp_server_name,

@@ -101,8 +101,8 @@ def permission(record: Mapping[str, Any]) -> Permission:
     kept = kept if isinstance(kept, dict) else {}
     source = kept.get("source")
     source = source if isinstance(source, str) and _SOURCE.fullmatch(source) else ""
-    is_denied = isinstance(kind, str) and kind != "" and record.get("toolDenialAfterRun") is not True
-    if kept.get("decision") == "reject" or is_denied:
+    is_denied = kept.get("decision") == "reject" or (isinstance(kind, str) and kind != "")
+    if is_denied and record.get("toolDenialAfterRun") is not True:
         return Permission(source or _DENIED_BY.get(str(kind), "config"), is_refused=True)
     return Permission(source, is_allowed=kept.get("decision") == "accept")
 
@@ -113,17 +113,10 @@ def outcome(
     """Return how a call ended, from its `tool_result` block and what the client kept beside it."""
     text = text_of(block.get("content"))
     failed = block.get("is_error") is True
-    if failed and decided.is_refused:
-        return Outcome(refused_by=decided.source)
-    is_invalid = text.startswith(_ERROR_TAGS[0]) and not decided.is_allowed
+    if failed and (refused := _refused(text, decided)):
+        return refused
     for tag in _ERROR_TAGS:
         text = text.replace(tag, "")
-    if failed and (refusal := _begins(text, _REFUSED)):
-        return Outcome(refused_by=refusal)
-    if failed and _BLOCKED.match(text):
-        return Outcome(refused_by="config")
-    if failed and is_invalid:
-        return Outcome(is_invalid=True)
     kept = result if isinstance(result, dict) else {}
     said: dict[str, Value] = {"success": "false" if failed else "true"}
     if (took := _number(kept.get("totalDurationMs", kept.get("durationMs")))) is not None:
@@ -143,6 +136,18 @@ def outcome(
     return Outcome(
         said, agent_id=agent_id if isinstance(agent_id, str) else "", agent=agent, finished=finished
     )
+
+
+def _refused(text: str, decided: Permission) -> Outcome | None:
+    """Return how a call ended that did not run, None for one that did."""
+    words = text.removeprefix(_ERROR_TAGS[0])
+    if decided.is_refused:
+        return Outcome(refused_by=decided.source)
+    if refusal := _begins(words, _REFUSED):
+        return Outcome(refused_by=refusal)
+    if _BLOCKED.match(words):
+        return Outcome(refused_by="config")
+    return Outcome(is_invalid=True) if words != text and not decided.is_allowed else None
 
 
 def _finished(agent: str, kept: Mapping[str, Any]) -> dict[str, Value]:
