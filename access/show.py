@@ -66,9 +66,16 @@ def page(
         raise QuestionRefused(plain(str(refusal)), refusal.code.value, 0, str(refusal)) from None
     shown, notes = _shown(asked, rows, width=None if is_full else width)
     if not rows.rows:
-        return Page("", ("No rows.", *unmet(client, asked, is_empty=True)))
+        return Page("", none(client, asked))
     written = markdown(shown) if output_format == "markdown" else text(shown)
     return Page(written, (*notes, *unmet(client, asked, is_empty=False)))
+
+
+def none(client: "Client", asked: Asked) -> tuple[str, ...]:
+    """Return what there is to say about an answer without rows. Raises ClientError."""
+    lacks = unmet(client, asked, is_empty=True)
+    meaning = asked.question.empty if asked.question and not lacks else ""
+    return (f"No rows: {meaning}." if meaning else "No rows.", *lacks)
 
 
 def unmet(client: "Client", asked: Asked, *, is_empty: bool) -> tuple[str, ...]:

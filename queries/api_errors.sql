@@ -4,6 +4,7 @@ topic: errors
 needs: [events, traces]
 note: >
   A request that was answered at a later try is known from traces alone: it is no error, and has a row without a code.
+empty: 'no request failed in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

@@ -2,6 +2,7 @@
 question: What do the failures of a category look like?
 topic: errors
 needs: [events, tool-details]
+empty: 'nothing of that category failed in this period'
 parameters:
   category: {default: '', meaning: 'a category as `errors` names it; empty: all'}
   from: {default: 7 days ago, meaning: beginning of the period}

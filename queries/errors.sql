@@ -6,6 +6,7 @@ note: >
   Error analysis: count the failures by category, read samples of the largest (error_samples), fix that one first, and ask again.
   Recovered means that the same thing worked later in the session: the same tool (of the same MCP server, with the same program, where that is
   sent), the same kind of request to the same model. TelemetrySafeError is the client's own word for an error that it does not describe.
+empty: 'nothing failed in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

@@ -2,6 +2,7 @@
 question: When did nothing arrive?
 topic: data
 needs: [events]
+empty: 'something arrived in every such stretch of this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

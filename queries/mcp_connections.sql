@@ -2,6 +2,7 @@
 question: Which MCP servers fail to connect?
 topic: tools
 needs: [events, tool-details]
+empty: 'no client connected to an MCP server in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

@@ -4,6 +4,7 @@ topic: tools
 needs: [events, tool-details]
 note: >
   Names of servers that a user configured are only sent with OTEL_LOG_TOOL_DETAILS=1; they are `custom` otherwise.
+empty: 'no tool of an MCP server was called in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

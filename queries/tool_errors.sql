@@ -4,6 +4,7 @@ topic: tools
 needs: [events, tool-details]
 note: >
   The shares are of whole hours.
+empty: 'no tool failed in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

@@ -16,7 +16,7 @@ from access.prompt import Prompt
 from access.prompt import run as run_prompt
 from access.query import FORMATS
 from access.questions import Question, QuestionError, find, questions, read
-from access.show import READABLE, Asked, Page, completed, exact, page, unmet
+from access.show import READABLE, Asked, Page, completed, exact, none, page, unmet
 from access.table import WIDTH
 from access.terminal import made_visible, without_formulas
 from clickhouse.client import Client
@@ -118,8 +118,7 @@ def _answer(
         for piece in without_formulas(pieces) if is_defused else pieces:
             target.write(piece)
             is_empty = False
-    notes = ("No rows.",) if is_empty else ()
-    for note in (*notes, *unmet(client, asked, is_empty=is_empty)):
+    for note in none(client, asked) if is_empty else unmet(client, asked, is_empty=False):
         click.echo(note, err=True)
 
 
