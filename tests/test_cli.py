@@ -36,7 +36,7 @@ def test_help_lists_the_commands() -> None:
 def test_help_says_each_command_in_a_whole_sentence() -> None:
     """In a terminal of 120 columns nothing is cut off."""
     for arguments in ((), ("connections",), ("mcp-analytics",), ("spool",)):
-        shown = CliRunner().invoke(main, [*arguments, "--help"], terminal_width=120).output
+        shown = telemetry(*arguments, "--help", COLUMNS="120").stdout
         assert [line for line in shown.splitlines() if line.endswith("...")] == []
 
 
