@@ -127,9 +127,15 @@ def _errors(figures: Figures) -> Section:
     samples = tuple(
         Samples(
             category,
-            tuple((row["message"] or "-", f"{row['time'][:19]}, session {row['session']}") for row in rows),
+            tuple(
+                (row["message"], f"{row['time'][:19]}, session {row['session']}")
+                for row in rows
+                if row["message"]
+            ),
         )
         for category, rows in figures.samples.items()
+        # Where texts of errors are not sent, the words above say how to have them.
+        if any(row["message"] for row in rows)
     )
     eighty = next(
         (place for place, row in enumerate(figures.errors, 1) if row["cumulative_percent"] >= 80),  # noqa: PLR2004
