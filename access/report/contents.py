@@ -30,9 +30,8 @@ _MEASURES: Final = (
 def write(figures: Figures) -> Document:
     """Return the report."""
     scope = figures.scope
-    about = [f"team {scope.team}"] * bool(scope.team) + [f"user {shown(Kind.ID, scope.user)}"] * bool(
-        scope.user
-    )
+    about = [f"team {scope.team}"] * bool(scope.team) + [f"project {scope.project}"] * bool(scope.project)
+    about += [f"user {shown(Kind.ID, scope.user)}"] * bool(scope.user)
     head = ("Claude Code report", str(figures.period), ", ".join(about) or "everybody")
     if figures.is_empty:
         return Document(*head, words=_nothing(figures))
