@@ -38,7 +38,7 @@ class Slots:
         self._found = re.compile(f"{self._mark}<([a-z0-9-]+)>")
 
     def slot(self, name: str) -> Markup:
-        """Return what stands for a part until it is answered."""
+        """Return the place of a part until it is answered."""
         return Markup(f"{self._mark}<{name}>")  # noqa: S704  a constant of a template
 
     def split(self, text: str) -> list[str]:
