@@ -4,6 +4,7 @@ topic: errors
 needs: [events, traces]
 note: >
   A request that was answered at a later try is known from traces alone: it is no error, and has a row without a code.
+empty: 'no request failed in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
@@ -23,7 +24,7 @@ columns:
   sessions: sessions that met it
   last_seen: when it happened last, UTC
   sample: the latest message, redacted
-wide: [last_seen, retries_exhausted]
+wide: [retries_exhausted, percent, p95_ms, sessions, last_seen]
 example: {code: '529', model: claude-opus-4-8, errors: 12, answered: 0, percent: 0.8, attempts: 10.2, retries_exhausted: 11, p95_ms: 61200, sessions: 4, last_seen: '2026-11-22 17:02:11', sample: Overloaded}
 */
 WITH

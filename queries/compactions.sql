@@ -2,6 +2,7 @@
 question: How often is a conversation compacted, and what does it save?
 topic: sessions
 needs: [events]
+empty: 'no conversation was compacted in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

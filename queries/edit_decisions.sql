@@ -4,6 +4,7 @@ topic: people
 needs: [metrics]
 note: >
   From metrics: events do not name the language.
+empty: 'no edit was proposed in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

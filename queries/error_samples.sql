@@ -2,6 +2,7 @@
 question: What do the failures of a category look like?
 topic: errors
 needs: [events, tool-details]
+empty: 'nothing of that category failed in this period'
 parameters:
   category: {default: '', meaning: 'a category as `errors` names it; empty: all'}
   from: {default: 7 days ago, meaning: beginning of the period}
@@ -23,7 +24,7 @@ columns:
   user: whose session it was
   session: the session; `session` shows the rest of it
   prompt: the id of the prompt
-wide: [prompt, version, attempts, model]
+wide: [prompt, version, attempts, model, tool, program]
 example: {time: '2026-11-22 17:02:11.022', category: tool Bash ShellError, tool: Bash, program: pytest, model: '', message: Command failed with exit code 1, attempts: null, version: 2.1.197, user: 'sha256:9b1f…', session: 6f1c0b1e-…, prompt: 9cb9600d-…}
 */
 SELECT

@@ -4,6 +4,7 @@ topic: errors
 needs: [events]
 note: >
   Counted by whole hours.
+empty: 'nothing failed in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

@@ -2,6 +2,7 @@
 question: How long do hooks take, and what do they block?
 topic: tools
 needs: [events]
+empty: 'no hook ran in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

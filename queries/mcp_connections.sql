@@ -2,6 +2,7 @@
 question: Which MCP servers fail to connect?
 topic: tools
 needs: [events, tool-details]
+empty: 'no client connected to an MCP server in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
@@ -20,6 +21,7 @@ columns:
   p95_ms: nineteen of twenty took no longer
   sessions: sessions with a failure
   error: the latest error, redacted, or its code
+wide: [scope, disconnected, sessions]
 example: {server: github, transport: http, scope: user, connected: 88, failed: 4, failed_percent: 4.3, disconnected: 2, p50_ms: 310, p95_ms: 2200, sessions: 3, error: connect ECONNREFUSED}
 */
 WITH quantilesExactOrNull(0.5, 0.95)(duration_ms) AS took

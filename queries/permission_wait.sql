@@ -4,6 +4,7 @@ topic: speed
 needs: [events, traces]
 note: >
   From spans, which clients send when traces are switched on. Waits that settings or a hook ended are not counted.
+empty: 'no tool waited for a person in this period: calls that a rule decides do not wait'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

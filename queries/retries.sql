@@ -5,6 +5,7 @@ needs: [events, traces]
 note: >
   A request that was answered at a later try is known from traces alone. What its first tries met is not sent: its code is empty.
   Recovered means that the same kind of request to the same model was answered later in the session.
+empty: 'no request was tried again in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

@@ -2,6 +2,7 @@
 question: What happened that a security review would want to see?
 topic: security
 needs: [events]
+empty: 'nothing of that kind happened in this period'
 parameters:
   kind: {default: '', meaning: 'a kind as `security_summary` names it; empty: all'}
   from: {default: 7 days ago, meaning: beginning of the period}

@@ -2,6 +2,7 @@
 question: How often does each event that a security review looks for happen, and to how many people?
 topic: security
 needs: [events]
+empty: 'nothing of that kind happened in this period or the one before'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

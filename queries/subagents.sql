@@ -5,6 +5,7 @@ needs: [events, tool-details]
 note: >
   A run is a call of the Agent tool or the report of its end, whichever there are more of: not every version sends both.
   The money is that of requests that carry the subagent's name, by whole hours; the tool's own name is only sent with OTEL_LOG_TOOL_DETAILS.
+empty: 'no subagent ran in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

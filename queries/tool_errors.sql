@@ -4,6 +4,7 @@ topic: tools
 needs: [events, tool-details]
 note: >
   The shares are of whole hours.
+empty: 'no tool failed in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
@@ -21,6 +22,7 @@ columns:
   sessions: sessions that met it
   last_seen: when it happened last, UTC
   sample: the latest message, redacted
+wide: [last_seen, percent_of_tool]
 example: {tool: Bash, error_type: ShellError, program: pytest, failures: 21, percent_of_tool: 51.2, failure_percent: 5.1, sessions: 9, last_seen: '2026-11-22 17:02:11', sample: Command failed with exit code 1}
 */
 WITH ended AS (

@@ -231,6 +231,9 @@ class Event:
         return first(
             self.a.get("status_code") if self.a.get("status_code") != "undefined" else "",
             self.error_type,
+            "".join(
+                re.findall(r"^(?:API Error:? |HTTP |Repeated |Error:? )*([45]\d\d)(?!\d)", self.text("error"))
+            ),
             "connection",
         )
 
@@ -248,7 +251,9 @@ class Event:
     def failure(self) -> str:
         match self.name:
             case "tool_result":
-                return f"tool {self.tool} {self.error_type}".rstrip() if self.success is False else ""
+                is_theirs = self.tool == "mcp_tool" and self.server_tool
+                named = f"mcp__{self.server}__{self.server_tool}" if is_theirs else self.tool
+                return f"tool {named} {self.error_type}".rstrip() if self.success is False else ""
             case "api_error":
                 return f"api {self.code}"
             case "internal_error":

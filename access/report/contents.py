@@ -126,9 +126,15 @@ def _errors(figures: Figures) -> Section:
     samples = tuple(
         Samples(
             category,
-            tuple((row["message"] or "-", f"{row['time'][:19]}, session {row['session']}") for row in rows),
+            tuple(
+                (row["message"], f"{row['time'][:19]}, session {row['session']}")
+                for row in rows
+                if row["message"]
+            ),
         )
         for category, rows in figures.samples.items()
+        # Where texts of errors are not sent, the words above say how to have them.
+        if any(row["message"] for row in rows)
     )
     eighty = next(
         (place for place, row in enumerate(figures.errors, 1) if row["cumulative_percent"] >= 80),  # noqa: PLR2004
@@ -140,7 +146,7 @@ def _errors(figures: Figures) -> Section:
         f"{kinds} the same thing worked later in its session.",
         *_lacks(figures, "tool-details"),
     )
-    over_time = charts.over_time(steps, figures.period, _title("Failures", figures), "failures", ",.0f")
+    over_time = charts.over_time(steps, figures.period, _title("Failures", figures), Kind.COUNT)
     return Section("Errors", "errors", words, (pareto, over_time), (table,), samples)
 
 
@@ -177,7 +183,7 @@ def _cost(figures: Figures) -> Section:
         )
         if len(rows) > 1 or (rows and rows[0]["value"])
     )
-    chart = charts.over_time(steps, figures.period, _title("Cost", figures), "US dollars", "$,.2~f")
+    chart = charts.over_time(steps, figures.period, _title("Cost", figures), Kind.USD)
     return Section("Cost", "cost", tuple(words), (chart,), tables)
 
 
