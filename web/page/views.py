@@ -237,7 +237,7 @@ def present(reading: Reading, filters: Filters) -> Present:
 def figures(reading: Reading, filters: Filters) -> tuple[Present, Sequence[Measure]]:
     """Return what goes on now and the figures of the period, made once for all who ask meanwhile. Raises Refusal.
 
-    Whoever shares them asks no question, and is not counted as asking one.
+    Those who share them ask no question, and are not counted as asking one.
     """
 
     def make() -> tuple[Present, Sequence[Measure]]:
