@@ -24,6 +24,8 @@ MAX_NAME: Final = 64
 MAX_LABEL: Final = 200
 MAX_COMMAND: Final = 1000
 """Characters. A name is remembered; a longer label is content; a command's program is looked for in its beginning."""
+NOT_SENT: Final = "<REDACTED>"
+"""What Claude Code sends in place of a text that it was not told to send. A hash of it would look like a text's."""
 
 
 class Sanitizer:
@@ -57,9 +59,9 @@ class Sanitizer:
         return self._search.redact(f"{key}=", text, counts)
 
     def hashed(self, text: str) -> str:
-        """Hash to `sha256:` or `hmac-sha256:` and 64 hex digits; nothing stays nothing."""
-        if not text:
-            return ""
+        """Hash to `sha256:` or `hmac-sha256:` and 64 hex digits; nothing, and what says that it was left out, stays."""
+        if not text or text == NOT_SENT:
+            return text
         data = text.encode("utf-8", "replace")
         if self._hash_key is None:
             return f"sha256:{hashlib.sha256(data).hexdigest()}"

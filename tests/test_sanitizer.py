@@ -296,6 +296,10 @@ def test_a_hash_says_how_it_was_made(text: str, key: str) -> None:
 def test_nothing_hashes_to_nothing() -> None:
     """An empty value can still be told from a text."""
     assert (SANITIZER.hashed(""), Sanitizer(RULES, "key").hashed("")) == ("", "")
+    # Nor does what the client sends in place of a text become one.
+    assert (SANITIZER.hashed("<REDACTED>"), Sanitizer(RULES, "key").hashed("<REDACTED>")) == (
+        "<REDACTED>",
+    ) * 2
 
 
 @pytest.mark.parametrize(
