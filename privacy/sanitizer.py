@@ -58,9 +58,12 @@ class Sanitizer:
 
     def hashed(self, text: str) -> str:
         """Hash to `sha256:` or `hmac-sha256:` and 64 hex digits; nothing stays nothing."""
-        if not text:
+        return self.hashed_bytes(text.encode("utf-8", "replace"))
+
+    def hashed_bytes(self, data: bytes) -> str:
+        """Hash bytes as `hashed` does a text."""
+        if not data:
             return ""
-        data = text.encode("utf-8", "replace")
         if self._hash_key is None:
             return f"sha256:{hashlib.sha256(data).hexdigest()}"
         return f"hmac-sha256:{hmac.digest(self._hash_key, data, 'sha256').hex()}"
