@@ -15,6 +15,7 @@ from opentelemetry.proto.common.v1.common_pb2 import (
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
+from privacy.rules import Level
 from tests.reference import Row, Scrub, rows
 
 TRACE_ID, SPAN_ID = bytes(range(16)), b"\xab\xcd\xef\x01\x02\x03\x04\x05"
@@ -75,6 +76,7 @@ class FakeRules:
     safe_keys: frozenset[str] = frozenset({"safe", "all", "secret.safe"})
     excerpt_keys: frozenset[str] = frozenset({"excerpt"})
     extract: frozenset[str] = frozenset({"call"})
+    level: Level = Level.strict
 
 
 class FakeScrub:
@@ -96,6 +98,9 @@ class FakeScrub:
     def redact(self, text: str, counts: MutableMapping[str, int]) -> str:
         counts["secret"] = counts.get("secret", 0) + text.count("secret")
         return text.replace("secret", "***")
+
+    def redact_attribute(self, _: str, text: str, counts: MutableMapping[str, int]) -> str:
+        return self.redact(text, counts)
 
     def hashed(self, text: str) -> str:
         return f"<{text}>"
