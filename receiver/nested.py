@@ -137,12 +137,12 @@ class _Private:
         return f"{len(data)} bytes, {self._sanitizer.hashed_bytes(data)}"
 
     def _finished(self, made: Any) -> str:
-        """Return what stands for a leaf until the whole has been searched."""
+        """Keep a leaf until the whole has been searched, and return its stand-in."""
         self._kept.append(orjson.dumps(made))
         return f"\ue000{len(self._kept) - 1}\ue001"
 
     def _again(self, found: re.Match[str]) -> str:
-        """Return the leaf that a stand-in stands for; one that was sent is none of ours."""
+        """Return the leaf of a stand-in; a stand-in that was sent has none."""
         index = int(found[1])
         return self._kept[index].decode() if index < len(self._kept) else found[0]
 

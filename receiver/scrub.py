@@ -135,10 +135,10 @@ class Scrub:
     def _body(self, counts: Counts, encoded: str) -> str:
         return text_of(AnyValue.FromString(bytes.fromhex(encoded)), "", self._sanitizer, counts)
 
-    def _extract(self, counts: Counts, encoded: str) -> str:
+    def _extract(self, _: Counts, encoded: str) -> str:
         labels: dict[str, str] = {}
         for attribute in map(KeyValue.FromString, map(bytes.fromhex, encoded.split(" "))):
-            labels |= self._sanitizer.labels(attribute.key, attribute.value.string_value, counts)
+            labels |= self._sanitizer.labels(attribute.key, attribute.value.string_value)
         return orjson.dumps(labels).decode()
 
     def _count(self, statement: int, kind: str, _: str) -> int:

@@ -103,11 +103,11 @@ class FakeScrub:
         return self.redact(text, counts)
 
     def hashed(self, text: str) -> str:
-        return f"<{text}>"
+        return f"<{text}>" if text else ""
 
-    def labels(self, key: str, text: str, counts: MutableMapping[str, int]) -> dict[str, str]:
+    def labels(self, key: str, text: str) -> dict[str, str]:
         name, _, argument = text.partition(" ")
-        return {f"{key}.name": self.redact(name, counts), f"{key}.argument": self.redact(argument, counts)}
+        return {f"{key}.name": self.redact(name, {}), f"{key}.argument": self.redact(argument, {})}
 
     def excerpt(self, text: str) -> str:
         return text[:6]

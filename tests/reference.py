@@ -67,7 +67,7 @@ class Scrub(Protocol):
     def redact(self, text: str, counts: MutableMapping[str, int]) -> str: ...
     def redact_attribute(self, key: str, text: str, counts: MutableMapping[str, int]) -> str: ...
     def hashed(self, text: str) -> str: ...
-    def labels(self, key: str, text: str, counts: MutableMapping[str, int]) -> Mapping[str, str]: ...
+    def labels(self, key: str, text: str) -> Mapping[str, str]: ...
     def excerpt(self, text: str) -> str: ...
 
 
@@ -361,7 +361,7 @@ class Private(Plain):
         labels: dict[str, str] = {}
         for pair in pairs:
             if pair.key in self.rules.extract and pair.value.WhichOneof("value") == "string_value":
-                labels |= self.scrub.labels(pair.key, pair.value.string_value, self.counts)
+                labels |= self.scrub.labels(pair.key, pair.value.string_value)
         return _sorted(labels | self.attributes(pairs))
 
     def key(self, key: str) -> str:
@@ -383,9 +383,8 @@ class Private(Plain):
         if kind == "string_value":
             return self.scrub.attribute(key, value.string_value, self.counts)
         text = self.plain.text(value, self.plain.string) or ""
-        if kind in ("int_value", "double_value"):
-            return self.scrub.redact_attribute(key, text, self.counts)
-        return text
+        is_number = kind in ("int_value", "double_value")
+        return self.scrub.redact_attribute(key, text, self.counts) if is_number else text
 
     def body(self, value: Any) -> str:
         kind = value.WhichOneof("value")

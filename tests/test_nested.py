@@ -123,7 +123,9 @@ def test_an_array_s_texts_are_treated_by_the_key_that_it_stands_under(sanitizer:
     assert text_of(value, "model", sanitizer, Counter()) == rendered
     assert text_of(array(text("end_turn")), "model", sanitizer, Counter()) == '["end_turn"]'
     assert text_of(text("jane@example.com"), "model", sanitizer, Counter()) == "jane@example.com"
-    nested = pairs(model=pairs(**{"jane.doe@example.com": text("bob@corp.example")}), type=text("a@b.example"))
+    nested = pairs(
+        model=pairs(**{"jane.doe@example.com": text("bob@corp.example")}), type=text("a@b.example")
+    )
     expected = '{"model":{"[REDACTED:email]":"[REDACTED:email]"},"type":"a@b.example"}'
     assert text_of(nested, "any", sanitizer, Counter()) == expected
 
@@ -146,25 +148,32 @@ def test_a_key_that_holds_an_address_is_redacted(sanitizer: Sanitizer) -> None:
 GONE = "[REDACTED:password]"
 
 
+def whole(number: int) -> AnyValue:
+    return AnyValue(int_value=number)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
         ("api_key", pairs(value=text("hunter2x")), {"value": GONE}),
-        ("api_key", pairs(a=pairs(b=array(text("hunter2x"), AnyValue(int_value=7391826)))), {"a": {"b": [GONE, GONE]}}),
+        ("api_key", pairs(a=pairs(b=array(text("hunter2x"), whole(7391826)))), {"a": {"b": [GONE, GONE]}}),
         ("", pairs(password=pairs(key=pairs(x=text("hunter2x")))), {"password": {"key": {"x": GONE}}}),
         ("", pairs(password=text("<password>"), on=AnyValue(bool_value=True)), {"password": "<password>", "on": True}),
-        ("", pairs(pin_password=AnyValue(int_value=73918264)), {"pin_password": GONE}),
-        ("env", array(pairs(name=text("DB_PASSWORD"), value=text("hunter2x"))), [{"name": "DB_PASSWORD", "value": GONE}]),
+        ("", pairs(pin_password=whole(73918264)), {"pin_password": GONE}),
+        (
+            "env", array(pairs(name=text("DB_PASSWORD"), value=text("hunter2x"))),
+            [{"name": "DB_PASSWORD", "value": GONE}],
+        ),
         (
             "", array(pairs(key=text("db.password"), value=pairs(stringValue=text("hunter2x")))),
             [{"key": "db.password", "value": {"stringValue": GONE}}],
         ),
         ("env", array(pairs(name=text("EDITOR"), value=text("hunter2x"))), [{"name": "EDITOR", "value": "hunter2x"}]),
         ("argv", array(text("db"), text("--password"), text("hunter2x")), ["db", "--password", GONE]),
-        ("argv", array(text("db"), text("--pin-password"), AnyValue(int_value=73918264)), ["db", "--pin-password", GONE]),
+        ("argv", array(text("db"), text("--pin-password"), whole(73918264)), ["db", "--pin-password", GONE]),
         ("a", pairs(args=array(text("--client-secret"), text("hunter2x"))), {"args": ["--client-secret", GONE]}),
-        ("", array(AnyValue(int_value=4111111111111111)), ["[REDACTED:credit_card]"]),
-        ("tokens", pairs(sent=AnyValue(int_value=512), got=AnyValue(int_value=77)), {"sent": 512, "got": 77}),
+        ("", array(whole(4111111111111111)), ["[REDACTED:credit_card]"]),
+        ("tokens", pairs(sent=whole(512), got=whole(77)), {"sent": 512, "got": 77}),
         ("a", pairs(note=text("\ue0000\ue001"), model=text("m")), {"note": "m", "model": "m"}),
     ],
 )  # fmt: skip
