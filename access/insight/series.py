@@ -1,0 +1,148 @@
+"""What is measured, of whom, by the hour or the day: the rows of `sql/insight_series.sql`.
+
+A series is one measure of one thing (failures of `tool Bash pytest`) for one value of one dimension (a team).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from access.reading import statement
+from access.store import Store
+
+DAY: Final = 86_400
+HOUR: Final = 3_600
+
+
+class Measure(StrEnum):
+    """What is measured. The values are those of the statement."""
+
+    CONNECTION = "connection"
+    TOOL_FAILS = "tool fails"
+    HOOK_FAILS = "hook fails"
+    HOOK_BLOCKS = "hook blocks"
+    API = "api"
+    MODEL = "model"
+    SUBAGENTS = "subagents"
+    LOOPS = "loops"
+    COMPACTIONS = "compactions"
+    CACHE = "cache"
+    REFUSALS = "refusals"
+    HOOK_TIME = "hook time"
+    TOOL_TIME = "tool time"
+    FIRST_TOKEN = "first token"  # noqa: S105  not a password
+    WAIT = "wait"
+    RETRIES = "retries"
+    REQUEST_TIME = "request time"
+    REQUESTS = "requests"
+    REQUEST_COST = "request cost"
+
+
+TIMES: Final = frozenset(
+    {
+        Measure.HOOK_TIME,
+        Measure.TOOL_TIME,
+        Measure.FIRST_TOKEN,
+        Measure.WAIT,
+        Measure.REQUEST_TIME,
+    }
+)
+"""Those whose mean is of logarithms of milliseconds."""
+MEANS: Final = TIMES | {Measure.CACHE, Measure.REQUEST_COST}
+"""Those that are means; the others are counts of how often a thing happened, of how often it could."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An hour or a day of a series; see the statement."""
+
+    begin: int
+    """Unix seconds."""
+    n: float
+    k: float
+    x: float
+    xx: float
+    ms: float
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A value of a dimension: `team` and `search`; `everyone` has none."""
+
+    dimension: str
+    value: str = ""
+
+
+EVERYONE: Final = Scope("everyone")
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A measure of a thing for a scope, in steps that are in order."""
+
+    measure: Measure
+    thing: str
+    scope: Scope
+    steps: Sequence[Step]
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Some steps added up."""
+
+    n: float = 0.0
+    k: float = 0.0
+    x: float = 0.0
+    xx: float = 0.0
+    ms: float = 0.0
+    usd: float = 0.0
+
+    def __add__(self, other: "Sum | Step") -> "Sum":
+        """Return both together."""
+        return Sum(
+            self.n + other.n,
+            self.k + other.k,
+            self.x + other.x,
+            self.xx + other.xx,
+            self.ms + other.ms,
+            self.usd + other.usd,
+        )
+
+
+def total(steps: Sequence[Step]) -> Sum:
+    """Return the sum of steps."""
+    found = Sum()
+    for step in steps:
+        found += step
+    return found
+
+
+def read(
+    store: Store, begin: datetime, end: datetime, team: str, user: str, bucket: int, least: int = 10
+) -> list[Series]:
+    """Return all series of a time, in steps of `bucket` seconds. Raises Refusal."""
+    values = {
+        "from": seconds(begin),
+        "to": seconds(end),
+        "team": team,
+        "user": user,
+        "bucket": str(bucket),
+        "least": str(least),
+    }
+    found = store.rows(statement("insight_series"), values)
+    return [
+        Series(Measure(measure), thing, Scope(dimension, value), [_step(one) for one in steps])
+        for measure, thing, dimension, value, steps in found.rows
+    ]
+
+
+def _step(one: Sequence[Any] | Mapping[str, Any]) -> Step:
+    return Step(*(one.values() if isinstance(one, Mapping) else one))
+
+
+def seconds(time: datetime) -> str:
+    """Return a time as a parameter of the statements, without fractions."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
