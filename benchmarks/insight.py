@@ -16,6 +16,7 @@ from access.insight.finding import Finding, Insight
 from benchmarks.embedded import embedded
 from benchmarks.incidents import Incident, Work, World, incidents
 from clickhouse.engine import Engine
+from clickhouse.prices import load_prices, read_prices
 from tests.engine_store import EngineStore
 
 _TABLES = (
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--words", action="store_true", help="print the findings too")
     options = parser.parse_args()
     with embedded() as (engine, _):
+        load_prices(engine, read_prices())
         for seed in options.seeds:
             if options.ordinary:
                 ordinary(engine, seed, options.ordinary)

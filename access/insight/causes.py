@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from access.insight.change import Change, misfit
+from access.insight.change import Change, expected, misfit, plain
 from access.insight.people import People, members
 from access.insight.series import DAY, EVERYONE, Measure, Scope, Series
 
@@ -35,10 +35,12 @@ _ORDER: Final = (
     Measure.REQUEST_COST,
 )
 """Causes before their consequences."""
-_FAVOUR: Final = {"everyone": 1.1, "team": 1.1, "user": 1.0, "project": 0.95, "model": 0.95, "version": 0.9}
+_FAVOUR: Final = {"everyone": 6.0, "team": 4.0, "user": 0.0, "project": -2.0, "model": -2.0, "version": -2.0}
 """Of scopes that explain about as much, the one that a person can act on."""
-_NEW_VERSION: Final = 1.3
+_NEW_VERSION: Final = 1.15
 """A version that came when the trouble came is its cause, where it explains nearly as much."""
+_OWN: Final = 0.5
+"""So much of a change has to be there in people's own comparison: else other people were at work."""
 _PARTS: Final = 4.0
 """The misfit that each part of a scope may have by chance, and since people differ."""
 _NEAR: Final = 2 * DAY
@@ -63,6 +65,8 @@ def incidents(changes: Iterable[Change], known: Known, everybody: People) -> lis
     """Return incidents, causes before consequences."""
     by_measure: dict[Measure, list[tuple[float, Change]]] = {}
     for change in changes:
+        if _is_composition(change, known, everybody):
+            continue
         by_measure.setdefault(change.measure, []).append((_weight(change, known, everybody), change))
     kept: list[Change] = []
     for some in by_measure.values():
@@ -109,8 +113,25 @@ def _weight(change: Change, known: Known, everybody: People) -> float:
     if scope == EVERYONE:
         for way in ("model", "version", "team"):
             worst = max(worst, _differ(change, [series for one, series in alike.items() if one.dimension == way]))
-    favour = _NEW_VERSION if change.is_of_its_own else _FAVOUR[scope.dimension]
-    return (change.deviance - worst) * favour
+    if change.is_of_its_own:
+        return (change.deviance - worst) * _NEW_VERSION
+    return change.deviance - worst + _FAVOUR[scope.dimension]
+
+
+def _is_composition(change: Change, known: Known, everybody: People) -> bool:
+    """Whether a scope changed only since others of its people were at work, who were always so."""
+    scope = change.series.scope
+    if scope.dimension == "user" or change.is_of_its_own:
+        return False
+    alike = known[change.measure, change.series.thing]
+    mine = [Scope("user", user) for user, person in everybody.items() if person.is_in(scope)]
+    found = [expected(change, alike[one]) for one in mine if one in alike]
+    weight = sum(n for n, _ in found)
+    if not weight:
+        return False
+    own = sum(value for _, value in found) / weight
+    now, before = plain(change, change.inside), plain(change, change.usual)
+    return now - own < _OWN * (now - before)
 
 
 def _differ(change: Change, parts: Sequence[Series]) -> float:

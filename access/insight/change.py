@@ -47,6 +47,7 @@ _FLOORS: Final[dict[Measure, tuple[float, float]]] = {
     Measure.REQUEST_COST: (1.5, 0),
     Measure.CACHE: (1.5, 0),
 }
+_OWN_USUAL: Final = 10
 _POINTS: Final = 0.06
 """The share of input that is not cached has to grow by this."""
 
@@ -105,31 +106,29 @@ def changed(series: Series, since: int, until: int, usual: Sequence[Step] | None
     """
     measure = series.measure
     days = [step for step in series.steps if step.begin < until]
+    sums = [Sum()]
+    for day in days:
+        sums.append(sums[-1] + day)
+    whole = sums[-1]
     best: tuple[float, Change] | None = None
-    for first in range(len(days)):
-        before = days[:first]
-        if usual is None and (len(before) < BASE_DAYS or sum(day.n for day in before) < _fewest(measure)):
+    for first in range(len(days) if usual is None else min(1, len(days))):
+        if usual is None and (first < BASE_DAYS or sums[first].n < _fewest(measure)):
             continue
         for last in range(first, len(days)):
             goes_on = last == len(days) - 1
             if days[last].begin + DAY <= since or (not goes_on and last - first >= _LONGEST):
                 continue
-            others = [*before, *days[last + 1 :]] if usual is None else usual
-            inside, outside = total(days[first : last + 1]), total(others)
+            inside = sums[last + 1] - sums[first]
+            outside = whole - inside if usual is None else total(usual)
             found = _deviance(measure, inside, outside)
             if found <= CERTAIN**2 or not _matters(measure, inside, outside):
                 continue
-            spread = _spread(measure, others, outside)
-            score = found / spread
-            if score < CERTAIN**2:
-                continue
+            score = found / _spread(measure, [*days[:first], *days[last + 1 :]] if usual is None else usual, outside)
             rank = score - (0 if goes_on else _INNER)
-            if best is None or rank > best[0]:
+            if score >= CERTAIN**2 and (best is None or rank > best[0]):
                 end = None if goes_on else days[last].begin + DAY
-                change = Change(series, days[first].begin, end, inside, outside, found, math.sqrt(score), usual is not None)
-                best = (rank, change)
-        if usual is not None:
-            break
+                z, is_own = math.sqrt(score), usual is not None
+                best = (rank, Change(series, days[first].begin, end, inside, outside, found, z, is_own))
     return best[1] if best else None
 
 
@@ -199,6 +198,19 @@ def misfit(change: Change, part: Series) -> float | None:
     return inside.n * (inside.x / inside.n - usual - shift) ** 2 / variance
 
 
+def plain(change: Change, of: Sum) -> float:
+    """Return a rate, or a mean as it is measured: of logarithms for times."""
+    return (of.x if change.measure in MEANS else of.k) / of.n if of.n else 0.0
+
+
+def expected(change: Change, part: Series) -> tuple[float, float]:
+    """Return how much of the window a part of a scope has, and what it would have had as it usually is."""
+    inside = total([one for one in part.steps if _is_inside(change, one)])
+    outside = total([one for one in part.steps if not _is_inside(change, one)])
+    usual = plain(change, outside) if outside.n >= _OWN_USUAL else plain(change, change.usual)
+    return inside.n, inside.n * usual
+
+
 def _is_inside(change: Change, step: Step) -> bool:
     return step.begin >= change.begin and (change.end is None or step.begin < change.end)
 
@@ -209,7 +221,7 @@ def at_the_hour(change: Change, hours: Sequence[Step]) -> Change:
         return change
     gains = [_gain(change, hour) for hour in hours]
     near = change.begin - DAY
-    begin = _best(hours, gains, near, change.begin + DAY)
+    begin = _best(hours, gains, near, change.begin + 2 * DAY)
     if begin is None:
         return change
     end = change.end

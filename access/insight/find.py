@@ -22,6 +22,7 @@ from access.store import Store
 from access.text import visible
 
 _HISTORY: Final = timedelta(days=28)
+_BY_THE_HOUR: Final = timedelta(days=16)
 _WEEK: Final = 7
 _MOST: Final = 12
 """Incidents whose cost is worked out."""
@@ -65,7 +66,8 @@ def find(store: Store, since: datetime, until: datetime, team: str = "", user: s
     changes += _of_versions(known, changes, begin, end)
     found = sorted(incidents(changes, known, everybody), key=lambda one: -one.change.deviance)[:_MOST]
     about = {"to": seconds(until), "team": team, "user": user}
-    costly = [one for incident in found if (one := _finding(store, incident, everybody, about, history, until))]
+    timed = _timed(store, found, about, until)
+    costly = [one for incident in timed if (one := _finding(store, incident, everybody, about, history, until))]
     secure, notes = firsts(store, history, since, until, team, user, everybody)
     quiet = silence(everybody, since, until, _usd_a_day(known))
     return Insight(
@@ -123,7 +125,7 @@ def _finding(
     store: Store, incident: Incident, everybody: People, about: dict[str, str], history: datetime, until: datetime
 ) -> Finding | None:
     """Return an incident as a finding, None when it costs next to nothing."""
-    change = _timed(store, incident.change, about, until)
+    change = incident.change
     scope = change.series.scope
     since = datetime.fromtimestamp(change.begin, UTC)
     ended = None if change.end is None else datetime.fromtimestamp(change.end, UTC)
@@ -162,33 +164,27 @@ def _finding(
     return Finding(**given)
 
 
-def _timed(store: Store, change: Change, about: dict[str, str], until: datetime) -> Change:
-    """Return a change with the hour in which it began."""
-    begin = datetime.fromtimestamp(change.begin - DAY, UTC)
-    end = until if change.end is None else datetime.fromtimestamp(change.end + DAY, UTC)
-    hourly = read(store, begin, min(end, begin + timedelta(days=9), until), about["team"], about["user"], HOUR, 1)
-    same = [
-        one
-        for one in hourly
-        if one.measure is change.measure and one.thing == change.series.thing and one.scope == change.series.scope
+def _timed(store: Store, found: Sequence[Incident], about: dict[str, str], until: datetime) -> list[Incident]:
+    """Return incidents with the hours in which they began, from one reading by the hour."""
+    if not found:
+        return []
+    begin = datetime.fromtimestamp(min(one.change.begin for one in found) - DAY, UTC)
+    hourly = read(store, max(begin, until - _BY_THE_HOUR), until, about["team"], about["user"], HOUR, 1)
+    known = {(one.measure, one.thing, one.scope): one.steps for one in hourly}
+    return [
+        replace(one, change=_at_the_hour(one.change, known.get((one.change.measure, series.thing, series.scope), ())))
+        for one in found
+        for series in [one.change.series]
     ]
-    if not same:
-        return change
-    timed = at_the_hour(change, same[0].steps)
-    # What the days had, but for the hours before it began: these are as usual.
-    lost = total([step for step in same[0].steps if change.begin <= step.begin < timed.begin])
-    gained = total([step for step in same[0].steps if timed.begin <= step.begin < change.begin])
-    inside = change.inside + gained
-    rest = replace(
-        inside,
-        n=inside.n - lost.n,
-        k=inside.k - lost.k,
-        x=inside.x - lost.x,
-        xx=inside.xx - lost.xx,
-        ms=inside.ms - lost.ms,
-        usd=inside.usd - lost.usd,
-    )
-    return replace(timed, inside=rest) if rest.n > 0 else timed
+
+
+def _at_the_hour(change: Change, hours: Sequence[Step]) -> Change:
+    """Return a change by the hour, without what the hours before it had, which were as usual."""
+    timed = at_the_hour(change, hours)
+    lost = total([step for step in hours if change.begin <= step.begin < timed.begin])
+    gained = total([step for step in hours if timed.begin <= step.begin < change.begin])
+    inside = change.inside + gained - lost
+    return replace(timed, inside=inside) if inside.n > 0 else timed
 
 
 def _is_worth(change: Change, spent: Cost) -> bool:

@@ -111,13 +111,29 @@ class Sum:
             self.usd + other.usd,
         )
 
+    def __sub__(self, other: "Sum") -> "Sum":
+        """Return what is left without the other."""
+        return Sum(
+            self.n - other.n,
+            self.k - other.k,
+            self.x - other.x,
+            self.xx - other.xx,
+            self.ms - other.ms,
+            self.usd - other.usd,
+        )
+
 
 def total(steps: Sequence[Step]) -> Sum:
     """Return the sum of steps."""
-    found = Sum()
+    n = k = x = xx = ms = usd = 0.0
     for step in steps:
-        found += step
-    return found
+        n += step.n
+        k += step.k
+        x += step.x
+        xx += step.xx
+        ms += step.ms
+        usd += step.usd
+    return Sum(n, k, x, xx, ms, usd)
 
 
 def read(
