@@ -214,12 +214,18 @@ class Work:
             incident.cost(self.at)
             self._event(
                 "plugin_installed",
-                **{"plugin.name": "quick-deploy", "marketplace.is_official": "false", "marketplace.name": "flea"},
+                **{
+                    "plugin.name": "quick-deploy",
+                    "marketplace.is_official": "false",
+                    "marketplace.name": "flea",
+                },
             )
             incident.kind = "plugin done"
         if incident.holds("bypass", person, at) and chance.random() < 0.6:
             incident.cost(self.at)
-            self._event("permission_mode_changed", from_mode="default", to_mode="bypassPermissions", trigger="cli")
+            self._event(
+                "permission_mode_changed", from_mode="default", to_mode="bypassPermissions", trigger="cli"
+            )
         elif chance.random() < 0.1:
             self._event(
                 "permission_mode_changed", from_mode="default", to_mode=chance.choice(["plan", "acceptEdits"])
@@ -271,7 +277,12 @@ class Work:
         usd = self._ask("compact", grown=100, received=2_500) or 0.0
         self.context, self.cached_at = 22_000, self.at - timedelta(hours=1)
         self._event(
-            "compaction", trigger="auto", success="true", duration_ms=20_000, pre_tokens=before, post_tokens=22_000
+            "compaction",
+            trigger="auto",
+            success="true",
+            duration_ms=20_000,
+            pre_tokens=before,
+            post_tokens=22_000,
         )
         if planted:
             incident.cost(self.at, usd)
@@ -285,7 +296,10 @@ class Work:
             self.context, cached = 16_000, self.cached_at
             rounds = chance.randint(2, 6)
             for number in range(rounds):
-                usd += self._ask("agent:builtin:Explore", grown=chance.randint(300, 5_000), agent="Explore") or 0.0
+                usd += (
+                    self._ask("agent:builtin:Explore", grown=chance.randint(300, 5_000), agent="Explore")
+                    or 0.0
+                )
                 if number < rounds - 1:
                     self._tool()
             self._event(
@@ -377,7 +391,12 @@ class Work:
         return usd
 
     def _tool(
-        self, tool: str = "", program: str = "", fails: bool = False, given: str = "", about: dict[str, str] | None = None
+        self,
+        tool: str = "",
+        program: str = "",
+        fails: bool = False,
+        given: str = "",
+        about: dict[str, str] | None = None,
     ) -> None:
         chance, person, incident = self.chance, self.person, self.incident
         server = ""
@@ -413,7 +432,9 @@ class Work:
             labels["tool_parameters.bash_command"] = program
         if server:
             labels |= {"tool_parameters.mcp_server_name": server}
-        self._event("tool_decision", tool_name=tool, decision=decision, source=source, tool_use_id=use, **labels)
+        self._event(
+            "tool_decision", tool_name=tool, decision=decision, source=source, tool_use_id=use, **labels
+        )
         if decision == "reject":
             return
         if person.has_hooks and tool in {"Bash", "Edit"}:
@@ -441,7 +462,9 @@ class Work:
             decision_type=decision,
             decision_source=source,
             **labels,
-            **({"error_type": error, "error": f"{error}: exit code {chance.randint(1, 2)}"} if failed else {}),
+            **(
+                {"error_type": error, "error": f"{error}: exit code {chance.randint(1, 2)}"} if failed else {}
+            ),
         )
         self._span("tool", start, took + waited, span_number=parent, tool_name=tool, tool_use_id=use)
         if broken:
@@ -528,7 +551,9 @@ class Work:
             )
         )
 
-    def _span(self, name: str, start: datetime, took: float, parent: int = 0, span_number: int = 0, **about: object) -> None:
+    def _span(
+        self, name: str, start: datetime, took: float, parent: int = 0, span_number: int = 0, **about: object
+    ) -> None:
         self.number += 1
         if self._silent(start):
             return
@@ -566,7 +591,9 @@ def incidents(world: World, seed: int) -> Iterator[Incident]:
 
     def user(has_hooks: bool = False) -> dict[str, str]:
         # Somebody who works most days.
-        some = sorted((one for one in world.crew if one.has_hooks or not has_hooks), key=lambda one: -one.prompts)
+        some = sorted(
+            (one for one in world.crew if one.has_hooks or not has_hooks), key=lambda one: -one.prompts
+        )
         return {"user": chance.choice(some[: max(3, len(some) // 2)]).user}
 
     def anybody() -> dict[str, str]:
@@ -589,8 +616,12 @@ def incidents(world: World, seed: int) -> Iterator[Incident]:
     yield Incident("connection", server_of(where), where, moment(), size=chance.uniform(0.6, 1))
     who = team(has_hooks=True)
     yield Incident("slow hook", "PreToolUse:Bash", who, moment(), size=chance.uniform(8, 40))
-    yield Incident("hook fails", "PostToolUse:Edit", user(has_hooks=True), moment(), size=chance.uniform(0.3, 0.8))
-    yield Incident("slow tool", chance.choice(["pytest", "npm", "git"]), team(), moment(), size=chance.uniform(4, 10))
+    yield Incident(
+        "hook fails", "PostToolUse:Edit", user(has_hooks=True), moment(), size=chance.uniform(0.3, 0.8)
+    )
+    yield Incident(
+        "slow tool", chance.choice(["pytest", "npm", "git"]), team(), moment(), size=chance.uniform(4, 10)
+    )
     yield Incident("ttft", "", anybody(), moment(), size=chance.uniform(2.5, 5))
     yield Incident("waits", "", anybody(), moment(), size=chance.uniform(6, 20))
     yield Incident("refusals", "Bash", team(), moment(), size=chance.uniform(0.4, 0.8))
@@ -606,4 +637,6 @@ def incidents(world: World, seed: int) -> Iterator[Incident]:
     yield Incident("bypass", "", user(), moment())
     yield Incident("plugin", "", user(), moment())
     yield Incident("internal", "RangeError", team(), moment(), size=0.1)
-    yield Incident("version", chance.choice(["Edit", "Grep"]), anybody(), moment(), size=chance.uniform(0.2, 0.5))
+    yield Incident(
+        "version", chance.choice(["Edit", "Grep"]), anybody(), moment(), size=chance.uniform(0.2, 0.5)
+    )

@@ -57,7 +57,9 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="*", help="only these kinds of incidents")
     parser.add_argument("--days", type=int, default=14, help="of ordinary work and the incident together")
     parser.add_argument("--period", type=int, default=7, help="days that are looked at")
-    parser.add_argument("--ordinary", type=int, default=0, help="days of ordinary work, a report for each week")
+    parser.add_argument(
+        "--ordinary", type=int, default=0, help="days of ordinary work, a report for each week"
+    )
     parser.add_argument("--words", action="store_true", help="print the findings too")
     options = parser.parse_args()
     with embedded() as (engine, _):
@@ -73,7 +75,9 @@ def planted(engine: Engine, seed: int, options: argparse.Namespace) -> None:
     """Print a line for each incident."""
     world = World(seed, _BEGIN + timedelta(days=seed % 7), options.days, 9 + seed % 7, 2 + seed % 3)
     print(f"seed {seed}: {world.people} people, {world.teams} teams\n")
-    print("| incident | rank | found | who | since | usd said / true | minutes said / true | seconds |\n|---|---|---|---|---|---|---|---|")
+    print(
+        "| incident | rank | found | who | since | usd said / true | minutes said / true | seconds |\n|---|---|---|---|---|---|---|---|"
+    )
     whole, count = 0, 0
     for incident in incidents(world, seed):
         if options.kinds and incident.kind not in options.kinds:
@@ -88,20 +92,21 @@ def planted(engine: Engine, seed: int, options: argparse.Namespace) -> None:
         print(line, flush=True)
         if options.words:
             for number, one in enumerate(insight.findings, 1):
-                print(f"   {number}. {one.title} | {one.who} | {one.reason} | ${one.usd:.2f} {one.minutes:.1f} min | {one.consequences}")
+                print(
+                    f"   {number}. {one.title} | {one.who} | {one.reason} | ${one.usd:.2f} {one.minutes:.1f} min | {one.consequences}"
+                )
     print(f"\n{whole} of {count} in the top three, with who and since when\n", flush=True)
 
 
 def judged(incident: Incident, insight: Insight, took: float) -> tuple[str, bool]:
     """Return the line of an incident, and whether all of it is right."""
-    place = next(
-        (number for number, one in enumerate(insight.findings, 1) if names(incident, one)), 0
-    )
+    place = next((number for number, one in enumerate(insight.findings, 1) if names(incident, one)), 0)
     one = insight.findings[place - 1] if place else None
     who = one is not None and is_whose(incident, one)
     first = incident.first or incident.since
     since = one is not None and (
-        abs((one.since - first).total_seconds()) <= 3 * 3600 or (incident.kind in {"silence", "version"} and abs(one.since - first) <= timedelta(days=1))
+        abs((one.since - first).total_seconds()) <= 3 * 3600
+        or (incident.kind in {"silence", "version"} and abs(one.since - first) <= timedelta(days=1))
     )
     cells = [
         f"{incident.kind} {incident.key} ({whose(incident)})",
@@ -133,7 +138,11 @@ def names(incident: Incident, one: Finding) -> bool:
 def is_whose(incident: Incident, one: Finding) -> bool:
     """Whether a finding says whom it happened to."""
     if incident.kind == "version":
-        return one.scope.dimension == "version" or (one.scope.dimension, one.scope.value) in incident.who.items() or not incident.who
+        return (
+            one.scope.dimension == "version"
+            or (one.scope.dimension, one.scope.value) in incident.who.items()
+            or not incident.who
+        )
     if not incident.who:
         return one.scope.dimension in {"everyone", "model"}
     return (one.scope.dimension, one.scope.value) in incident.who.items()
@@ -150,7 +159,10 @@ def ordinary(engine: Engine, seed: int, days: int) -> None:
             known = (one.kind, one.thing, one.scope.value)
             if known not in told:
                 told.add(known)
-                print(f"   day {day}: {one.title} | {one.who} | {one.reason} | ${one.usd:.2f} {one.minutes:.1f} min", flush=True)
+                print(
+                    f"   day {day}: {one.title} | {one.who} | {one.reason} | ${one.usd:.2f} {one.minutes:.1f} min",
+                    flush=True,
+                )
     print(f"seed {seed}: {len(told)} false findings in {days - 9} days of looking\n", flush=True)
 
 

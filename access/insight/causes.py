@@ -112,7 +112,9 @@ def _weight(change: Change, known: Known, everybody: People) -> float:
         worst = max(worst, _differ(change, [alike[one] for one in mine if one in alike]))
     if scope == EVERYONE:
         for way in ("model", "version", "team"):
-            worst = max(worst, _differ(change, [series for one, series in alike.items() if one.dimension == way]))
+            worst = max(
+                worst, _differ(change, [series for one, series in alike.items() if one.dimension == way])
+            )
     if change.is_of_its_own:
         return (change.deviance - worst) * _NEW_VERSION
     return change.deviance - worst + _FAVOUR[scope.dimension]
@@ -146,4 +148,3 @@ def _is_one(one: Change, other: Change, users: frozenset[str], others: frozenset
     ends = [change.end for change in (one, other) if change.end is not None]
     latest = max(one.begin, other.begin)
     return abs(one.begin - other.begin) <= _NEAR or all(latest < end for end in ends)
-

@@ -123,7 +123,9 @@ def changed(series: Series, since: int, until: int, usual: Sequence[Step] | None
             found = _deviance(measure, inside, outside)
             if found <= CERTAIN**2 or not _matters(measure, inside, outside):
                 continue
-            score = found / _spread(measure, [*days[:first], *days[last + 1 :]] if usual is None else usual, outside)
+            score = found / _spread(
+                measure, [*days[:first], *days[last + 1 :]] if usual is None else usual, outside
+            )
             rank = score - (0 if goes_on else _INNER)
             if score >= CERTAIN**2 and (best is None or rank > best[0]):
                 end = None if goes_on else days[last].begin + DAY

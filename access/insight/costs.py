@@ -9,9 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from access.insight.change import Change
-from access.insight.series import TIMES, Measure
-from access.reading import statement
-from access.store import Store
+from access.insight.series import TIMES, Measure, answer
+from access.query import Streams
 
 _TYPES: Final[Mapping[Measure, tuple[str, ...]]] = {
     Measure.CONNECTION: ("mcp_server_connection",),
@@ -96,12 +95,14 @@ class Cost:
     worked_out: str
 
 
-def detail(store: Store, change: Change, values: Mapping[str, str]) -> Detail:
+def detail(store: Streams, change: Change, values: Mapping[str, str]) -> Detail:
     """Return the events of a change. `values` are from, to, team and user. Raises Refusal."""
     types = _TYPES.get(change.measure, ("api_request",))
     listed = "[" + ",".join(f"'{one}'" for one in types) + "]"
-    row = store.rows(statement("insight_detail"), {**_about(change, values), "types": listed}).dicts()[0]
-    return Detail(**{name: _pairs(value) if isinstance(value, list) else value or 0 for name, value in row.items()})
+    row = answer(store, "insight_detail", {**_about(change, values), "types": listed}).dicts()[0]
+    return Detail(
+        **{name: _pairs(value) if isinstance(value, list) else value or 0 for name, value in row.items()}
+    )
 
 
 def _pairs(value: list[Any]) -> list[tuple[str, int]]:
@@ -119,7 +120,7 @@ def _about(change: Change, values: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def cost(store: Store, change: Change, about: Detail, values: Mapping[str, str], history: str) -> Cost:
+def cost(store: Streams, change: Change, about: Detail, values: Mapping[str, str], history: str) -> Cost:
     """Return what a change cost. `values` are from and to of its time, team and user. Raises Refusal."""
     measure, inside = change.measure, change.inside
     share = change.excess / inside.k if inside.k else 0.0
@@ -132,16 +133,20 @@ def cost(store: Store, change: Change, about: Detail, values: Mapping[str, str],
             words = "the time until they failed"
         return Cost(0.0, about.ms * share / _MS, words)
     if measure in {Measure.TOOL_FAILS, Measure.LOOPS, Measure.REFUSALS, Measure.HOOK_BLOCKS}:
-        words = f"{about.next_requests:,} requests followed them in their sessions: the share beyond the usual"
+        words = (
+            f"{about.next_requests:,} requests followed them in their sessions: the share beyond the usual"
+        )
         minutes = about.ms * share / _MS if measure in {Measure.TOOL_FAILS, Measure.LOOPS} else 0.0
         return Cost(about.next_usd * share, minutes, words)
     if measure is Measure.RETRIES:
-        row = store.rows(statement("insight_retries"), _about(change, values)).rows[0]
-        return Cost(0.0, max(0.0, (row[0] or 0.0) * share / _MS), "the time beyond that of requests answered at once")
+        row = answer(store, "insight_retries", _about(change, values)).rows[0]
+        return Cost(
+            0.0, max(0.0, (row[0] or 0.0) * share / _MS), "the time beyond that of requests answered at once"
+        )
     return _of_requests(store, change, values, history)
 
 
-def _of_requests(store: Store, change: Change, values: Mapping[str, str], history: str) -> Cost:
+def _of_requests(store: Streams, change: Change, values: Mapping[str, str], history: str) -> Cost:
     scope = change.series.scope
     asked = {
         **values,
@@ -151,12 +156,12 @@ def _of_requests(store: Store, change: Change, values: Mapping[str, str], histor
         "dimension": scope.dimension,
         "value": scope.value,
     }
-    rows = store.rows(statement("insight_usage"), asked).dicts()
+    rows = answer(store, "insight_usage", asked).dicts()
     inside, outside = (
         [Used(**{name: value for name, value in row.items() if name != "is_inside"}) for row in rows if row["is_inside"] == side]
         for side in (1, 0)
     )  # fmt: skip
-    prices = [Price(*row) for row in store.rows(statement("insight_prices"), {"to": values["to"]}).rows]
+    prices = [Price(*row) for row in answer(store, "insight_prices", {"to": values["to"]}).rows]
     spent, usual = (sum(one.usd for one in some) for some in (inside, outside))
     requests, were = (sum(one.requests for one in some) for some in (inside, outside))
     per_request = usual / were if were else 0.0
@@ -168,11 +173,17 @@ def _of_requests(store: Store, change: Change, values: Mapping[str, str], histor
         case Measure.SUBAGENTS:
             before = sum(one.agents_usd for one in outside) / change.usual.n if change.usual.n else 0.0
             usd = sum(one.agents_usd for one in inside) - before * change.inside.n
-            return Cost(max(0.0, usd), 0.0, "what subagents' own requests cost, beyond the usual for as many prompts")
+            return Cost(
+                max(0.0, usd), 0.0, "what subagents' own requests cost, beyond the usual for as many prompts"
+            )
         case Measure.COMPACTIONS:
             before = sum(one.compactions_usd for one in outside) / change.usual.n if change.usual.n else 0.0
             usd = sum(one.compactions_usd for one in inside) - before * change.inside.n
-            return Cost(max(0.0, usd), 0.0, "what the requests that compact cost, beyond the usual for as many prompts")
+            return Cost(
+                max(0.0, usd),
+                0.0,
+                "what the requests that compact cost, beyond the usual for as many prompts",
+            )
         case Measure.REQUESTS:
             usd = change.excess * (spent / requests if requests else 0.0)
             return Cost(usd, 0.0, "the requests beyond the usual for as many prompts")
@@ -188,7 +199,11 @@ def price_of(prices: Sequence[Price], model: str) -> Price | None:
 
 
 def _dearer(
-    change: Change, inside: Sequence[Used], outside: Sequence[Used], prices: Sequence[Price], per_request: float
+    change: Change,
+    inside: Sequence[Used],
+    outside: Sequence[Used],
+    prices: Sequence[Price],
+    per_request: float,
 ) -> Cost:
     mine = next((one for one in inside if one.model == change.series.thing), None)
     others = [one for one in outside if one.model != change.series.thing]
@@ -206,7 +221,9 @@ def _dearer(
     return Cost((mine.usd - were) * share, 0.0, words)
 
 
-def _uncached(inside: Sequence[Used], outside: Sequence[Used], prices: Sequence[Price], otherwise: float) -> Cost:
+def _uncached(
+    inside: Sequence[Used], outside: Sequence[Used], prices: Sequence[Price], otherwise: float
+) -> Cost:
     """Return the tokens that the cache usually has, at the difference between writing and reading them."""
     prompt = sum(one.prompt for one in outside)
     usual = sum(one.sent + one.written for one in outside) / prompt if prompt else 0.0
@@ -215,5 +232,9 @@ def _uncached(inside: Sequence[Used], outside: Sequence[Used], prices: Sequence[
         price = price_of(prices, one.model)
         if price is None:
             return Cost(max(0.0, otherwise), 0.0, "what the requests cost beyond the usual for as many")
-        usd += max(0.0, one.sent + one.written - usual * one.prompt) * (price.written - price.cached) / _MILLION
-    return Cost(usd, 0.0, "the input that the cache usually has, at the price of writing less that of reading")
+        usd += (
+            max(0.0, one.sent + one.written - usual * one.prompt) * (price.written - price.cached) / _MILLION
+        )
+    return Cost(
+        usd, 0.0, "the input that the cache usually has, at the price of writing less that of reading"
+    )

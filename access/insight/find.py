@@ -15,10 +15,22 @@ from access.insight.costs import Cost, cost, detail
 from access.insight.finding import Block, Finding, Insight, Usual
 from access.insight.firsts import firsts
 from access.insight.people import People, people
-from access.insight.series import DAY, EVERYONE, HOUR, MEANS, Measure, Scope, Series, Step, read, seconds, total
+from access.insight.series import (
+    DAY,
+    EVERYONE,
+    HOUR,
+    MEANS,
+    Measure,
+    Scope,
+    Series,
+    Step,
+    read,
+    seconds,
+    total,
+)
 from access.insight.silence import silence
 from access.insight.words import advice, check, reason, title, who
-from access.store import Store
+from access.query import Streams
 from access.text import visible
 
 _HISTORY: Final = timedelta(days=28)
@@ -30,7 +42,9 @@ _USD: Final = 0.25
 _MINUTES: Final = 1.0
 _TIMES: Final = 5
 """What costs less, and happened less often, is nothing to read."""
-_COUNTED: Final = frozenset({Measure.API, Measure.REFUSALS, Measure.CONNECTION, Measure.TOOL_FAILS, Measure.HOOK_FAILS})
+_COUNTED: Final = frozenset(
+    {Measure.API, Measure.REFUSALS, Measure.CONNECTION, Measure.TOOL_FAILS, Measure.HOOK_FAILS}
+)
 _LONG: Final = 80
 _COMMANDS: Final = {
     Measure.CONNECTION: "mcp_connections",
@@ -53,7 +67,7 @@ _COMMANDS: Final = {
 }
 
 
-def find(store: Store, since: datetime, until: datetime, team: str = "", user: str = "") -> Insight:
+def find(store: Streams, since: datetime, until: datetime, team: str = "", user: str = "") -> Insight:
     """Return what stands out in a period, of one team or user where given. Raises Refusal."""
     history = since - _HISTORY
     daily = read(store, history, until, team, user, DAY)
@@ -67,7 +81,9 @@ def find(store: Store, since: datetime, until: datetime, team: str = "", user: s
     found = sorted(incidents(changes, known, everybody), key=lambda one: -one.change.deviance)[:_MOST]
     about = {"to": seconds(until), "team": team, "user": user}
     timed = _timed(store, found, about, until)
-    costly = [one for incident in timed if (one := _finding(store, incident, everybody, about, history, until))]
+    costly = [
+        one for incident in timed if (one := _finding(store, incident, everybody, about, history, until))
+    ]
     secure, notes = firsts(store, history, since, until, team, user, everybody)
     quiet = silence(everybody, since, until, _usd_a_day(known))
     return Insight(
@@ -122,7 +138,12 @@ def _less(whole: Sequence[Step], part: Sequence[Step]) -> list[Step]:
 
 
 def _finding(
-    store: Store, incident: Incident, everybody: People, about: dict[str, str], history: datetime, until: datetime
+    store: Streams,
+    incident: Incident,
+    everybody: People,
+    about: dict[str, str],
+    history: datetime,
+    until: datetime,
 ) -> Finding | None:
     """Return an incident as a finding, None when it costs next to nothing."""
     change = incident.change
@@ -164,7 +185,9 @@ def _finding(
     return Finding(**given)
 
 
-def _timed(store: Store, found: Sequence[Incident], about: dict[str, str], until: datetime) -> list[Incident]:
+def _timed(
+    store: Streams, found: Sequence[Incident], about: dict[str, str], until: datetime
+) -> list[Incident]:
     """Return incidents with the hours in which they began, from one reading by the hour."""
     if not found:
         return []
@@ -172,7 +195,10 @@ def _timed(store: Store, found: Sequence[Incident], about: dict[str, str], until
     hourly = read(store, max(begin, until - _BY_THE_HOUR), until, about["team"], about["user"], HOUR, 1)
     known = {(one.measure, one.thing, one.scope): one.steps for one in hourly}
     return [
-        replace(one, change=_at_the_hour(one.change, known.get((one.change.measure, series.thing, series.scope), ())))
+        replace(
+            one,
+            change=_at_the_hour(one.change, known.get((one.change.measure, series.thing, series.scope), ())),
+        )
         for one in found
         for series in [one.change.series]
     ]
@@ -207,12 +233,20 @@ def _always(known: Known, begin: int, end: int) -> list[Usual]:
     found = []
     for (measure, thing), alike in known.items():
         whole = alike.get(EVERYONE)
-        if measure not in {Measure.TOOL_FAILS, Measure.API, Measure.CONNECTION, Measure.HOOK_FAILS} or whole is None:
+        if (
+            measure not in {Measure.TOOL_FAILS, Measure.API, Measure.CONNECTION, Measure.HOOK_FAILS}
+            or whole is None
+        ):
             continue
         now = total([step for step in whole.steps if begin <= step.begin < end])
         before = total([step for step in whole.steps if 2 * begin - end <= step.begin < begin])
         if now.k >= _TIMES:
-            name = {Measure.TOOL_FAILS: "", Measure.API: "API ", Measure.CONNECTION: "MCP connection ", Measure.HOOK_FAILS: "hook "}
+            name = {
+                Measure.TOOL_FAILS: "",
+                Measure.API: "API ",
+                Measure.CONNECTION: "MCP connection ",
+                Measure.HOOK_FAILS: "hook ",
+            }
             found.append(Usual(f"{name[measure]}{visible(thing, _LONG)}", now.k, before.k, now.ms / 60_000))
     return sorted(found, key=lambda one: -one.times)[:6]
 
@@ -221,5 +255,6 @@ def _history(everybody: People, begin: int) -> list[str]:
     days = {day for person in everybody.values() for day in person.days if day < begin}
     if len(days) >= _WEEK - 2:
         return []
-    return [f"There are {len(days)} days with events before this period: what is usual needs a week, and less is found."]
-
+    return [
+        f"There are {len(days)} days with events before this period: what is usual needs a week, and less is found."
+    ]

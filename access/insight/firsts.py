@@ -8,10 +8,9 @@ from typing import Any, Final
 
 from access.insight.finding import Block, Finding
 from access.insight.people import People
-from access.insight.series import DAY, Scope, seconds
+from access.insight.series import DAY, Scope, answer, seconds
 from access.insight.words import who
-from access.reading import statement
-from access.store import Store
+from access.query import Streams
 from access.text import visible
 
 _LEARNT: Final = 4 * DAY
@@ -47,11 +46,17 @@ class _Seen:
 
 
 def firsts(
-    store: Store, history: datetime, since: datetime, until: datetime, team: str, user: str, everybody: People
+    store: Streams,
+    history: datetime,
+    since: datetime,
+    until: datetime,
+    team: str,
+    user: str,
+    everybody: People,
 ) -> tuple[list[Finding], list[str]]:
     """Return findings, and notes on servers that are new. Raises Refusal."""
     values = {"from": seconds(history), "to": seconds(until), "team": team, "user": user}
-    rows = store.rows(statement("insight_firsts"), values).dicts()
+    rows = answer(store, "insight_firsts", values).dicts()
     days = [day for person in everybody.values() for day in person.days]
     if not rows or not days:
         return [], []
@@ -73,7 +78,9 @@ def firsts(
         if first is None or (kind == "internal error" and _count(one.times, first) < _FEW):
             continue
         if kind == "MCP server":
-            servers.append(f"MCP server {visible(thing, _LONG)} is new since {datetime.fromtimestamp(first, UTC):%Y-%m-%d}.")
+            servers.append(
+                f"MCP server {visible(thing, _LONG)} is new since {datetime.fromtimestamp(first, UTC):%Y-%m-%d}."
+            )
             continue
         findings.append(_finding(kind, thing, one, first, everybody))
     return findings, servers
@@ -83,7 +90,9 @@ def _elsewhere(seen: dict[tuple[str, str, str], _Seen], kind: str, mine: _Seen) 
     """Return when the same kind of thing happened otherwise: to others, or as another error."""
     if kind in {"unofficial plugin", "MCP server"}:
         return []
-    return [time for (other, _, _), one in seen.items() if other == kind and one is not mine for time in one.times]
+    return [
+        time for (other, _, _), one in seen.items() if other == kind and one is not mine for time in one.times
+    ]
 
 
 def _count(times: Sequence[int], first: int) -> int:
@@ -127,7 +136,13 @@ def _tail(count: int, expected: float) -> float:
 def _finding(kind: str, thing: str, one: _Seen, first: int, everybody: People) -> Finding:
     users = sorted(one.users, key=lambda user: -one.users[user])
     teams = sorted(one.teams, key=lambda team: -one.teams[team])
-    scope = Scope("user", users[0]) if len(users) == 1 else Scope("team", teams[0]) if len(teams) == 1 else Scope("everyone")
+    scope = (
+        Scope("user", users[0])
+        if len(users) == 1
+        else Scope("team", teams[0])
+        if len(teams) == 1
+        else Scope("everyone")
+    )
     since = datetime.fromtimestamp(first, UTC)
     times = _count(one.times, first)
     named = visible(thing, _LONG) or "without a name"

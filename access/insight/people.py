@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from access.insight.series import Scope, seconds
-from access.reading import statement
-from access.store import Store
+from access.insight.series import Scope, answer, seconds
+from access.query import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Person:
 People = Mapping[str, Person]
 
 
-def people(store: Store, begin: datetime, end: datetime, team: str, user: str) -> dict[str, Person]:
+def people(store: Streams, begin: datetime, end: datetime, team: str, user: str) -> dict[str, Person]:
     """Return all who sent something, by their ids. Raises Refusal."""
     values = {"from": seconds(begin), "to": seconds(end), "team": team, "user": user}
     return {
@@ -58,7 +57,7 @@ def people(store: Store, begin: datetime, end: datetime, team: str, user: str) -
             row["newest"],
             row["events_a_day"],
         )
-        for row in store.rows(statement("insight_people"), values).dicts()
+        for row in answer(store, "insight_people", values).dicts()
     }
 
 

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from access.query import Streams
 from access.reading import statement
-from access.store import Store
+from access.store import ROWS, Rows, parsed
 
 DAY: Final = 86_400
 HOUR: Final = 3_600
@@ -136,8 +137,13 @@ def total(steps: Sequence[Step]) -> Sum:
     return Sum(n, k, x, xx, ms, usd)
 
 
+def answer(store: Streams, name: str, values: Mapping[str, str]) -> Rows:
+    """Return the answer to one of the statements of `sql/`. Raises what the store raises."""
+    return parsed(store.stream(statement(name), values, ROWS))
+
+
 def read(
-    store: Store, begin: datetime, end: datetime, team: str, user: str, bucket: int, least: int = 10
+    store: Streams, begin: datetime, end: datetime, team: str, user: str, bucket: int, least: int = 10
 ) -> list[Series]:
     """Return all series of a time, in steps of `bucket` seconds. Raises Refusal."""
     values = {
@@ -148,7 +154,7 @@ def read(
         "bucket": str(bucket),
         "least": str(least),
     }
-    found = store.rows(statement("insight_series"), values)
+    found = answer(store, "insight_series", values)
     return [
         Series(Measure(measure), thing, Scope(dimension, value), [_step(one) for one in steps])
         for measure, thing, dimension, value, steps in found.rows

@@ -34,7 +34,9 @@ def silence(
     quiet: list[Finding] = []
     told: set[str] = set()
     for team in sorted({team for person in everybody.values() for team in person.teams if team}):
-        crew = [person for person in everybody.values() if team in person.teams and len(person.days) >= _FEWEST]
+        crew = [
+            person for person in everybody.values() if team in person.teams and len(person.days) >= _FEWEST
+        ]
         if len(crew) < 2 or len(crew) == len(everybody):  # noqa: PLR2004
             continue
         newest = max(person.newest for person in crew)
@@ -50,7 +52,9 @@ def silence(
         if person.user in told or len(person.days) < _FEWEST or len(missed) < _DAYS:
             continue
         if _away(person, days) ** len(missed) < _RARE and person.newest >= since.timestamp() - DAY:
-            quiet.append(_finding(Scope("user", person.user), [person], person.newest, len(missed), usd_a_day))
+            quiet.append(
+                _finding(Scope("user", person.user), [person], person.newest, len(missed), usd_a_day)
+            )
     return quiet
 
 
@@ -63,7 +67,11 @@ def _working(everybody: People, last: int) -> list[int]:
     busy = sorted(count for day, count in counts.items() if _is_weekday(day))
     usual = busy[len(busy) // 2] if busy else 0
     # The last day has just begun for some.
-    return sorted(day for day, count in counts.items() if _is_weekday(day) and count >= _ABOUT * usual and day + DAY * 0.6 < last)
+    return sorted(
+        day
+        for day, count in counts.items()
+        if _is_weekday(day) and count >= _ABOUT * usual and day + DAY * 0.6 < last
+    )
 
 
 def _is_weekday(day: int) -> bool:
@@ -78,7 +86,9 @@ def _away(person: Person, days: Sequence[int]) -> float:
     return 1 - (there + 0.5) / (len(some) + 1)
 
 
-def _finding(scope: Scope, crew: Sequence[Person], newest: int, missed: int, usd_a_day: dict[str, float]) -> Finding:
+def _finding(
+    scope: Scope, crew: Sequence[Person], newest: int, missed: int, usd_a_day: dict[str, float]
+) -> Finding:
     since = datetime.fromtimestamp(newest, UTC)
     usd = sum(usd_a_day.get(person.user, 0.0) for person in crew)
     users = [person.user for person in crew]

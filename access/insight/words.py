@@ -131,7 +131,9 @@ def advice(change: Change, about: Detail) -> str:
         case Measure.API:
             return _api(thing, scope)
         case Measure.CONNECTION:
-            place = "the server itself" if scope.dimension == "everyone" else "their network and configuration"
+            place = (
+                "the server itself" if scope.dimension == "everyone" else "their network and configuration"
+            )
             return f"See whether the server runs, then look at {place}; each session waits for it."
         case Measure.TOOL_FAILS | Measure.TOOL_TIME if thing.startswith(("MCP server", "mcp__")):
             return "Look at the MCP server's own log since then, and at its time limit."
@@ -154,7 +156,9 @@ def advice(change: Change, about: Detail) -> str:
         case Measure.WAIT:
             return "See which calls wait: allow those that are harmless in the permissions."
         case Measure.FIRST_TOKEN | Measure.REQUEST_TIME | Measure.RETRIES:
-            place = "status page and region" if scope.dimension in {"everyone", "model"} else "network and proxy"
+            place = (
+                "status page and region" if scope.dimension in {"everyone", "model"} else "network and proxy"
+            )
             whose = "the API's" if scope.dimension in {"everyone", "model"} else "their"
             return f"Look at {whose} {place}; compare with people elsewhere at the same time."
         case _:

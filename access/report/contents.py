@@ -6,7 +6,7 @@ from typing import Any, Final
 from access.report import charts
 from access.report.document import Chart, Column, Document, Measure, Samples, Section, Table
 from access.report.figures import Figures, Row, Scope
-from access.report.findings import findings
+from access.report.findings import findings, frequent
 from access.report.numbers import Kind, many, shown
 
 _MOST_ROWS: Final = 12
@@ -40,7 +40,9 @@ def write(figures: Figures) -> Document:
         *head,
         words=(_sentence(figures),),
         measures=tuple(_measure(figures, *measure) for measure in _MEASURES),
-        findings=tuple(findings(figures)),
+        findings=tuple(findings(figures.insight)),
+        notes=_notes(figures),
+        always=tuple(frequent(figures)),
         sections=tuple(
             section
             for section in (
@@ -50,6 +52,12 @@ def write(figures: Figures) -> Document:
             if section.charts or section.tables or section.words
         ),
     )
+
+
+def _notes(figures: Figures) -> tuple[str, ...]:
+    insight = figures.insight
+    words = () if insight.findings else ("Nothing changed for the worse, beyond what chance explains.",)
+    return (*words, *insight.notes)
 
 
 def _nothing(figures: Figures) -> tuple[str, ...]:
