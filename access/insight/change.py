@@ -23,6 +23,7 @@ _DOUBT: Final = 4.0
 _INNER: Final = 8.0
 """What a window that is over again has to explain more than one that goes on."""
 _LONGEST: Final = 7
+_BACK: Final = 5 * DAY
 _FEWEST: Final = 20
 """Attempts before a window."""
 _FLOORS: Final[dict[Measure, tuple[float, float]]] = {
@@ -222,7 +223,9 @@ def at_the_hour(change: Change, hours: Sequence[Step]) -> Change:
     if not hours:
         return change
     gains = [_gain(change, hour) for hour in hours]
-    near = change.begin - DAY
+    # Up to the day of work before: a day that was bad for an hour is not in the window yet.
+    days = [step.begin for step in change.series.steps if change.begin - _BACK <= step.begin < change.begin]
+    near = days[-1] if days else change.begin
     begin = _best(hours, gains, near, change.begin + 2 * DAY)
     if begin is None:
         return change

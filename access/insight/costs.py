@@ -101,7 +101,11 @@ def detail(store: Streams, change: Change, values: Mapping[str, str]) -> Detail:
     listed = "[" + ",".join(f"'{one}'" for one in types) + "]"
     row = answer(store, "insight_detail", {**_about(change, values), "types": listed}).dicts()[0]
     return Detail(
-        **{name: _pairs(value) if isinstance(value, list) else value or 0 for name, value in row.items()}
+        row["events"],
+        row["ms"] or 0.0,
+        row["next_usd"] or 0.0,
+        row["next_requests"] or 0,
+        *(_pairs(row[name]) for name in ("sessions", "users", "teams", "versions", "shapes")),
     )
 
 
@@ -157,10 +161,7 @@ def _of_requests(store: Streams, change: Change, values: Mapping[str, str], hist
         "value": scope.value,
     }
     rows = answer(store, "insight_usage", asked).dicts()
-    inside, outside = (
-        [Used(**{name: value for name, value in row.items() if name != "is_inside"}) for row in rows if row["is_inside"] == side]
-        for side in (1, 0)
-    )  # fmt: skip
+    inside, outside = ([_used(row) for row in rows if row["is_inside"] == side] for side in (1, 0))
     prices = [Price(*row) for row in answer(store, "insight_prices", {"to": values["to"]}).rows]
     spent, usual = (sum(one.usd for one in some) for some in (inside, outside))
     requests, were = (sum(one.requests for one in some) for some in (inside, outside))
@@ -190,6 +191,10 @@ def _of_requests(store: Streams, change: Change, values: Mapping[str, str], hist
         case _:
             usd = max(0.0, spent - requests * per_request)
             return Cost(usd, 0.0, "what the requests cost beyond the usual for as many")
+
+
+def _used(row: Mapping[str, Any]) -> Used:
+    return Used(**{name: value for name, value in row.items() if name != "is_inside"})
 
 
 def price_of(prices: Sequence[Price], model: str) -> Price | None:

@@ -28,13 +28,13 @@ from access.insight.series import (
     seconds,
     total,
 )
-from access.insight.silence import silence
+from access.insight.silence import clocks, silence
 from access.insight.words import advice, check, reason, title, who
 from access.query import Streams
 from access.text import visible
 
 _HISTORY: Final = timedelta(days=28)
-_BY_THE_HOUR: Final = timedelta(days=16)
+_BY_THE_HOUR: Final = timedelta(days=21)
 _WEEK: Final = 7
 _MOST: Final = 12
 """Incidents whose cost is worked out."""
@@ -67,8 +67,15 @@ _COMMANDS: Final = {
 }
 
 
-def find(store: Streams, since: datetime, until: datetime, team: str = "", user: str = "") -> Insight:
-    """Return what stands out in a period, of one team or user where given. Raises Refusal."""
+def find(
+    store: Streams,
+    since: datetime,
+    until: datetime,
+    team: str = "",
+    user: str = "",
+    now: datetime | None = None,
+) -> Insight:
+    """Return what stands out in a period, of one team or user where given. Raises what the store raises."""
     history = since - _HISTORY
     daily = read(store, history, until, team, user, DAY)
     everybody = people(store, history, until, team, user)
@@ -86,6 +93,7 @@ def find(store: Streams, since: datetime, until: datetime, team: str = "", user:
     ]
     secure, notes = firsts(store, history, since, until, team, user, everybody)
     quiet = silence(everybody, since, until, _usd_a_day(known))
+    quiet += clocks(store, max(now or datetime.now(UTC), until), team, user, everybody)
     return Insight(
         (*sorted(costly, key=lambda one: -one.weight), *secure, *quiet),
         _always(known, begin, end),
@@ -175,7 +183,7 @@ def _finding(
         "who": who(scope, users, teams, everybody),
         "reason": reason(change, since, ended),
         "worked_out": spent.worked_out,
-        "advice": advice(change, events),
+        "advice": advice(change),
         "check": check(change),
         "sessions": tuple(name for name, _ in events.sessions if name),
         "command": _COMMANDS.get(change.measure, "sessions"),
@@ -191,7 +199,7 @@ def _timed(
     """Return incidents with the hours in which they began, from one reading by the hour."""
     if not found:
         return []
-    begin = datetime.fromtimestamp(min(one.change.begin for one in found) - DAY, UTC)
+    begin = datetime.fromtimestamp(min(one.change.begin for one in found) - 5 * DAY, UTC)
     hourly = read(store, max(begin, until - _BY_THE_HOUR), until, about["team"], about["user"], HOUR, 1)
     known = {(one.measure, one.thing, one.scope): one.steps for one in hourly}
     return [

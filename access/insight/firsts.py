@@ -20,8 +20,8 @@ _FEW: Final = 3
 _LONG: Final = 80
 _ADVICE: Final = {
     "permissions bypassed": "Ask them why, and forbid it in the managed settings (disableBypassPermissionsMode).",
-    "unofficial plugin": "See what the plugin does before others install it; allow marketplaces in the managed settings.",
-    "internal error": "The client itself failed: see which version they have, report it, and do not update others to it.",
+    "unofficial plugin": "See what it does before others install it; the managed settings can name the marketplaces.",
+    "internal error": "The client itself failed: see which version they have, report it, and keep others from it.",
     "failed login": "See whether the login has expired, or somebody else tries.",
 }
 _TITLES: Final = {
@@ -146,7 +146,8 @@ def _finding(kind: str, thing: str, one: _Seen, first: int, everybody: People) -
     since = datetime.fromtimestamp(first, UTC)
     times = _count(one.times, first)
     named = visible(thing, _LONG) or "without a name"
-    versions = ", ".join(visible(version, _LONG) for version in sorted(one.versions) if version)
+    known = ", ".join(visible(version, _LONG) for version in sorted(one.versions) if version)
+    versions = f"; client {known}" if known else ""
     usual = "never before" if times == len(one.times) else f"{len(one.times) - times:,} times before"
     values: dict[str, Any] = {
         "block": Block.SECURITY,
@@ -164,7 +165,7 @@ def _finding(kind: str, thing: str, one: _Seen, first: int, everybody: People) -
         "minutes": 0.0,
         "title": _TITLES[kind].format(thing=named),
         "who": who(scope, users, teams, everybody),
-        "reason": f"{times:,} times since {since:%Y-%m-%d %H:%M} UTC, {usual}{f'; client {versions}' if versions else ''}.",
+        "reason": f"{times:,} times since {since:%Y-%m-%d %H:%M} UTC, {usual}{versions}.",
         "worked_out": "",
         "advice": _ADVICE[kind],
         "check": "Repaired when it does not happen again: telemetry query security.",

@@ -1,4 +1,6 @@
-"""Who stopped sending: a team or a person who works most days, and has been silent for longer than chance allows.
+"""Who stopped sending, and whose clock is ahead of the present.
+
+A team or a person who works most days stopped when they are silent for longer than chance allows.
 
 Days on which few of the others worked are no days: holidays are not silence. Silence is missing data, not a saving.
 """
@@ -10,7 +12,9 @@ from typing import Any, Final
 from access.ids import alias
 from access.insight.finding import Block, Finding
 from access.insight.people import People, Person
-from access.insight.series import DAY, Scope
+from access.insight.series import DAY, Scope, answer, seconds
+from access.insight.words import who
+from access.query import Streams
 from access.text import visible
 
 _RARE: Final = 1e-3
@@ -56,6 +60,43 @@ def silence(
                 _finding(Scope("user", person.user), [person], person.newest, len(missed), usd_a_day)
             )
     return quiet
+
+
+def clocks(store: Streams, now: datetime, team: str, user: str, everybody: People) -> list[Finding]:
+    """Return those whose events are of the future, which are in no period that ends now. Raises Refusal."""
+    values = {"now": seconds(now), "team": team, "user": user}
+    return [_ahead(row, now, everybody) for row in answer(store, "insight_clocks", values).dicts()]
+
+
+def _ahead(row: dict[str, Any], now: datetime, everybody: People) -> Finding:
+    first, newest = (datetime.fromtimestamp(row[name], UTC) for name in ("first", "newest"))
+    hours = (newest - now).total_seconds() / 3600
+    scope = Scope("user", row["user"])
+    teams = (row["team"],) if row["team"] else ()
+    values: dict[str, Any] = {
+        "block": Block.DATA,
+        "kind": "clock",
+        "thing": "",
+        "scope": scope,
+        "users": (row["user"],),
+        "teams": teams,
+        "since": first,
+        "until": None,
+        "times": float(row["events"]),
+        "now": hours,
+        "before": 0.0,
+        "usd": row["usd"],
+        "minutes": 0.0,
+        "title": "A clock is ahead",
+        "who": who(scope, [row["user"]], teams, everybody),
+        "reason": f"{row['events']:,} events are of the future, up to {hours:,.1f} hours: no sum until now has them.",
+        "worked_out": "the requests among them, which the totals lack until that time has come",
+        "advice": "Set the clock of that machine by the network's time.",
+        "check": "Repaired when new events are not of the future: telemetry query data_quality.",
+        "sessions": tuple(row["sessions"]),
+        "command": "freshness",
+    }
+    return Finding(**values)
 
 
 def _working(everybody: People, last: int) -> list[int]:
@@ -113,8 +154,8 @@ def _finding(
         "who": f"team {visible(scope.value)}: {named}"
         if scope.dimension == "team"
         else f"user {named}{', team ' + visible(teams[0]) if teams else ''}",
-        "reason": f"Nothing since {since + timedelta(0):%Y-%m-%d %H:%M} UTC, on {missed} days on which others worked. Totals and"
-        f" comparisons lack their work, usually ${usd:,.2f} a day: that is missing data, not a saving.",
+        "reason": f"Nothing since {since + timedelta(0):%Y-%m-%d %H:%M} UTC, on {missed} days on which others worked."
+        f" Totals and comparisons lack their work, usually ${usd:,.2f} a day: that is missing data, not a saving.",
         "worked_out": "",
         "advice": "Run telemetry doctor on one of their machines: settings, token, address, proxy.",
         "check": "Repaired when their events arrive: telemetry query freshness.",

@@ -6,7 +6,6 @@ from typing import Final
 
 from access.ids import alias
 from access.insight.change import Change
-from access.insight.costs import Detail
 from access.insight.people import People
 from access.insight.series import TIMES, Measure, Scope
 from access.text import visible
@@ -58,6 +57,27 @@ _PERCENT: Final = frozenset(
         Measure.MODEL, Measure.CACHE, Measure.REFUSALS,
     }
 )  # fmt: skip
+_ADVICE: Final[Mapping[Measure, str]] = {
+    Measure.CONNECTION: "See whether the server runs, then look at the server itself; each session waits for it.",
+    Measure.TOOL_FAILS: "Read what it says, run it by hand where they work, and see what changed at that time.",
+    Measure.LOOPS: "Read what it says, write down how it is done, and stop the repetition with a hook.",
+    Measure.TOOL_TIME: "Run it by hand where they work, and see what changed at that time: its version, data, machine.",
+    Measure.HOOK_FAILS: "Run the hook by hand, and see who changed it at that time (settings.json, its script).",
+    Measure.HOOK_BLOCKS: "Run the hook by hand, and see who changed it at that time (settings.json, its script).",
+    Measure.HOOK_TIME: "Run the hook by hand, and see who changed it at that time (settings.json, its script).",
+    Measure.MODEL: "See who set the model (settings, ANTHROPIC_MODEL, /model), and whether the work needs it.",
+    Measure.SUBAGENTS: "Look at the prompts, agents or skills that start them: say how many may run, and for what.",
+    Measure.COMPACTIONS: "See what fills the context: large outputs, a smaller window, a lower limit for compacting.",
+    Measure.CACHE: "See what changes at the beginning of each prompt (CLAUDE.md, tools, a date): it spoils the cache.",
+    Measure.REFUSALS: "Ask them why they refuse; a rule in the permissions saves the question, one way or the other.",
+    Measure.WAIT: "See which calls wait: allow those that are harmless in the permissions.",
+}
+_SLOW: Final = (
+    "Look at the API's status page and at the region; it is not one team's network.",
+    "Look at their network and proxy; compare with people elsewhere at the same time.",
+)
+_ANSWERS: Final = dict.fromkeys((Measure.FIRST_TOKEN, Measure.REQUEST_TIME, Measure.RETRIES), _SLOW)
+"""What to do when it is so for everyone, and when it is not."""
 _API: Final[Mapping[str, str]] = {
     "429": "The organization's limit is reached: spread the work over the day, or have the limit raised.",
     "401": "A key or login is no longer valid: renew it.",
@@ -121,66 +141,31 @@ def moment(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def advice(change: Change, about: Detail) -> str:
+def advice(change: Change) -> str:
     """Return what to do about this cause."""
     measure, thing, scope = change.measure, change.series.thing, change.series.scope
-    version = _version(change, about)
-    if version:
+    if scope.dimension == "version" and change.is_of_its_own:
+        version = visible(scope.value, _LONG)
         return f"It came with client version {version}: go back to the version before, and report it to its maker."
-    match measure:
-        case Measure.API:
-            return _api(thing, scope)
-        case Measure.CONNECTION:
-            place = (
-                "the server itself" if scope.dimension == "everyone" else "their network and configuration"
-            )
-            return f"See whether the server runs, then look at {place}; each session waits for it."
-        case Measure.TOOL_FAILS | Measure.TOOL_TIME if thing.startswith(("MCP server", "mcp__")):
-            return "Look at the MCP server's own log since then, and at its time limit."
-        case Measure.TOOL_FAILS | Measure.LOOPS:
-            return "Read what it says below, run it by hand in a session's place, and see what changed at that time."
-        case Measure.TOOL_TIME:
-            return "Run it by hand where they work, and see what changed at that time: the program, its data, the machine."
-        case Measure.HOOK_FAILS | Measure.HOOK_BLOCKS | Measure.HOOK_TIME:
-            return "Run the hook by hand, and look at who changed it at that time (settings.json, the script it calls)."
-        case Measure.MODEL:
-            return "See who set the model (settings, ANTHROPIC_MODEL, /model), and whether the work needs it."
-        case Measure.SUBAGENTS:
-            return "Look at the prompts, agents or skills that start them: say in them how many may run, and for what."
-        case Measure.COMPACTIONS:
-            return "See what fills the context: large outputs, a smaller model's window, a lower limit for compacting."
-        case Measure.CACHE:
-            return "See what changes at the beginning of each prompt (CLAUDE.md, tools, a date, MCP servers): it spoils the cache."
-        case Measure.REFUSALS:
-            return "Ask them why they refuse; a rule in the permissions saves the question, one way or the other."
-        case Measure.WAIT:
-            return "See which calls wait: allow those that are harmless in the permissions."
-        case Measure.FIRST_TOKEN | Measure.REQUEST_TIME | Measure.RETRIES:
-            place = (
-                "status page and region" if scope.dimension in {"everyone", "model"} else "network and proxy"
-            )
-            whose = "the API's" if scope.dimension in {"everyone", "model"} else "their"
-            return f"Look at {whose} {place}; compare with people elsewhere at the same time."
-        case _:
-            return "Read the sessions below, and compare them with some from before."
+    if measure is Measure.API:
+        return _api(thing, scope)
+    if measure in {Measure.TOOL_FAILS, Measure.TOOL_TIME} and thing.startswith(("MCP server", "mcp__")):
+        return "Look at the MCP server's own log since then, and at its time limit."
+    if measure is Measure.CONNECTION and scope.dimension != "everyone":
+        return "See whether the server runs, then look at their network and configuration; each session waits for it."
+    if measure in _ANSWERS:
+        return _ANSWERS[measure][scope.dimension not in {"everyone", "model"}]
+    return _ADVICE.get(measure, "Read the sessions below, and compare them with some from before.")
 
 
 def _api(status: str, scope: Scope) -> str:
     if status in _API:
         if status == "connection" and scope.dimension in {"team", "user"}:
-            return "The API is not reached from where they work, and is from elsewhere: look at their network and proxy."
+            return "Elsewhere the API is reached at the same time: look at their network and proxy."
         return _API[status]
     if scope.dimension in {"team", "user"}:
         return "Others had no trouble at the time: look at their proxy, provider or region before the API."
     return "The API was not available: nothing helps on this side; let batch work retry by itself."
-
-
-def _version(change: Change, about: Detail) -> str:
-    scope = change.series.scope
-    if scope.dimension == "version" and change.is_of_its_own:
-        return visible(scope.value, _LONG)
-    del about
-    return ""
 
 
 def check(change: Change) -> str:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from access.insight.finding import Block
 from access.report import charts
 from access.report.document import Chart, Column, Document, Measure, Samples, Section, Table
 from access.report.figures import Figures, Row, Scope
@@ -351,7 +352,9 @@ def _data(figures: Figures) -> Section:
         Column("last_seen", Kind.TEXT),
     )
     if not table.rows:
-        return Section("The data itself", "data", ("Every value that was sent could be true.",))
+        amiss = [one.title for one in figures.insight.of(Block.DATA)]
+        words = f"{'; '.join(amiss)}." if amiss else "Every value that was sent could be true."
+        return Section("The data itself", "data", (words,))
     words = "Values that are missing or cannot be true are in no total."
     return Section("The data itself", "data", (words,), (), (table,))
 

@@ -27,6 +27,13 @@ def _lines(document: Document) -> Iterator[str]:
         yield from ("", "| | now | before | change |", "|---|---:|---:|---:|")
         for measure in document.measures:
             yield f"| {measure.name} | {escape(measure.value)} | {escape(measure.before)} | {escape(measure.change)} |"
+    yield from _findings(document)
+    for section in document.sections:
+        if section.words or section.tables:
+            yield from _section(section)
+
+
+def _findings(document: Document) -> Iterator[str]:
     if document.findings or document.notes:
         yield from ("", "## What to fix first", "")
         for number, finding in enumerate(document.findings, 1):
@@ -37,9 +44,6 @@ def _lines(document: Document) -> Iterator[str]:
         yield from ("", "## Always there", "", "What is frequent, whether or not it changed.", "")
         for number, finding in enumerate(document.always, 1):
             yield from _finding(number, finding)
-    for section in document.sections:
-        if section.words or section.tables:
-            yield from _section(section)
 
 
 def _finding(number: int, finding: ReportFinding) -> Iterator[str]:
