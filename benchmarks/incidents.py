@@ -188,7 +188,7 @@ class Work:
         chance, person, incident = self.chance, self.person, self.incident
         self.session = str(random.Random(f"{at} {person.user}").getrandbits(64))
         self.session = hashlib.md5(self.session.encode(), usedforsecurity=False).hexdigest()
-one = self.session
+        one = self.session
         self.session = f"{one[:8]}-{one[8:12]}-4{one[12:15]}-a{one[15:18]}-{one[18:30]}"
         self.sequence, self.context, self.prompt = 0, 18_000, ""
         self.at, self.cached_at = at, at - timedelta(hours=1)

@@ -1,7 +1,8 @@
 """Plants one incident at a time in ordinary work, and prints what is found: `python -m benchmarks.insight`.
 
-For each incident: the rank of the finding that names it, whether it says who and since when (within three hours), and dollars and minutes said against true. Then what is found on days without any. The figures in
-docs/insight.md are of this command.
+For each incident: the rank of the finding that names it, whether it says who and since when (within three hours), and
+dollars and minutes said against true. Then what is found on days without any. The figures in docs/insight.md are of
+this command.
 """
 
 import argparse
@@ -74,7 +75,17 @@ def planted(engine: Engine, seed: int, options: argparse.Namespace) -> None:
     """Print a line for each incident."""
     world = World(seed, _BEGIN + timedelta(days=seed % 7), options.days, 9 + seed % 7, 2 + seed % 3)
     print(f"seed {seed}: {world.people} people, {world.teams} teams\n")
-    heads = "incident,rank,found,who,since,usd said / true,minutes said / true,events,seconds".split(",")
+    heads = [
+        "incident",
+        "rank",
+        "found",
+        "who",
+        "since",
+        "usd said / true",
+        "minutes said / true",
+        "events",
+        "seconds",
+    ]
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     whole, count = 0, 0
     for incident in incidents(world, seed):
