@@ -16,7 +16,7 @@ from benchmarks.incidents import Incident, Work, World
 from benchmarks.insight import fill
 from clickhouse.engine import Engine
 from tests.engine_store import EngineStore
-from tests.events import Record, Tables, event, logs, tables
+from tests.events import Tables, tables
 
 BEGIN = int(datetime(2026, 10, 5, tzinfo=UTC).timestamp())
 """A Monday."""

@@ -1,7 +1,7 @@
 """Whether a series changed for the worse, when, and how certainly.
 
-Windows of days that reach into the period are compared with all other days: counts by the deviance of two Poisson
-rates, means by that of two normal means. The deviance is divided by the spread of the ordinary days (at least that of
+Windows of days that reach into the period are compared with all other days: shares by the deviance of two binomial
+rates, other counts of two Poisson ones, means by that of two normal means. The deviance is divided by the spread of the ordinary days (at least that of
 chance, with some days' worth of doubt where there are few), so that what comes in bursts anyway does not stand out.
 A window needs usual days before it. The moment is then found by the hour, where the rate before and the rate since
 explain the hours best. Source: Hinkley, "Inference about the change-point in a sequence of random variables" (1970).
@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from access.insight.series import DAY, MEANS, TIMES, Measure, Series, Step, Sum, total
+from access.insight.series import DAY, MEANS, SHARES, TIMES, Measure, Series, Step, Sum, total
 
 BASE_DAYS: Final = 4
 """Days with data that a window needs before it."""
 CERTAIN: Final = 6.0
 """Standard deviations. Some 10,000 series with some 20 windows each are looked at, and tails are heavy."""
+_CERTAIN_OF: Final = {Measure.REQUESTS: 10.0, Measure.REQUEST_COST: 10.0, Measure.REQUEST_TIME: 8.0}
+"""How many requests a prompt needs depends on the prompt: prompts of a session are alike."""
 _DOUBT: Final = 4.0
 """As many days' worth of ordinary chance are added to the days that the spread is known by."""
 _INNER: Final = 8.0
@@ -111,6 +113,7 @@ def changed(series: Series, since: int, until: int, usual: Sequence[Step] | None
     for day in days:
         sums.append(sums[-1] + day)
     whole = sums[-1]
+    certain = _CERTAIN_OF.get(measure, CERTAIN)
     best: tuple[float, Change] | None = None
     for first in range(len(days) if usual is None else min(1, len(days))):
         if usual is None and (first < BASE_DAYS or sums[first].n < _fewest(measure)):
@@ -122,13 +125,13 @@ def changed(series: Series, since: int, until: int, usual: Sequence[Step] | None
             inside = sums[last + 1] - sums[first]
             outside = whole - inside if usual is None else total(usual)
             found = _deviance(measure, inside, outside)
-            if found <= CERTAIN**2 or not _matters(measure, inside, outside):
+            if found <= certain**2 or not _matters(measure, inside, outside):
                 continue
             score = found / _spread(
                 measure, [*days[:first], *days[last + 1 :]] if usual is None else usual, outside
             )
             rank = score - (0 if goes_on else _INNER)
-            if score >= CERTAIN**2 and (best is None or rank > best[0]):
+            if score >= certain**2 and (best is None or rank > best[0]):
                 end = None if goes_on else days[last].begin + DAY
                 z, is_own = math.sqrt(score), usual is not None
                 best = (rank, Change(series, days[first].begin, end, inside, outside, found, z, is_own))
@@ -161,10 +164,15 @@ def _deviance(measure: Measure, one: Sum, two: Sum) -> float:
     mean_one, mean_two = rate * one.n, rate * two.n
     if one.k / one.n <= (two.k + 0.5) / two.n:
         return 0.0
-    return 2 * (_part(one.k, mean_one) + _part(two.k, mean_two))
+    found = _part(one.k, mean_one) + _part(two.k, mean_two)
+    if measure in SHARES:
+        # Those in which it did not happen are as telling, where it happens often.
+        found += _part(one.n - one.k, one.n - mean_one) + _part(two.n - two.k, two.n - mean_two)
+    return 2 * found
 
 
 def _part(k: float, mean: float) -> float:
+    mean = max(mean, 1e-9)
     return (k * math.log(k / mean) if k > 0 else 0.0) - (k - mean)
 
 

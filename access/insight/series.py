@@ -55,6 +55,21 @@ MEANS: Final = TIMES | {Measure.CACHE, Measure.REQUEST_COST}
 """Those that are means; the others are counts of how often a thing happened, of how often it could."""
 
 
+SHARES: Final = frozenset(
+    {
+        Measure.CONNECTION,
+        Measure.TOOL_FAILS,
+        Measure.HOOK_FAILS,
+        Measure.HOOK_BLOCKS,
+        Measure.API,
+        Measure.MODEL,
+        Measure.REFUSALS,
+        Measure.LOOPS,
+    }
+)
+"""Counts that are at most how often a thing could happen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """An hour or a day of a series; see the statement."""
