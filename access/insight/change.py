@@ -1,10 +1,11 @@
 """Whether a series changed for the worse, when, and how certainly.
 
 Windows of days that reach into the period are compared with all other days: shares by the deviance of two binomial
-rates, other counts of two Poisson ones, means by that of two normal means. The deviance is divided by the spread of the ordinary days (at least that of
-chance, with some days' worth of doubt where there are few), so that what comes in bursts anyway does not stand out.
-A window needs usual days before it. The moment is then found by the hour, where the rate before and the rate since
-explain the hours best. Source: Hinkley, "Inference about the change-point in a sequence of random variables" (1970).
+rates, other counts of two Poisson ones, means by that of two normal means. The deviance is divided by the spread of the
+ordinary days (at least that of chance, with some days' worth of doubt where there are few), so that what comes in
+bursts anyway does not stand out. A window needs usual days before it. The moment is then found by the hour, where the
+rate before and the rate since explain the hours best. Source: Hinkley, "Inference about the change-point in a sequence
+of random variables" (1970).
 """
 
 import math
@@ -130,7 +131,8 @@ def changed(series: Series, since: int, until: int, usual: Sequence[Step] | None
             score = found / _spread(
                 measure, [*days[:first], *days[last + 1 :]] if usual is None else usual, outside
             )
-            rank = score - (0 if goes_on else _INNER)
+            # The likeliest window; its spread says only whether it is one at all.
+            rank = found - (0 if goes_on else _INNER)
             if score >= certain**2 and (best is None or rank > best[0]):
                 end = None if goes_on else days[last].begin + DAY
                 z, is_own = math.sqrt(score), usual is not None
@@ -234,7 +236,7 @@ def at_the_hour(change: Change, hours: Sequence[Step]) -> Change:
     # Up to the day of work before: a day that was bad for an hour is not in the window yet.
     days = [step.begin for step in change.series.steps if change.begin - _BACK <= step.begin < change.begin]
     near = days[-1] if days else change.begin
-    begin = _best(hours, gains, near, change.begin + 2 * DAY)
+    begin = _best(hours, gains, near, change.begin + _BACK)
     if begin is None:
         return change
     end = change.end
