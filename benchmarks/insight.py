@@ -112,10 +112,9 @@ def judged(incident: Incident, insight: Insight, took: float) -> tuple[str, bool
     one = insight.findings[place - 1] if place else None
     who = one is not None and is_whose(incident, one)
     first = incident.first or incident.since
-    since = one is not None and (
-        abs((one.since - first).total_seconds()) <= 3 * 3600
-        or (incident.kind in {"silence", "version"} and abs(one.since - first) <= timedelta(days=1))
-    )
+    # It begins with what was planted, and shows with the first call that it meets.
+    slack = timedelta(days=1) if incident.kind in {"silence", "version"} else timedelta(hours=3)
+    since = one is not None and min(first, incident.since) - slack <= one.since <= first + slack
     cells = [
         f"{incident.kind} {incident.key} ({whose(incident)})",
         str(place or "-"),
@@ -162,9 +161,11 @@ def ordinary(engine: Engine, seed: int, days: int) -> None:
     world = World(seed, _BEGIN + timedelta(days=seed % 7), days, 9 + seed % 7, 2 + seed % 3)
     fill(engine, Work(world))
     told: set[tuple[str, ...]] = set()
+    # All of it has arrived: what is after a report's period is of no clock that is ahead.
+    end = world.begin + timedelta(days=days)
     for day in range(10, days + 1, 2):
         until = world.begin + timedelta(days=day)
-        for one in find(EngineStore(engine), until - timedelta(days=7), until, now=until).findings:
+        for one in find(EngineStore(engine), until - timedelta(days=7), until, now=end).findings:
             known = (one.kind, one.thing, one.scope.value)
             if known not in told:
                 told.add(known)
