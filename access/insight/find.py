@@ -35,6 +35,8 @@ from access.text import visible
 
 _HISTORY: Final = timedelta(days=28)
 _BY_THE_HOUR: Final = timedelta(days=21)
+_ODD: Final = 4.0
+"""A rough look leaves out what is less; a change needs more than this."""
 _WEEK: Final = 7
 _MOST: Final = 12
 """Incidents whose cost is worked out."""
@@ -77,7 +79,7 @@ def find(
 ) -> Insight:
     """Return what stands out in a period, of one team or user where given. Raises what the store raises."""
     history = since - _HISTORY
-    daily = read(store, history, until, team, user, DAY)
+    daily = read(store, history, until, team, user, odd=_ODD)
     everybody = people(store, history, until, team, user)
     known: dict[tuple[Measure, str], dict[Scope, Series]] = {}
     for series in daily:
@@ -200,7 +202,9 @@ def _timed(
     if not found:
         return []
     begin = datetime.fromtimestamp(min(one.change.begin for one in found) - 5 * DAY, UTC)
-    hourly = read(store, max(begin, until - _BY_THE_HOUR), until, about["team"], about["user"], HOUR, 1)
+    things = [(one.change.measure, one.change.series.thing) for one in found]
+    span = max(begin, until - _BY_THE_HOUR), until, about["team"], about["user"]
+    hourly = read(store, *span, bucket=HOUR, only=things)
     known = {(one.measure, one.thing, one.scope): one.steps for one in hourly}
     return [
         replace(

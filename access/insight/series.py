@@ -15,6 +15,7 @@ from access.store import ROWS, Rows, parsed
 
 DAY: Final = 86_400
 HOUR: Final = 3_600
+_LEAST: Final = 10
 
 
 class Measure(StrEnum):
@@ -158,22 +159,41 @@ def answer(store: Streams, name: str, values: Mapping[str, str]) -> Rows:
 
 
 def read(
-    store: Streams, begin: datetime, end: datetime, team: str, user: str, bucket: int, least: int = 10
+    store: Streams,
+    begin: datetime,
+    end: datetime,
+    team: str,
+    user: str,
+    *,
+    bucket: int = DAY,
+    odd: float = 0.0,
+    only: Sequence[tuple[Measure, str]] = (),
 ) -> list[Series]:
-    """Return all series of a time, in steps of `bucket` seconds. Raises Refusal."""
+    """Return the series of a time, in steps of `bucket` seconds. Raises what the store raises.
+
+    `odd` leaves out things of which no series is so many standard deviations from its own rest, but for everyone's;
+    `only` asks for some things alone.
+    """
     values = {
         "from": seconds(begin),
         "to": seconds(end),
         "team": team,
         "user": user,
         "bucket": str(bucket),
-        "least": str(least),
+        "least": str(_LEAST if odd else 1),
+        "odd": str(odd),
+        "only": listed([f"{measure}: {thing}" for measure, thing in only]),
     }
-    found = answer(store, "insight_series", values)
     return [
         Series(Measure(measure), thing, Scope(dimension, value), [_step(one) for one in steps])
-        for measure, thing, dimension, value, steps in found.rows
+        for measure, thing, dimension, value, steps in answer(store, "insight_series", values).rows
     ]
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Return texts as the value of an Array(String)."""
+    quoted = (text.replace("\\", "\\\\").replace("'", "\\'") for text in texts)
+    return "[" + ",".join(f"'{text}'" for text in quoted) + "]"
 
 
 def _step(one: Sequence[Any] | Mapping[str, Any]) -> Step:

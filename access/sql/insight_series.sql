@@ -162,19 +162,50 @@ WITH
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
         GROUP BY bucket, user_id, team, one.1, one.2
     )
-SELECT measure, thing, dim.1 AS dimension, dim.2 AS value,
-    arraySort(one -> one.1, groupArray((bucket, ns, ks, xs, xxs, mss, usds))) AS steps
+SELECT measure, thing, dimension, value, steps
 FROM (
-    SELECT measure, thing, dim, bucket,
-        sum(n) AS ns, sum(k) AS ks, sum(x) AS xs, sum(xx) AS xxs, sum(ms) AS mss, sum(cells.usd) AS usds
-    FROM cells
-    ARRAY JOIN arrayFilter(
-        one -> one.2 != '' OR one.1 = 'everyone',
-        [
-            ('everyone', ''), ('team', toString(team)), ('user', toString(user_id)), ('project', toString(project)),
-            ('model', toString(model)), ('version', toString(service_version))
-        ]) AS dim
-    GROUP BY measure, thing, dim, bucket
+    SELECT *, max(is_odd) OVER (PARTITION BY measure, thing) AS has_odd
+    FROM (
+        SELECT measure, thing, dim.1 AS dimension, dim.2 AS value,
+            arraySort(one -> one.1, groupArray((bucket, ns, ks, xs, xxs, mss, usds))) AS steps,
+            measure LIKE '% time' OR measure IN ('first token', 'wait', 'cache', 'request cost') AS is_mean,
+            arrayCumSum(steps.2) AS n,
+            arrayCumSum(if(is_mean, steps.4, steps.3)) AS k,
+            -- Roughly by how many standard deviations what follows a step differs from what came before it, and by how
+            -- many a step differs from all: what is ordinary by this is not looked at more closely.
+            greatest(n[-1], 1) AS whole,
+            greatest((arraySum(steps.5) - pow(k[-1], 2) / whole) / whole, 1e-4) AS variance,
+            arrayMax(arrayMap(
+                (past, happened) -> if(past <= 0 OR past >= whole, 0., if(
+                    is_mean,
+                    ((k[-1] - happened) / (whole - past) - happened / past) / sqrt(variance * (1 / past + 1 / (whole - past))),
+                    (k[-1] - happened - (happened + 0.5) / past * (whole - past))
+                        / sqrt((happened + 0.5) / past * (whole - past) * (1 + (whole - past) / past)))),
+                n, k)) AS after,
+            arrayMax(arrayMap(
+                (some, times, sum_x) -> if(some <= 0, 0., if(
+                    is_mean,
+                    (sum_x / some - k[-1] / whole) / sqrt(variance / some),
+                    (times - k[-1] / whole * some) / sqrt(greatest(k[-1] / whole * some, 0.5)))),
+                steps.2, steps.3, steps.4)) AS alone,
+            greatest(after, alone) >= {odd:Float64} AS is_odd
+        FROM (
+            SELECT measure, thing, dim, bucket,
+                sum(ifNull(n, 0)) AS ns, sum(ifNull(k, 0)) AS ks, sum(ifNull(x, 0)) AS xs, sum(ifNull(xx, 0)) AS xxs,
+                sum(ifNull(ms, 0)) AS mss, sum(ifNull(cells.usd, 0)) AS usds
+            FROM cells
+            ARRAY JOIN arrayFilter(
+                one -> one.2 != '' OR one.1 = 'everyone',
+                [
+                    ('everyone', ''), ('team', toString(team)), ('user', toString(user_id)), ('project', toString(project)),
+                    ('model', toString(model)), ('version', toString(service_version))
+                ]) AS dim
+            WHERE empty({only:Array(String)}) OR has({only:Array(String)}, concat(measure, ': ', thing))
+            GROUP BY measure, thing, dim, bucket
+        )
+        GROUP BY measure, thing, dim
+        HAVING sum(ns) >= {least:UInt32} OR dimension = 'user'
+    )
 )
-GROUP BY measure, thing, dim
-HAVING sum(ns) >= {least:UInt32} OR dimension = 'user'
+-- All of a thing are wanted when one is odd, to see whose it is; and what is always there.
+WHERE has_odd OR dimension = 'everyone' OR measure = 'requests'
