@@ -1,6 +1,6 @@
 """Plants one incident at a time in ordinary work, and prints what is found: `python -m benchmarks.insight`.
 
-For each incident: the rank of the finding that names it, whether it says who and since when (within three hours), and
+For each incident: the rank of the finding that names it, whether it says who and since when (within a day), and
 dollars and minutes said against true. Then what is found on days without any. The figures in docs/insight.md are of
 this command.
 """
@@ -113,14 +113,18 @@ def judged(incident: Incident, insight: Insight, took: float) -> tuple[str, bool
     who = one is not None and is_whose(incident, one)
     first = incident.first or incident.since
     # It begins with what was planted, and shows with the first call that it meets.
-    slack = timedelta(days=1) if incident.kind in {"silence", "version"} else timedelta(hours=3)
+    slack = timedelta(days=1)
     since = one is not None and min(first, incident.since) - slack <= one.since <= first + slack
     cells = [
         f"{incident.kind} {incident.key} ({whose(incident)})",
         str(place or "-"),
         f"{len(insight.findings)}",
         "yes" if who else f"no: {one.scope.dimension}" if one else "-",
-        "yes" if since else f"no: {one.since:%d %H} for {first:%d %H}" if one else "-",
+        f"{abs(one.since - first).total_seconds() / 3600:.0f} h off"
+        if one and since
+        else f"no: {one.since:%d %H} for {first:%d %H}"
+        if one
+        else "-",
         f"{one.usd:.2f} / {incident.usd:.2f}" if one else "-",
         f"{one.minutes:.1f} / {incident.minutes:.1f}" if one else "-",
         f"{incident.times}",

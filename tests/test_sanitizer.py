@@ -251,7 +251,7 @@ def test_what_is_not_searched_is_not_stored() -> None:
     text = "noreply@example.com " * (MAX_MATCHES + 10)
     redacted, counts = redact(text + "jane@corp.example")
     assert redacted == "noreply@example.com " * MAX_MATCHES + "[REDACTED:email]"
-    assert counts == {"email": 1}
+    assert counts == {"email": 1, "scan_budget": 1}
 
 
 @given(TEXTS)

@@ -31,9 +31,8 @@ _MEASURES: Final = (
 def write(figures: Figures) -> Document:
     """Return the report."""
     scope = figures.scope
-    about = [f"team {scope.team}"] * bool(scope.team) + [f"user {shown(Kind.ID, scope.user)}"] * bool(
-        scope.user
-    )
+    about = [f"team {scope.team}"] * bool(scope.team) + [f"project {scope.project}"] * bool(scope.project)
+    about += [f"user {shown(Kind.ID, scope.user)}"] * bool(scope.user)
     head = ("Claude Code report", str(figures.period), ", ".join(about) or "everybody")
     if figures.is_empty:
         return Document(*head, words=_nothing(figures))
@@ -136,9 +135,15 @@ def _errors(figures: Figures) -> Section:
     samples = tuple(
         Samples(
             category,
-            tuple((row["message"] or "-", f"{row['time'][:19]}, session {row['session']}") for row in rows),
+            tuple(
+                (row["message"], f"{row['time'][:19]}, session {row['session']}")
+                for row in rows
+                if row["message"]
+            ),
         )
         for category, rows in figures.samples.items()
+        # Where texts of errors are not sent, the words above say how to have them.
+        if any(row["message"] for row in rows)
     )
     eighty = next(
         (place for place, row in enumerate(figures.errors, 1) if row["cumulative_percent"] >= 80),  # noqa: PLR2004
@@ -150,7 +155,7 @@ def _errors(figures: Figures) -> Section:
         f"{kinds} the same thing worked later in its session.",
         *_lacks(figures, "tool-details"),
     )
-    over_time = charts.over_time(steps, figures.period, _title("Failures", figures), "failures", ",.0f")
+    over_time = charts.over_time(steps, figures.period, _title("Failures", figures), Kind.COUNT)
     return Section("Errors", "errors", words, (pareto, over_time), (table,), samples)
 
 
@@ -187,7 +192,7 @@ def _cost(figures: Figures) -> Section:
         )
         if len(rows) > 1 or (rows and rows[0]["value"])
     )
-    chart = charts.over_time(steps, figures.period, _title("Cost", figures), "US dollars", "$,.2~f")
+    chart = charts.over_time(steps, figures.period, _title("Cost", figures), Kind.USD)
     return Section("Cost", "cost", tuple(words), (chart,), tables)
 
 

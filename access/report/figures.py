@@ -24,10 +24,11 @@ _SAMPLES: Final = "3"
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The team and the user that a report covers; empty means all."""
+    """The team, the user and the project that a report covers; empty means all."""
 
     team: str = ""
     user: str = ""
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,13 @@ def gather(client: Streams, period: Period, scope: Scope) -> Figures:
 
     def answer(name: str, **given: str) -> list[dict[str, Any]]:
         question = find(name)
-        offered = {**period.parameters, "team": scope.team, "user": scope.user, **given}
+        offered = {
+            **period.parameters,
+            "team": scope.team,
+            "user": scope.user,
+            "project": scope.project,
+            **given,
+        }
         taken = {one.name for one in question.parameters}
         values = question.values({key: value for key, value in offered.items() if key in taken})
         return [*records(client, question.sql, values)]
@@ -96,7 +103,7 @@ def gather(client: Streams, period: Period, scope: Scope) -> Figures:
     errors = answer("errors")
     return Figures(
         period=period,
-        scope=Scope(visible(scope.team), visible(scope.user)),
+        scope=Scope(visible(scope.team), visible(scope.user), visible(scope.project)),
         summary={row["measure"]: row for row in ask("summary")},
         errors=[_visible(row) for row in errors],
         errors_by_day=ask("errors_by_day"),

@@ -6,8 +6,10 @@ CREATE OR REPLACE FUNCTION otlp_private AS (entries, hash_key, statement) -> otl
     private -> (private).1,
     arrayMap(
         entry -> tuple(
-            if((entry).kind = 9 OR ((entry).found AND otlp_suspicious((entry).key)),
-                assumeNotNull(otlp_key(statement, hex(concat((entry).pair, '')))),
+            -- The key alone where it is known: it recurs, and the pair does not.
+            multiIf(
+                (entry).kind = 9, assumeNotNull(otlp_key(statement, hex(concat((entry).pair, '')))),
+                (entry).found AND otlp_suspicious((entry).key), assumeNotNull(otlp_redact(statement, concat((entry).key, ''))),
                 (entry).key),
             multiIf(
                 (entry).kind = 1 AND (entry).treatment = 1, otlp_legible((entry).text),
