@@ -47,6 +47,8 @@ _KINDS = {
     "internal": ("internal error",),
     "version": ("tool fails",),
 }
+_FEWEST = 10
+"""An incident that few met, by chance, is none."""
 _BEGIN = datetime(2026, 10, 4, tzinfo=UTC)
 
 
@@ -91,7 +93,13 @@ def planted(engine: Engine, seed: int, options: argparse.Namespace) -> None:
     for incident in incidents(world, seed):
         if options.kinds and incident.kind not in options.kinds:
             continue
-        fill(engine, Work(world, incident))
+        work = Work(world, incident)
+        if incident.times < _FEWEST and incident.kind not in {"bypass", "plugin", "plugin done"}:
+            print(
+                f"| {incident.kind} {incident.key} ({whose(incident)}) | too few to be one: {incident.times} |"
+            )
+            continue
+        fill(engine, work)
         until = world.begin + timedelta(days=world.days)
         began = time.perf_counter()
         insight = find(EngineStore(engine), until - timedelta(days=options.period), until, now=until)

@@ -16,11 +16,13 @@ from access.insight.finding import Block, Finding, Insight, Usual
 from access.insight.firsts import firsts
 from access.insight.people import People, people
 from access.insight.series import (
+    ALL,
     DAY,
     EVERYONE,
     HOUR,
     MEANS,
     Measure,
+    Part,
     Scope,
     Series,
     Step,
@@ -73,14 +75,13 @@ def find(
     store: Streams,
     since: datetime,
     until: datetime,
-    team: str = "",
-    user: str = "",
+    part: Part = ALL,
     now: datetime | None = None,
 ) -> Insight:
-    """Return what stands out in a period, of one team or user where given. Raises what the store raises."""
+    """Return what stands out in a period, of one team, user or project where given. Raises what the store raises."""
     history = since - _HISTORY
-    daily = read(store, history, until, team, user, odd=_ODD)
-    everybody = people(store, history, until, team, user)
+    daily = read(store, history, until, part, odd=_ODD)
+    everybody = people(store, history, until, part)
     known: dict[tuple[Measure, str], dict[Scope, Series]] = {}
     for series in daily:
         known.setdefault((series.measure, series.thing), {})[series.scope] = series
@@ -88,14 +89,14 @@ def find(
     changes = [change for series in daily if (change := changed(series, begin, end)) is not None]
     changes += _of_versions(known, changes, begin, end)
     found = sorted(incidents(changes, known, everybody), key=lambda one: -one.change.deviance)[:_MOST]
-    about = {"to": seconds(until), "team": team, "user": user}
-    timed = _timed(store, found, about, until)
+    about = {"to": seconds(until), **part.values}
+    timed = _timed(store, found, part, until)
     costly = [
         one for incident in timed if (one := _finding(store, incident, everybody, about, history, until))
     ]
-    secure, notes = firsts(store, history, since, until, team, user, everybody)
+    secure, notes = firsts(store, history, since, until, part, everybody)
     quiet = silence(everybody, since, until, _usd_a_day(known))
-    quiet += clocks(store, max(now or datetime.now(UTC), until), team, user, everybody)
+    quiet += clocks(store, max(now or datetime.now(UTC), until), part, everybody)
     return Insight(
         (*sorted(costly, key=lambda one: -one.weight), *secure, *quiet),
         _always(known, begin, end),
@@ -195,15 +196,13 @@ def _finding(
     return Finding(**given)
 
 
-def _timed(
-    store: Streams, found: Sequence[Incident], about: dict[str, str], until: datetime
-) -> list[Incident]:
+def _timed(store: Streams, found: Sequence[Incident], part: Part, until: datetime) -> list[Incident]:
     """Return incidents with the hours in which they began, from one reading by the hour."""
     if not found:
         return []
     begin = datetime.fromtimestamp(min(one.change.begin for one in found) - 5 * DAY, UTC)
     things = [(one.change.measure, one.change.series.thing) for one in found]
-    span = max(begin, until - _BY_THE_HOUR), until, about["team"], about["user"]
+    span = max(begin, until - _BY_THE_HOUR), until, part
     hourly = read(store, *span, bucket=HOUR, only=things)
     known = {(one.measure, one.thing, one.scope): one.steps for one in hourly}
     return [

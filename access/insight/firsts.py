@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from access.insight.finding import Block, Finding
 from access.insight.people import People
-from access.insight.series import DAY, Scope, answer, seconds
+from access.insight.series import DAY, Part, Scope, answer, seconds
 from access.insight.words import who
 from access.query import Streams
 from access.text import visible
@@ -50,12 +50,11 @@ def firsts(
     history: datetime,
     since: datetime,
     until: datetime,
-    team: str,
-    user: str,
+    part: Part,
     everybody: People,
 ) -> tuple[list[Finding], list[str]]:
     """Return findings, and notes on servers that are new. Raises Refusal."""
-    values = {"from": seconds(history), "to": seconds(until), "team": team, "user": user}
+    values = {"from": seconds(history), "to": seconds(until), **part.values}
     rows = answer(store, "insight_firsts", values).dicts()
     days = [day for person in everybody.values() for day in person.days]
     if not rows or not days:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from access.insight.series import Scope, answer, seconds
+from access.insight.series import Part, Scope, answer, seconds
 from access.query import Streams
 
 
@@ -43,9 +43,9 @@ class Person:
 People = Mapping[str, Person]
 
 
-def people(store: Streams, begin: datetime, end: datetime, team: str, user: str) -> dict[str, Person]:
+def people(store: Streams, begin: datetime, end: datetime, part: Part) -> dict[str, Person]:
     """Return all who sent something, by their ids. Raises Refusal."""
-    values = {"from": seconds(begin), "to": seconds(end), "team": team, "user": user}
+    values = {"from": seconds(begin), "to": seconds(end), **part.values}
     return {
         row["user_id"]: Person(
             row["user_id"],

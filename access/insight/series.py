@@ -86,6 +86,23 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The part of the data that is asked about; empty: all."""
+
+    team: str = ""
+    user: str = ""
+    project: str = ""
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Return it as parameters of the statements."""
+        return {"team": self.team, "user": self.user, "project": self.project}
+
+
+ALL: Final = Part()
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """A value of a dimension: `team` and `search`; `everyone` has none."""
 
@@ -162,8 +179,7 @@ def read(
     store: Streams,
     begin: datetime,
     end: datetime,
-    team: str,
-    user: str,
+    part: Part,
     *,
     bucket: int = DAY,
     odd: float = 0.0,
@@ -177,8 +193,7 @@ def read(
     values = {
         "from": seconds(begin),
         "to": seconds(end),
-        "team": team,
-        "user": user,
+        **part.values,
         "bucket": str(bucket),
         "least": str(_LEAST if odd else 1),
         "odd": str(odd),

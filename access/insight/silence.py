@@ -12,7 +12,7 @@ from typing import Any, Final
 from access.ids import alias
 from access.insight.finding import Block, Finding
 from access.insight.people import People, Person
-from access.insight.series import DAY, Scope, answer, seconds
+from access.insight.series import DAY, Part, Scope, answer, seconds
 from access.insight.words import who
 from access.query import Streams
 from access.text import visible
@@ -62,9 +62,9 @@ def silence(
     return quiet
 
 
-def clocks(store: Streams, now: datetime, team: str, user: str, everybody: People) -> list[Finding]:
+def clocks(store: Streams, now: datetime, part: Part, everybody: People) -> list[Finding]:
     """Return those whose events are of the future, which are in no period that ends now. Raises Refusal."""
-    values = {"now": seconds(now), "team": team, "user": user}
+    values = {"now": seconds(now), **part.values}
     return [_ahead(row, now, everybody) for row in answer(store, "insight_clocks", values).dicts()]
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from access.insight.find import find as find_insight
 from access.insight.finding import Insight
+from access.insight.series import Part
 from access.needs import NEEDS, lacking
 from access.query import Streams, records, rows
 from access.questions import find
@@ -129,7 +130,7 @@ def gather(client: Streams, period: Period, scope: Scope) -> Figures:
         mcp_connections=ask("mcp_connections"),
         data_quality=ask("data_quality"),
         freshness=ask("freshness"),
-        insight=find_insight(client, period.since, period.until, scope.team, scope.user),
+        insight=find_insight(client, period.since, period.until, Part(scope.team, scope.user, scope.project)),
         lacks={name: lack.sentence for lack in lacks for name, need in NEEDS.items() if need is lack.need},
     )
 

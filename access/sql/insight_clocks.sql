@@ -10,6 +10,6 @@ SELECT
     arraySlice(groupUniqArray(toString(session_id)), 1, 3) AS sessions
 FROM telemetry_events AS e
 WHERE timestamp > {now:DateTime('UTC')} + toIntervalMinute(5) AND timestamp < {now:DateTime('UTC')} + toIntervalDay(400)
-    AND ({team:String} = '' OR e.team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({team:String} = '' OR e.team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
 GROUP BY user
 ORDER BY events DESC

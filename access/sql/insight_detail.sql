@@ -10,7 +10,7 @@ WITH
         FROM telemetry_events
         WHERE timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
             AND event_type IN {types:Array(String)}
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
             AND {value:String} = multiIf(
                 {dimension:String} = 'team', toString(team),
                 {dimension:String} = 'user', toString(user_id),

@@ -16,5 +16,5 @@ SELECT
 FROM telemetry_events AS e
 WHERE event_type IN ('permission_mode_changed', 'plugin_installed', 'plugin_loaded', 'internal_error', 'mcp_server_connection', 'auth')
     AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')} AND kind != ''
-    AND ({team:String} = '' OR e.team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({team:String} = '' OR e.team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
 GROUP BY kind, thing, e.user_id

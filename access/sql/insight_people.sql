@@ -11,5 +11,5 @@ SELECT
 FROM telemetry_events
 WHERE timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')} AND user_id != ''
     AND event_type IN ('user_prompt', 'api_request', 'api_error', 'mcp_server_connection')
-    AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
 GROUP BY user_id

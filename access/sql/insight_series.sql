@@ -21,7 +21,7 @@ WITH
             sumIf(ifNull(duration_ms, 0), failure != '') AS ms_failed
         FROM telemetry_events
         WHERE event_type = 'tool_result' AND timestamp >= begin AND timestamp < ending
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
         GROUP BY ALL
     ),
     requests AS (
@@ -48,7 +48,7 @@ WITH
             sumIf(uncached * uncached, (ifNull(input_tokens, 0) + ifNull(cache_read_tokens, 0) + ifNull(cache_creation_tokens, 0)) >= 4000) AS xx_cache
         FROM telemetry_events
         WHERE event_type IN ('api_request', 'api_error') AND timestamp >= begin AND timestamp < ending
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
         GROUP BY bucket, user_id, team, project, service_version, model_name, api_error_code
     ),
     cells AS (
@@ -87,7 +87,7 @@ WITH
             count(), 0., sum(log(greatest(ifNull(duration_ms, 1), 1)) AS logged), sum(logged * logged), sum(ifNull(duration_ms, 0)), 0.
         FROM telemetry_events
         WHERE event_type = 'hook_execution_complete' AND timestamp >= begin AND timestamp < ending
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
         GROUP BY ALL
         UNION ALL
         SELECT
@@ -97,7 +97,7 @@ WITH
         FROM telemetry_events
         ARRAY JOIN ['hook fails', 'hook blocks'] AS kind
         WHERE event_type = 'hook_execution_complete' AND timestamp >= begin AND timestamp < ending
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
         GROUP BY ALL
         UNION ALL
         SELECT
@@ -106,7 +106,7 @@ WITH
             count(), toFloat64(countIf(failure != '')), 0., 0., sumIf(ifNull(duration_ms, 0), failure != ''), 0.
         FROM telemetry_events
         WHERE event_type = 'mcp_server_connection' AND attributes['status'] IN ('connected', 'failed') AND timestamp >= begin AND timestamp < ending
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
         GROUP BY ALL
         UNION ALL
         SELECT
@@ -116,7 +116,7 @@ WITH
         FROM telemetry_events
         -- What a rule allows is no answer of a person.
         WHERE event_type = 'tool_decision' AND (decision = 'reject' OR startsWith(decision_source, 'user')) AND timestamp >= begin AND timestamp < ending
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
         GROUP BY ALL
         UNION ALL
         SELECT
@@ -131,7 +131,7 @@ WITH
         ARRAY JOIN ['compactions', 'subagents', 'requests'] AS one
         WHERE (event_type IN ('user_prompt', 'compaction', 'subagent_completed') OR (event_type = 'tool_result' AND tool_name IN ('Agent', 'Task')))
             AND timestamp >= begin AND timestamp < ending
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
         GROUP BY bucket, user_id, team, project, service_version, one
         UNION ALL
         SELECT bucket, user_id, team, project, service_version, '', 'loops', thing, n, k, 0., 0., ms, 0.
@@ -145,7 +145,7 @@ WITH
                 sumIf(ifNull(duration_ms, 0), failure != '') AS ms
             FROM telemetry_events AS e
             WHERE event_type = 'tool_result' AND input_id != 0 AND timestamp >= begin AND timestamp < ending
-                AND ({team:String} = '' OR e.team = {team:String}) AND ({user:String} = '' OR e.user_id = {user:String})
+                AND ({team:String} = '' OR e.team = {team:String}) AND ({user:String} = '' OR e.user_id = {user:String}) AND ({project:String} = '' OR e.project = {project:String})
             GROUP BY input_id
         )
         UNION ALL
@@ -159,7 +159,7 @@ WITH
             [('wait', '', toUInt64(1), 0., log(greatest(ifNull(duration_ms, 1), 1)), pow(log(greatest(ifNull(duration_ms, 1), 1)), 2), ifNull(duration_ms, 0))]) AS one
         WHERE ((span_type = 'llm_request' AND ifNull(success, true)) OR (span_type = 'tool.blocked_on_user' AND startsWith(decision_source, 'user')))
             AND timestamp >= begin AND timestamp < ending AND one.3 > 0
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND {project:String} = ''
         GROUP BY bucket, user_id, team, one.1, one.2
     )
 SELECT measure, thing, dimension, value, steps

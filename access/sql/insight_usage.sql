@@ -12,7 +12,7 @@ SELECT
     sumIf(ifNull(cost_nanos, 0), query_source = 'compact') / 1e9 AS compactions_usd
 FROM telemetry_events
 WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
-    AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
     AND {value:String} = multiIf(
         {dimension:String} = 'team', toString(team),
         {dimension:String} = 'user', toString(user_id),

@@ -9,6 +9,7 @@ import click
 
 from access.insight.find import find
 from access.insight.finding import Finding
+from access.insight.series import Part
 from access.questions import QuestionError
 from access.report.findings import cost_of
 from access.report.period import LENGTHS, period
@@ -36,6 +37,7 @@ _FOUND: Final = 3
 @click.option("--until", metavar="TIME", help="Up to this time. Default: now.")
 @click.option("--team", default="", help="One team only.")
 @click.option("--user", default="", help="One user only, as the question `users` names them.")
+@click.option("--project", default="", help="One project only.")
 @click.option(
     "-f",
     "--format",
@@ -56,6 +58,7 @@ def findings_command(
     until: str | None,
     team: str,
     user: str,
+    project: str,
     output_format: str,
     url: str | None,
 ) -> None:
@@ -65,7 +68,7 @@ def findings_command(
     """
     asked = period(length, since, until)
     with Client(reader_endpoint(load(), url)) as client:
-        insight = find(client, asked.since, asked.until, team, user)
+        insight = find(client, asked.since, asked.until, Part(team, user, project))
     if output_format == "json":
         found = {
             "since": asked.since.isoformat(),

@@ -8,17 +8,13 @@ from typing import Any, Final
 from access.answer import Answer
 from access.collected import COLLECTED
 from access.insight.find import find
+from access.insight.series import Part
 from access.library import ask_question
 from access.reading import Reading, bounds, statement
 from access.report.findings import ReportFinding, findings
 from access.report.numbers import Kind, shown
-<<<<<<< HEAD
-from web.page.filters import Filters
-=======
-from access.report.period import Period
 from access.text import visible
 from web.page.filters import LONGEST, NARROWING, Filters
->>>>>>> main
 from web.page.panels import Chart, Panel
 from web.roles import Role
 
@@ -275,12 +271,7 @@ def what_to_fix(reading: Reading, filters: Filters) -> Sequence[ReportFinding]:
     end = about[0].end.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
     def make() -> list[ReportFinding]:
-<<<<<<< HEAD
-        return findings(find(reading.store, begin, end, filters.team, filters.user))
-=======
-        scope = Scope(filters.team, filters.user, filters.project)
-        return findings(gather(reading.store, Period(begin, end), scope))
->>>>>>> main
+        return findings(find(reading.store, begin, end, Part(filters.team, filters.user, filters.project)))
 
     reading.admit()
     key = ("page findings", begin.isoformat(), end.isoformat(), filters.team, filters.user, filters.project)
