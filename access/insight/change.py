@@ -2,7 +2,7 @@
 
 Windows of days that reach into the period are compared with all other days: shares by the deviance of two binomial
 rates, other counts of two Poisson ones, means by that of two normal means. The deviance is divided by the spread of the
-ordinary days (at least that of chance, with some days' worth of doubt where there are few), so that what comes in
+ordinary days (at least that of chance, with some days' worth of doubt where there are few), so that what is sent in
 bursts anyway does not stand out. A window needs usual days before it. The moment is then found by the hour, where the
 rate before and the rate since explain the hours best. Source: Hinkley, "Inference about the change-point in a sequence
 of random variables" (1970).
