@@ -53,6 +53,8 @@ class Question:
     example: Mapping[str, Any]
     wide: tuple[str, ...]
     """Columns that a table leaves out when it has no room for all, in this order."""
+    empty: str
+    """What it means that there are no rows, though all that it needs is collected; "" where that says itself."""
     sql: str
 
     @property
@@ -138,6 +140,7 @@ def _parsed(path: Path, text: str) -> Question:
             fields["columns"],
             fields["example"],
             tuple(fields.get("wide", ())),
+            fields.get("empty", ""),
             sql,
         )
     except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:

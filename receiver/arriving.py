@@ -6,7 +6,7 @@ of a message until it is whole, so half of the budget is gRPC's, in parts as lar
 gives way: it is told to try later. So senders that never finish cannot keep out those that do, and what they hold is
 bounded.
 
-Belongs to the event loop. Knows nothing of HTTP: the code that takes a share says how it is given up.
+Belongs to the event loop. Knows nothing of HTTP: the taker of a share says how it is given up.
 """
 
 import time
@@ -75,7 +75,7 @@ class Arriving:
         return self._used
 
     def take(self, share: Share, size: int) -> bool:
-        """Give a share so many bytes more; return False, and give it none, when there is no room for them."""
+        """Take so many bytes more for a share; return False, and take none, when there is no room for them."""
         if share.given_up:
             return False
         self._make_room(share, size)
@@ -87,7 +87,7 @@ class Arriving:
         return True
 
     def release(self, share: Share) -> None:
-        """Give back all that a share holds."""
+        """Return all that a share holds to the budget."""
         self._shares.discard(share)
         self._used -= share.bytes
         share.bytes = 0

@@ -1,14 +1,18 @@
 """The privacy rules on texts made at random by kind: what is found, what stays, and what a text can cost."""
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
+import re2
+from hypothesis import HealthCheck, given, settings, strategies
 
 from clickhouse.engine import Engine
+from privacy.folding import FOLDABLE, PARTING
 from privacy.measuring import measure_own, pieces_of
 from privacy.names import Strength, segments, strength
 from privacy.rules import Level, Pattern, RulesError, load_rules
@@ -66,6 +70,29 @@ def test_the_engine_hits_every_text_that_is_redacted(engine: Engine, results: li
         )
         missed += [text for text, hit in zip(some, hits, strict=True) if not hit]
     assert missed == []
+
+
+@pytest.mark.parametrize("pattern", RULES.patterns, ids=[pattern.name for pattern in RULES.patterns])
+def test_the_engine_hits_whatever_a_pattern_matches(engine: Engine, pattern: Pattern) -> None:
+    """Texts are made from the pattern itself, so that a prefilter that asks for too much is found out."""
+    readable = pattern.regex.replace(r"\p{L}\p{N}", "a-zA-Z0-9é")
+    compiled = re2.compile(pattern.regex)
+    found: list[str] = []
+
+    @settings(max_examples=30, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(strategies.from_regex(re.compile(readable)))
+    def collect(text: str) -> None:
+        if compiled.search(text):
+            found.append(text)
+
+    collect()
+    assert len(found) >= 3
+    [[hits]] = engine.rows(
+        "SELECT arrayMap(text -> multiMatchAny(text, {patterns:Array(String)}), {texts:Array(String)})"
+        " SETTINGS reject_expensive_hyperscan_regexps = 0",
+        {"patterns": [pattern.sought, *FOLDABLE, *PARTING], "texts": found},
+    )
+    assert [text for text, hit in zip(found, hits, strict=True) if not hit] == []
 
 
 def test_json_stays_json(results: list[tuple[Text, str]]) -> None:
