@@ -1,5 +1,6 @@
 """Python redacts the few values that need it: the engine calls its functions for no other row."""
 
+import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -50,3 +51,24 @@ def test_python_gets_no_value_that_the_engine_can_finish(engine: Engine) -> None
     transform.run("otel_traces", surveyed("otel_traces", [traces.SerializeToString()]))
     transform.run("otel_logs", surveyed("otel_logs", [logs.SerializeToString()]))
     assert sanitizer.asked == {"mail jane@example.com", "long " * 100, "by joe@example.com"}
+
+
+def test_past_a_batchs_time_values_are_redacted_whole(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has to be looked at is not stored then, and counted; the next batch has its own time."""
+    rules = load_rules(None, Level.balanced)
+    transform = Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", 90)
+    logs = ExportLogsServiceRequest()
+    for number in range(3):
+        record = logs.resource_logs.add().scope_logs.add().log_records.add()
+        record.body.string_value = f"mail jane{number}@example.com"
+    requests = surveyed("otel_logs", [logs.SerializeToString()])
+    monkeypatch.setattr("receiver.scrub.MAX_BATCH_SECONDS", 0.0)
+    block = transform.run("otel_logs", requests)
+    stored = b"".join(block.data)
+    assert stored.count(b"[REDACTED:scan_budget]") == 2
+    assert b"jane" not in stored
+    assert block.tally.redactions == {"email": 1, "scan_budget": 2}
+    monkeypatch.undo()
+    assert transform.run("otel_logs", requests).tally.redactions == {"email": 3}
