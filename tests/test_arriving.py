@@ -19,12 +19,12 @@ MIB = 1 << 20
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start a server for 32 MiB on their way, in requests of 8 MiB, each within five seconds."""
+    """Start a server for 32 MiB on their way, in requests of 8 MiB, each within ten seconds."""
     with running(
         tmp_path_factory.mktemp("narrow") / "data",
         TELEMETRY_ARRIVING_BYTES=str(32 * MIB),
         TELEMETRY_MAX_REQUEST_BYTES=str(8 * MIB),
-        TELEMETRY_BODY_TIMEOUT_SECONDS="5",
+        TELEMETRY_BODY_TIMEOUT_SECONDS="10",
     ) as server:
         yield server
 
