@@ -241,7 +241,8 @@ async def watched(server: servers.Server, data: Path, options: argparse.Namespac
     renewed = 0
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         bodies = Path(folder) / "bodies"
-        corpus.write(bodies, corpus.logs, ITEMS, 200, time.time_ns())
+        # Of two days ago: among the latest events of kept data, they would hide those of the next run.
+        corpus.write(bodies, corpus.logs, ITEMS, 200, time.time_ns() - 2 * 86_400 * 10**9)
         async with browser(server, data) as http:
             for _ in range(options.rounds):
                 alone.append(await load(server, bodies, options))
