@@ -254,13 +254,18 @@ def _bare_in_json(data: bytes, start: int, end: int) -> bytes:
     """Return the quotes that a number of JSON needs when a marker takes its place, none elsewhere."""
     if data[start - 1 : start] not in _BEFORE_BARE or not data[start:end].isalnum():
         return b""
-    found = _JSON_KEY.search(data[max(0, start - 16) : start])
+    before = data[max(0, start - 16) : start]
+    if before.rstrip()[-1:] in (b"[", b","):
+        found = _JSON_LIST.search(data[max(0, start - 512) : start])
+    else:
+        found = _JSON_KEY.search(before)
     return bytes(found[1]) if found and data[end : end + 1] in _AFTER_BARE else b""
 
 
-_BEFORE_BARE: Final = (b":", b" ")
+_BEFORE_BARE: Final = (b":", b" ", b"[", b",", b"\n")
 _AFTER_BARE: Final = (b",", b"}", b"]", b" ", b"\n", b"\r")
 _JSON_KEY: Final = re.compile(rb"(\\{0,7}\")[ \t]{0,4}:[ \t]{0,4}\Z")
+_JSON_LIST: Final = re.compile(rb"(\\{0,7}\")\s{0,8}:\s{0,8}\[[^\[\]{}]{0,400}\Z")
 
 
 def _word_end(data: bytes, start: int) -> int:

@@ -82,4 +82,9 @@ class Document:
     words: tuple[str, ...]
     measures: tuple[Measure, ...] = ()
     findings: tuple[ReportFinding, ...] = ()
+    """What to fix first."""
+    notes: tuple[str, ...] = ()
+    """What the findings cannot say."""
+    always: tuple[ReportFinding, ...] = ()
+    """What is merely frequent."""
     sections: tuple[Section, ...] = ()

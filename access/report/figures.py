@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from access.insight.find import find as find_insight
+from access.insight.finding import Insight
+from access.insight.series import Part
 from access.needs import NEEDS, lacking
 from access.query import Streams, records, rows
 from access.questions import find
@@ -61,6 +64,8 @@ class Figures:
     mcp_connections: list[Row]
     data_quality: list[Row]
     freshness: list[Row]
+    insight: Insight
+    """What changed for the worse, and what it cost."""
     lacks: Mapping[str, str]
     """What is not collected in the period: by the name of the need, the sentence to say."""
 
@@ -125,6 +130,7 @@ def gather(client: Streams, period: Period, scope: Scope) -> Figures:
         mcp_connections=ask("mcp_connections"),
         data_quality=ask("data_quality"),
         freshness=ask("freshness"),
+        insight=find_insight(client, period.since, period.until, Part(scope.team, scope.user, scope.project)),
         lacks={name: lack.sentence for lack in lacks for name, need in NEEDS.items() if need is lack.need},
     )
 

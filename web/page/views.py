@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from access.answer import Answer
 from access.collected import COLLECTED
+from access.insight.find import find
+from access.insight.series import Part
 from access.library import ask_question
 from access.reading import Reading, bounds, statement
-from access.report.figures import Scope, gather
 from access.report.findings import ReportFinding, findings
 from access.report.numbers import Kind, shown
-from access.report.period import Period
 from access.text import visible
 from web.page.filters import LONGEST, NARROWING, Filters
 from web.page.panels import Chart, Panel
@@ -273,15 +273,14 @@ def bounds_of(now: datetime) -> dict[str, str]:
 
 
 def what_to_fix(reading: Reading, filters: Filters) -> Sequence[ReportFinding]:
-    """Return the report's findings for the period, kept for a while: they ask some twenty questions. Raises Refusal."""
+    """Return the report's findings for the period, kept for a while. Raises Refusal."""
     about = reading.period(filters.parameters()["from"], filters.parameters()["to"])
     # The questions count by whole hours.
     begin = about[0].start.replace(minute=0, second=0, microsecond=0)
     end = about[0].end.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
     def make() -> list[ReportFinding]:
-        scope = Scope(filters.team, filters.user, filters.project)
-        return findings(gather(reading.store, Period(begin, end), scope))
+        return findings(find(reading.store, begin, end, Part(filters.team, filters.user, filters.project)))
 
     reading.admit()
     key = ("page findings", begin.isoformat(), end.isoformat(), filters.team, filters.user, filters.project)
