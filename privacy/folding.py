@@ -28,8 +28,11 @@ FOLDABLE: Final = (
         r"[\x{a0}\x{ad}\x{61c}\x{180e}\x{2000}-\x{200f}\x{202a}-\x{202f}\x{205f}-\x{206f}\x{3000}\x{fe50}-\x{fe6b}\x{feff}"
         r"\x{ff01}-\x{ff5e}]"
     ),
+    r"[\x{17f}\x{212a}]",
 )
-"""What a text can hold that is folded, in the syntax of RE2; a search for it may find too much, never too little."""
+"""What a text can hold that is folded, in the syntax of RE2; a search for it may find too much, never too little.
+
+The last, a long s and the sign for kelvin, are an s and a k for RE2 where case does not matter, not for Hyperscan."""
 
 PARTING: Final = (r"\\[nrt]", r'(?:^|[\n\r\t"=])[+-]')
 """The same, of the frequent kinds. A text may stand behind its key and `=`."""

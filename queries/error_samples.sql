@@ -9,6 +9,8 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
+  model: {default: '', meaning: 'one model only; empty: all'}
   limit: {default: 20, meaning: 'how many, the latest first'}
 columns:
   time: when it happened, UTC
@@ -41,5 +43,6 @@ FROM telemetry_events
 WHERE timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')} AND failure != ''
     AND ({category:String} = '' OR failure = {category:String})
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
 ORDER BY timestamp DESC, session, sequence DESC
 LIMIT {limit:UInt64}

@@ -12,6 +12,8 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
+  model: {default: '', meaning: 'one model only; empty: all'}
 columns:
   category: what failed, and how
   failures: how many in the period
@@ -37,6 +39,7 @@ WITH
         FROM telemetry_events
         WHERE failure != '' AND timestamp >= begins_before AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
     ),
     worked AS (
         SELECT tried_id, max(timestamp) AS succeeded

@@ -8,6 +8,7 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   server: the MCP server, where its name was sent
   transport: stdio, sse or http
@@ -39,5 +40,6 @@ SELECT
 FROM telemetry_events
 WHERE event_type = 'mcp_server_connection' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_events.project = {project:String})
 GROUP BY server, transport, scope
 ORDER BY failed DESC, connected DESC, server, transport, scope

@@ -10,6 +10,7 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   server: the MCP server
   tool: its tool
@@ -44,5 +45,6 @@ SELECT
 FROM telemetry_events
 WHERE event_type IN ('tool_result', 'api_request') AND (mcp_server_name != '' OR tool_name = 'mcp_tool') AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_events.project = {project:String})
 GROUP BY server, tool
 ORDER BY calls DESC, usd DESC, server, tool

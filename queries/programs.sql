@@ -10,6 +10,7 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   program: the first word of the command
   calls: how often it ran
@@ -34,5 +35,6 @@ SELECT
 FROM telemetry_events
 WHERE event_type = 'tool_result' AND command != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_events.project = {project:String})
 GROUP BY program
 ORDER BY calls DESC, program

@@ -9,6 +9,7 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
   limit: {default: 200, meaning: 'how many, the latest first'}
 columns:
   time: when it happened, UTC
@@ -37,6 +38,7 @@ SELECT
 FROM telemetry_events
 WHERE security != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_events.project = {project:String})
     AND ({kind:String} = '' OR security = {kind:String})
 ORDER BY timestamp DESC, session, sequence DESC
 LIMIT {limit:UInt64}

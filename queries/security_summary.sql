@@ -8,6 +8,7 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   kind: 'permissions bypassed: a session went into that mode; asks less: into another mode that asks less; refused by a person, by a rule, by a hook: a tool call; blocked by a hook: hooks stopped something; unofficial plugin: one was installed or loaded that is not from the official marketplace; failed login; logout; refused by the model'
   events: how many
@@ -32,6 +33,7 @@ WITH
         FROM telemetry_events
         WHERE security != '' AND timestamp >= begins_before AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String})
         GROUP BY kind, user_id
     )
 SELECT

@@ -9,6 +9,8 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
+  model: {default: '', meaning: 'sessions that used this model; empty: all'}
   order: {default: started, meaning: 'the largest first, of started, usd, failures, minutes'}
   limit: {default: 50, meaning: how many sessions}
 columns:
@@ -40,6 +42,7 @@ WITH
             max(user_id) AS user,
             max(team) AS team_name,
             max(project) AS project_name,
+            groupUniqArrayArray(models) AS used,
             min(started) AS begun,
             max(ended) AS last,
             sum(prompts) AS prompts,
@@ -69,6 +72,7 @@ WITH
                 {order:String} = 'minutes', toFloat64(minutes), 0.) AS rank
         FROM merged
         WHERE ({team:String} = '' OR team_name = {team:String}) AND ({user:String} = '' OR user = {user:String})
+            AND ({project:String} = '' OR project_name = {project:String}) AND ({model:String} = '' OR has(used, {model:String}))
         ORDER BY rank DESC, begun DESC, session_id
         LIMIT {limit:UInt64}
     ),

@@ -11,6 +11,7 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   agent: the subagent's type
   runs: how often one was started
@@ -41,6 +42,7 @@ WITH
         FROM telemetry_events
         WHERE (event_type = 'subagent_completed' OR (event_type = 'tool_result' AND tool_name IN ('Agent', 'Task'))) AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String})
         GROUP BY agent, session_id
     ),
     spent AS (
@@ -49,6 +51,7 @@ WITH
         FROM telemetry_hourly
         WHERE event_type = 'api_request' AND hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
         GROUP BY agent
     ),
     ran AS (

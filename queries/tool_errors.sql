@@ -10,6 +10,7 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
   tool: {default: '', meaning: 'one tool only; empty: all'}
 columns:
   tool: the tool's name
@@ -29,6 +30,7 @@ WITH ended AS (
     FROM telemetry_hourly
     WHERE event_type = 'tool_result' AND hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
         AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
     GROUP BY tool_name
 )
 SELECT
@@ -45,6 +47,7 @@ FROM telemetry_events
 LEFT JOIN ended USING (tool_name)
 WHERE event_type = 'tool_result' AND success = false AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_events.project = {project:String})
     AND ({tool:String} = '' OR tool_name = {tool:String})
 GROUP BY tool, error_type, program
 ORDER BY failures DESC, tool, error_type, program

@@ -21,7 +21,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from clickhouse.engine import register
 from privacy.sanitizer import Sanitizer
 from privacy.search import Counts
-from receiver.nested import key_of, text_of
+from receiver.nested import key_of, number_of, text_of
 
 # Replaces a value that could not be looked at: keeping it would be trusting it.
 UNREADABLE = "[UNREADABLE]"
@@ -67,6 +67,7 @@ class Scrub:
         register("otlp_redact", self._safely(self._redact), ["UInt64", text], "String")
         register("otlp_text", self._safely(self._text), ["UInt64", text, text], "String")
         register("otlp_key", self._safely(self._key), ["UInt64", text], "String")
+        register("otlp_scanned_number", self._safely(self._number), ["UInt64", text, text], "String")
         register("otlp_value", self._safely(self._value), ["UInt64", text], "String")
         register("otlp_body_value", self._safely(self._body), ["UInt64", text], "String")
         register("otlp_extract", self._safely(self._extract), ["UInt64", text], "String")
@@ -124,6 +125,9 @@ class Scrub:
     def _key(self, counts: Counts, encoded: str) -> str:
         return key_of(KeyValue.FromString(bytes.fromhex(encoded)), self._sanitizer, counts)
 
+    def _number(self, counts: Counts, key: str, number: str) -> str:
+        return number_of(key, number, self._sanitizer, counts)
+
     def _value(self, counts: Counts, encoded: str) -> str:
         attribute = KeyValue.FromString(bytes.fromhex(encoded))
         return text_of(attribute.value, attribute.key, self._sanitizer, counts)
@@ -131,10 +135,10 @@ class Scrub:
     def _body(self, counts: Counts, encoded: str) -> str:
         return text_of(AnyValue.FromString(bytes.fromhex(encoded)), "", self._sanitizer, counts)
 
-    def _extract(self, counts: Counts, encoded: str) -> str:
+    def _extract(self, _: Counts, encoded: str) -> str:
         labels: dict[str, str] = {}
         for attribute in map(KeyValue.FromString, map(bytes.fromhex, encoded.split(" "))):
-            labels |= self._sanitizer.labels(attribute.key, attribute.value.string_value, counts)
+            labels |= self._sanitizer.labels(attribute.key, attribute.value.string_value)
         return orjson.dumps(labels).decode()
 
     def _count(self, statement: int, kind: str, _: str) -> int:

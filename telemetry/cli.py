@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "query": "telemetry.commands.query",
     "tail": "telemetry.commands.tail",
     "report": "telemetry.commands.report",
+    "findings": "telemetry.commands.findings",
     "export": "telemetry.commands.export",
     "mcp": "telemetry.commands.mcp",
     "web": "telemetry.commands.web",

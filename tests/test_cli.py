@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from clickhouse.migrations import migrations
-from tests.server import ROOT
+from tests.server import AS_INSTALLED, ROOT
 
 
 def telemetry(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -17,7 +17,7 @@ def telemetry(*arguments: str, **environment: str) -> subprocess.CompletedProces
     return subprocess.run(
         [sys.executable, "-m", "telemetry", *arguments],
         cwd=ROOT,
-        env={**clean, **environment},
+        env={**clean, **AS_INSTALLED, **environment},
         capture_output=True,
         text=True,
         timeout=60,
