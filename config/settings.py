@@ -322,7 +322,7 @@ class Settings(BaseSettings):
         le=1 << 30,
     )
     max_request_records: int = Field(
-        100_000,
+        50_000,
         alias="TELEMETRY_MAX_REQUEST_RECORDS",
         description="Most spans, log records or data points of a request.",
         ge=1,
