@@ -211,6 +211,11 @@ def misfit(change: Change, part: Series) -> float | None:
     return inside.n * (inside.x / inside.n - usual - shift) ** 2 / variance
 
 
+def within(change: Change, part: Series) -> Sum:
+    """Return what a series has in the window of a change."""
+    return total([one for one in part.steps if _is_inside(change, one)])
+
+
 def plain(change: Change, of: Sum) -> float:
     """Return a rate, or a mean as it is measured: of logarithms for times."""
     return (of.x if change.measure in MEANS else of.k) / of.n if of.n else 0.0
