@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from access.insight.change import Change, expected, misfit, plain, within
+from access.insight.change import Change, expected, gain, misfit, plain, within, without
 from access.insight.people import People, members
 from access.insight.series import DAY, EVERYONE, Measure, Scope, Series
 
@@ -116,9 +116,11 @@ def _weight(change: Change, known: Known, everybody: People) -> float:
             worst = max(
                 worst, _differ(change, [series for one, series in alike.items() if one.dimension == way])
             )
+    whole = alike.get(EVERYONE)
+    explained = gain(change, without(change, whole) if whole is not None else change.usual)
     if change.is_of_its_own:
-        return (change.deviance - worst) * _NEW_VERSION
-    return change.deviance - worst + _favour(change, alike)
+        return (explained - worst) * _NEW_VERSION
+    return explained - worst + _favour(change, alike)
 
 
 def _favour(change: Change, alike: Mapping[Scope, Series]) -> float:
