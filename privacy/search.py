@@ -33,8 +33,8 @@ cover it. Past that the rest of the text is redacted as a whole: a text made to 
 bounded time, and no text is stored that was not searched."""
 
 MAX_PASSES: Final = 4
-TOGETHER: Final = 8
-"""Patterns that one pass looks for: the states of all together would be the product of their own."""
+TOGETHER: Final = 20
+"""Patterns that one pass looks for, by their prefilters. The states of all together would be the product of theirs."""
 
 MAX_SET: Final = 16_384
 """Bytes up to which one pass finds which patterns match. The state it needs grows with the variety of a text;
@@ -188,12 +188,12 @@ def find_publicly(compiled: Any) -> Find:
 
 
 def _which(patterns: Sequence[Pattern]) -> Callable[[bytes], Sequence[int]]:
-    """Return a function that lists the patterns that a text matches, and after them, always, their number."""
+    """Return a function that lists the patterns that a text may match, and after them, always, their number."""
     options = re2.Options()
     options.max_mem = 32 << 20
     found = re2.Set.SearchSet(options)
     for pattern in patterns:
-        found.Add(pattern.regex)
+        found.Add(pattern.sought)
     found.Add("")
     found.Compile()
     private = getattr(getattr(found, "_set", None), "Match", None)
