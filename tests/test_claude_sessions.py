@@ -26,7 +26,7 @@ STEPS = (
     ("Bash", {"command": "echo zanzibar >&2; exit 3", "description": "Fail"}),
     ("Bash", {"command": "true", "description": "Work"}),
     ("Bash", {"cmd": "no such field"}),  # the client finds this input invalid
-    ("WebFetch", {"url": "https://example.com/", "prompt": "zanzibar"}),  # not allowed by anyone
+    ("WebFetch", {"url": "https://example.com/", "prompt": "zanzibar"}),  # no rule allows it
 )
 
 
