@@ -262,6 +262,8 @@ def _unmet(
     if not question.needs or (not is_empty and question.needs == (EVENTS,)):
         return ()
     lacks = lacking(question.needs, values, lambda sql, bound: reading.store.rows(sql, bound).rows)
+    if is_empty and question.empty and not lacks:
+        return (f"No rows: {question.empty}.",)
     return tuple(lack.sentence for lack in lacks)
 
 

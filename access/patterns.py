@@ -25,6 +25,7 @@ from access.changes import (
     untested,
     used,
 )
+from access.insight.find import find
 from access.reading import Reading, bounds, statement
 from access.refusal import unknown
 from access.store import Rows
@@ -44,6 +45,11 @@ _SESSIONS: Final = 2_000
 _NAME: Final = 80
 _CERTAIN: Final = 1e-15
 """Below this a q-value says no more about the world, where the assumptions of its test hold only roughly."""
+FINDINGS: Final = "findings"
+_FOUND: Final = (
+    "cause", "who", "since", "until", "times", "now", "before", "usd", "minutes", "reason", "advice", "sessions",
+    "says",
+)  # fmt: skip
 _MEASURES: Final = ("sessions", "requests", "calls", "tokens", "cost_usd")
 
 
@@ -65,11 +71,12 @@ def analyze_patterns(
 ) -> Answer:
     """Return the changes of the last 1h, 24h, 7d or 30d against as long before. Raises Refusal.
 
-    `analysis_type` is performance_trends, error_patterns or usage_patterns.
+    `analysis_type` is findings, performance_trends, error_patterns or usage_patterns. `findings` are those of
+    `telemetry findings` and of the report, against the usual of the four weeks before.
     """
     characters = budget.size(max_characters)
-    if analysis_type not in ANALYSES:
-        raise unknown("analysis_type", str(analysis_type), ANALYSES, "analysis_type")
+    if analysis_type not in TYPES:
+        raise unknown("analysis_type", str(analysis_type), TYPES, "analysis_type")
     if time_window not in WINDOWS:
         raise unknown("time_window", str(time_window), WINDOWS, "time_window")
     reading.admit()
@@ -79,7 +86,11 @@ def analyze_patterns(
         reading.desk.aggregations,
         ("analyze_patterns", analysis_type, time_window),
         about,
-        lambda: _made(reading, ANALYSES[analysis_type], about[0], time_window),
+        lambda: (
+            _findings(reading, about[0], time_window)
+            if analysis_type == FINDINGS
+            else _made(reading, ANALYSES[analysis_type], about[0], time_window)
+        ),
     )
     answer: Answer = kept.value
     period = answer.time_range or about[0]
@@ -156,6 +167,44 @@ def _made(reading: Reading, analysis: _Analysis, period: Range, window: str) -> 
         hints=(f"Next: {hint}",),
         notes=notes,
     )
+
+
+def _findings(reading: Reading, period: Range, window: str) -> Answer:
+    """Return what changed for the worse, the dearest first, as the report has it."""
+    insight = find(reading.store, period.start, period.end)
+    rows = [
+        (
+            one.title,
+            one.who,
+            moment(one.since),
+            None if one.until is None else moment(one.until),
+            one.times,
+            one.now,
+            one.before,
+            round(one.usd, 4),
+            round(one.minutes, 1),
+            one.reason,
+            one.advice,
+            list(one.sessions),
+            [text for text, _ in one.shapes],
+        )
+        for one in insight.findings
+    ]
+    values = bounds(period)
+    answer = Answer(
+        _FOUND, rows, time_range=period, query_executed=statement("insight_series"), parameters=values
+    )
+    if not rows:
+        words = f"Nothing changed for the worse in the last {window}, beyond what chance explains."
+        hint = f'analyze_patterns(analysis_type="findings", time_window="{_longer(window)}")'
+    else:
+        first = insight.findings[0]
+        words = f"{_quoted(first.title)}, {_quoted(first.who)}: {first.reason} {len(rows)} findings."
+        hint = f'ask_question(name="{first.command.partition(" ")[0]}")'
+        if first.sessions:
+            hint = f'ask_question(name="session", parameters={{"session": {_quoted(first.sessions[0])}}})'
+    method = "Each measure is compared with its own usual in four weeks before; a minute counts as a dollar."
+    return replace(answer, finding=words, hints=(f"Next: {hint}",), notes=(method, *insight.notes))
 
 
 def _empty(reading: Reading, window: str, before: int) -> tuple[str, str]:
@@ -317,3 +366,5 @@ ANALYSES: Final[Mapping[str, _Analysis]] = {
     ),
 }
 """By the name of the type."""
+TYPES: Final = (FINDINGS, *ANALYSES)
+"""All that can be asked for."""

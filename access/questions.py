@@ -5,6 +5,7 @@ of `access.needs`), an optional `note` on how to read the answer, the parameters
 example row, and optionally the columns that a narrow table leaves out first (`wide`).
 """
 
+import difflib
 import functools
 import re
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ TOPICS: Final = ("sessions", "errors", "tools", "cost", "speed", "people", "secu
 _HEADER: Final = re.compile(r"\A/\*\n(.*?)\n\*/\n", re.DOTALL)
 _PARAMETER: Final = re.compile(r"\{(\w+):([^{}]+)\}")
 _KEPT: Final = 256
+_NEAR: Final = 0.6
 _AGO: Final = re.compile(r"(\d+) (minute|hour|day|week)s? ago")
 
 
@@ -53,6 +55,8 @@ class Question:
     example: Mapping[str, Any]
     wide: tuple[str, ...]
     """Columns that a table leaves out when it has no room for all, in this order."""
+    empty: str
+    """What it means that there are no rows, though all that it needs is collected; "" where that says itself."""
     sql: str
 
     @property
@@ -100,7 +104,9 @@ def find(name: str, folder: Path = QUERIES) -> Question:
     """Return the question of this name. Raises QuestionError."""
     path = folder / f"{name}.sql"
     if not re.fullmatch(r"[a-z0-9_]+", name) or not path.is_file():
-        raise QuestionError(f"There is no question {name}; there are {', '.join(names(folder))}.")
+        near = difflib.get_close_matches(name, names(folder), 3, _NEAR)
+        meant = f"; did you mean {' or '.join(near)}?" if near else "."
+        raise QuestionError(f"There is no question {name}{meant} telemetry query --list shows them all.")
     return read(path)
 
 
@@ -138,6 +144,7 @@ def _parsed(path: Path, text: str) -> Question:
             fields["columns"],
             fields["example"],
             tuple(fields.get("wide", ())),
+            fields.get("empty", ""),
             sql,
         )
     except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:

@@ -8,11 +8,11 @@ from access.ids import whole
 from access.needs import EVENTS, lacking
 from access.query import QuestionRefused, ask, plain
 from access.questions import Question
-from access.refusal import Code, Refusal
+from access.refusal import Refusal
 from access.store import ROWS, Rows, parsed
 from access.table import WIDTH, Shown, fitted, markdown, readable, text, unpriced
 from access.tree import COLUMNS, TYPES, tree
-from clickhouse.client_errors import StatementRefused
+from clickhouse.client_errors import OtherFormat, StatementRefused
 
 if TYPE_CHECKING:
     from clickhouse.client import Client  # its driver takes a third of a second to import
@@ -56,19 +56,26 @@ def page(
     `is_full`: ids whole, columns as wide as they are. Raises QuestionRefused, and other ClientErrors.
     """
     try:
-        rows = parsed(client.stream(asked.sql, asked.values, ROWS), MOST)
+        rows = parsed(client.stream(asked.sql, asked.values, ROWS, is_fixed=True), MOST)
+    except OtherFormat:
+        return None
     except StatementRefused as error:
         words = plain(error.message or str(error))
         raise QuestionRefused(words, error.reason, error.code, error.message) from None
     except Refusal as refusal:
-        if refusal.code is Code.INVALID_ARGUMENT:
-            return None
         raise QuestionRefused(plain(str(refusal)), refusal.code.value, 0, str(refusal)) from None
     shown, notes = _shown(asked, rows, width=None if is_full else width)
     if not rows.rows:
-        return Page("", ("No rows.", *unmet(client, asked, is_empty=True)))
+        return Page("", none(client, asked))
     written = markdown(shown) if output_format == "markdown" else text(shown)
     return Page(written, (*notes, *unmet(client, asked, is_empty=False)))
+
+
+def none(client: "Client", asked: Asked) -> tuple[str, ...]:
+    """Return what there is to say about an answer without rows. Raises ClientError."""
+    lacks = unmet(client, asked, is_empty=True)
+    meaning = asked.question.empty if asked.question and not lacks else ""
+    return (f"No rows: {meaning}." if meaning else "No rows.", *lacks)
 
 
 def unmet(client: "Client", asked: Asked, *, is_empty: bool) -> tuple[str, ...]:

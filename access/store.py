@@ -17,7 +17,7 @@ import orjson
 from access.refusal import Code, Refusal
 from access.text import visible
 from access.times import zone_of
-from clickhouse.client_errors import ClientError, StatementRefused
+from clickhouse.client_errors import ClientError, CredentialsRefused, OtherFormat, StatementRefused
 from clickhouse.endpoint import Endpoint, reader_endpoint
 from config.settings import Settings
 
@@ -120,7 +120,7 @@ class ClientStore:
     def stream(self, sql: str, values: Mapping[str, str] | None, output_format: str) -> Iterator[bytes]:
         """Yield the answer in one of ClickHouse's formats; see Store."""
         with _refusals():
-            yield from self._client.stream(sql, values, output_format)
+            yield from self._client.stream(sql, values, output_format, is_fixed=output_format == ROWS)
 
 
 def reader_store(settings: Settings, url: str | None = None) -> ClientStore:
@@ -153,6 +153,11 @@ def _refusals() -> Iterator[None]:
         yield
     except StatementRefused as error:
         raise refusal(error.message or str(error)) from None
+    except OtherFormat:
+        raise _not_rows() from None
+    except CredentialsRefused as error:
+        # To try again changes nothing.
+        raise Refusal(Code.STORE_UNAVAILABLE, visible(str(error), _WORDS)) from None
     except ClientError as error:
         raise Refusal(
             Code.STORE_UNAVAILABLE, visible(str(error), _WORDS), retry_after_seconds=_BUSY_SECONDS
@@ -170,17 +175,19 @@ def parsed(pieces: Iterator[bytes], at_most: int | None = None, max_bytes: int |
         # A failure after the first rows is written where the next one would have been.
         if isinstance(error, orjson.JSONDecodeError) and "DB::Exception" in str(error.doc):
             raise refusal(str(error.doc)) from None
-        raise Refusal(
-            Code.INVALID_ARGUMENT,
-            "The answer is not in rows: leave FORMAT and SETTINGS out of the statement.",
-            "sql",
-        ) from None
+        raise _not_rows() from None
+
+
+def _not_rows() -> Refusal:
+    words = "The answer is not in rows: leave FORMAT and SETTINGS out of the statement."
+    return Refusal(Code.INVALID_ARGUMENT, words, "sql")
 
 
 def _parsed(pieces: Iterator[bytes], at_most: int | None, max_bytes: int | None) -> Rows:
     lines = _lines(pieces)
-    columns = tuple(orjson.loads(next(lines, b"[]")))
-    types = tuple(orjson.loads(next(lines, b"[]")))
+    columns, types = _names(next(lines, b"[]")), _names(next(lines, b"[]"))
+    if len(columns) != len(types):
+        raise ValueError("as many types as columns")
     converters = [converter(name) for name in types]
     found: list[tuple[Any, ...]] = []
     read = 0
@@ -199,6 +206,13 @@ def _parsed(pieces: Iterator[bytes], at_most: int | None, max_bytes: int | None)
             )
         )
     return Rows(columns, types, found)
+
+
+def _names(line: bytes) -> tuple[str, ...]:
+    found = orjson.loads(line)
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise TypeError("a list of names")
+    return tuple(found)
 
 
 def refusal(words: str) -> Refusal:

@@ -27,7 +27,13 @@ _IDS: Final = frozenset(
         "parent",
     }
 )  # fmt: skip
-_USERS: Final = frozenset({"user", "user_id"})
+_USERS: Final = frozenset({"user", "user_id", "most_by"})
+_SENTENCES: Final = frozenset({"message", "sample", "error"})
+"""Columns that are asked for their words: others go before these are cut to a few."""
+_LEAST_OF: Final[Mapping[str, int]] = {
+    **dict.fromkeys(_SENTENCES, 36), "category": 32, "event": 18, "outcome": 18, "kind": 22,
+}  # fmt: skip
+"""Columns by whose words rows are told apart keep more of them."""
 _MINUTES: Final = frozenset({"last_seen", "started"})
 """Times whose seconds say nothing."""
 _MONEY: Final = re.compile(r"(^|_)usd($|_)")
@@ -35,6 +41,7 @@ _MONEY_TOO: Final = frozenset({"projected", "last_month", "mean", "p50", "p95", 
 """Dollars where another column says so by its name."""
 _UNSPENT: Final = ("recomputed_usd", "unpriced")
 """Columns that are left out when they have nothing but zeros."""
+_REPORTED: Final = "reported_usd"
 _NUMBER: Final = re.compile(r"(?:Nullable\(|LowCardinality\()*(?:U?Int|Float|Decimal)")
 _THOUSAND: Final = 1000
 _CENT: Final = 2
@@ -91,11 +98,18 @@ def readable(
 def unpriced(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Return a sentence on the part of a cost that is recomputed or unknown, empty without one."""
     sums = {name: sum(row[columns.index(name)] or 0 for row in rows) for name in _UNSPENT if name in columns}
+    if _REPORTED in columns:
+        # All is recomputed there, to be compared with what was reported.
+        sums.pop("recomputed_usd", None)
     said = []
     if sums.get("recomputed_usd"):
         said.append(f"${_money(float(sums['recomputed_usd']))} of it is recomputed from tokens and prices")
     if sums.get("unpriced"):
-        said.append(f"{sums['unpriced']} requests have no known cost and are not in it")
+        many = sums["unpriced"] != 1
+        said.append(
+            f"{sums['unpriced']} {'requests have' if many else 'request has'} no known cost and"
+            f" {'are' if many else 'is'} not in it"
+        )
     return f"Cost: {'; '.join(said)}." if said else ""
 
 
@@ -104,11 +118,18 @@ def fitted(shown: Shown, wide: Iterable[str] = (), width: int = WIDTH) -> Shown:
     columns = list(range(len(shown.columns)))
     longest = [_longest(shown, place) for place in columns]
     least = [
-        size if shown.numbers[place] or shown.times[place] else min(size, _LEAST)
+        size
+        if shown.numbers[place] or shown.times[place]
+        else min(size, _LEAST_OF.get(shown.columns[place], _LEAST))
         for place, size in zip(columns, longest, strict=True)
     ]
     leaving = [place for name in wide for place in columns if shown.columns[place] == name]
-    leaving += [place for place in reversed(columns[1:]) if place not in leaving]
+    leaving += [
+        place
+        for is_sentence in (False, True)
+        for place in reversed(columns[1:])
+        if place not in leaving and (shown.columns[place] in _SENTENCES) == is_sentence
+    ]
     while len(columns) > 1 and _across(least[place] for place in columns) > width:
         columns.remove(leaving.pop(0))
     widths = {place: longest[place] for place in columns}

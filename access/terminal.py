@@ -11,12 +11,13 @@ from typing import Final
 from access.text import visible
 
 _LINES: Final = re.compile(r"(\n)")
+_KEPT: Final = re.compile(r"([\n\t])")
 _FORMULA: Final = "=+-@\t\r"
 """How a text begins that a spreadsheet would run."""
 
 
 def made_visible(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield text in which each character but the ends of lines is seen, whatever was recorded."""
+    """Yield text in which each character but tabs and the ends of lines is seen, whatever was recorded."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for piece in pieces:
         if text := decoder.decode(piece):
@@ -44,7 +45,7 @@ def without_formulas(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _seen(text: str) -> bytes:
-    return "".join(part if part == "\n" else visible(part) for part in _LINES.split(text)).encode()
+    return "".join(part if part in {"\n", "\t"} else visible(part) for part in _KEPT.split(text)).encode()
 
 
 def _defused(row: str) -> bytes:

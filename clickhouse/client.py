@@ -23,7 +23,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from clickhouse.client_errors import ClientError, network_reason, refused, unreachable
+from clickhouse.client_errors import ClientError, OtherFormat, network_reason, refused, unreachable
 from clickhouse.database import LOAD_SETTINGS
 from clickhouse.endpoint import Endpoint
 from clickhouse.quoting import Value
@@ -95,10 +95,13 @@ class Client:
         params: Mapping[str, Value] | None = None,
         output_format: str = "Native",
         settings: Settings | None = None,
+        *,
+        is_fixed: bool = False,
     ) -> Iterator[bytes]:
         """Run a query, and yield its result as it arrives, in one of ClickHouse's formats. Raises ClientError.
 
-        A FORMAT in the statement itself wins. A failure in the middle is raised after the pieces before it.
+        A FORMAT in the statement itself wins, unless the format is fixed: then OtherFormat is raised before the first
+        piece. A failure in the middle is raised after the pieces before it.
         """
         driver = self._opened()
         tail = b""
@@ -113,6 +116,10 @@ class Client:
                 ),
             )
         tag = answer.headers.get("X-ClickHouse-Exception-Tag")
+        written = answer.headers.get("X-ClickHouse-Format", output_format)
+        if is_fixed and written != output_format:
+            answer.close()
+            raise OtherFormat(written)
         with closing(answer), self._errors():
             try:
                 for piece in answer.stream(_PIECE, decode_content=False):

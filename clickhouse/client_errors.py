@@ -58,6 +58,14 @@ class StatementRefused(ClientError):  # noqa: N818  what happened, as in Python'
         """ClickHouse's own words, cut to 4,000 characters. They can quote data: show only the author."""
 
 
+class OtherFormat(ClientError):  # noqa: N818  what happened, as in Python's own StopIteration
+    """A statement asks for a format of its own, and the caller reads another one. `format` is its name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The statement asks for the format {name}: leave FORMAT out of it.", "OTHER_FORMAT")
+        self.format = name
+
+
 def network_reason(error: BaseException) -> str:
     """Return this module's word for an error of the network or of the driver."""
     seen: BaseException | None = error

@@ -316,11 +316,48 @@ class Settings(BaseSettings):
         description="Between what bounds values are plausible, for data quality. Unset: the bundled rules.",
     )
     max_request_bytes: int = Field(
-        64 << 20,
+        16 << 20,
         alias="TELEMETRY_MAX_REQUEST_BYTES",
         description="Largest request, uncompressed, in bytes.",
         ge=1024,
         le=1 << 30,
+    )
+    max_request_records: int = Field(
+        100_000,
+        alias="TELEMETRY_MAX_REQUEST_RECORDS",
+        description="Most spans, log records or data points of a request.",
+        ge=1,
+        le=10_000_000,
+    )
+    max_request_elements: int = Field(
+        1_000_000,
+        alias="TELEMETRY_MAX_REQUEST_ELEMENTS",
+        description="Most attributes, events, links, exemplars and other repeated elements of a request.",
+        ge=1000,
+        le=100_000_000,
+    )
+    max_record_elements: int = Field(
+        20_000,
+        alias="TELEMETRY_MAX_RECORD_ELEMENTS",
+        description="Most of them in one record, a resource or a scope, with the items of lists inside of attributes.",
+        ge=100,
+        le=10_000_000,
+    )
+    max_expanded_bytes: int = Field(
+        512 << 20,
+        alias="TELEMETRY_MAX_EXPANDED_BYTES",
+        description="Most bytes of a request's resources and scopes, each counted once for each of its records, with"
+        " which it is stored.",
+        ge=1 << 20,
+        le=64 << 30,
+    )
+    arriving_bytes: int = Field(
+        256 << 20,
+        alias="TELEMETRY_ARRIVING_BYTES",
+        description="Bytes of requests that may be on their way, half of them over gRPC, where each message counts with"
+        " TELEMETRY_MAX_REQUEST_BYTES; past that those that take long are told to try later.",
+        ge=1 << 20,
+        le=64 << 30,
     )
     batch_bytes: int = Field(
         16 << 20,
@@ -376,8 +413,8 @@ class Settings(BaseSettings):
     body_timeout_seconds: float = Field(
         30.0,
         alias="TELEMETRY_BODY_TIMEOUT_SECONDS",
-        description="How long an HTTP client may take to send its headers, and then its body; on the ClickHouse port,"
-        " each piece of it.",
+        description="How long a client may take to send its headers, and then its body or message; on the ClickHouse"
+        " port, each piece of it.",
         gt=0,
         le=3600,
     )

@@ -15,7 +15,8 @@ from access.answer import Answer
 from access.budget import DEFAULT, LEAST, MOST
 from access.export.ask import FORMATS, LEVELS, export_telemetry
 from access.export.shelf import Shelf
-from access.patterns import ANALYSES, WINDOWS, analyze_patterns
+from access.patterns import TYPES as ANALYSIS_TYPES
+from access.patterns import WINDOWS, analyze_patterns
 from access.questions import TOPICS
 from access.reading import Desk, Reading
 from access.statistics import BUCKETS, PARTS, get_statistics
@@ -201,7 +202,7 @@ def _query_telemetry(desk: Desk) -> Tool:
 def _analyze_patterns(desk: Desk) -> Tool:
     def run(
         analysis_type: Annotated[
-            str, Field(description="What to look for.", json_schema_extra={"enum": list(ANALYSES)})
+            str, Field(description="What to look for.", json_schema_extra={"enum": list(ANALYSIS_TYPES)})
         ],
         time_window: Annotated[
             str,
@@ -217,8 +218,9 @@ def _analyze_patterns(desk: Desk) -> Tool:
     return Tool(
         "analyze_patterns",
         "Analyze patterns",
-        "what changed: slower, faster, new errors, more or less use, trend, regression, anomaly",
-        "What changed in the last 1h, 24h, 7d or 30d against as long before, and how certain that is: slower or faster"
+        "what went wrong, since when, who, cause, cost; what changed: slower, faster, new errors, use, trend, anomaly",
+        "What changed in the last 1h, 24h, 7d or 30d: what went wrong, for whom, since when, what it cost, a row an"
+        " incident (findings: begin here). Against as long before, and how certain that is: slower or faster"
         " tools and models (performance_trends), more or new failures (error_patterns), more or less use"
         " (usage_patterns). The finding comes first, then its numbers and the next call to make. Use it when the"
         " question is what is different or wrong. For numbers of your own choice use query_telemetry; for how values"

@@ -63,6 +63,8 @@ class PieceDecompressor:
         self._stream = self._open()
         self._slice = _ZSTD_SLICE if name == "zstd" else _SLICE
         self._window = window
+        self.held: Final = 2 if name == "zstd" else 1
+        """How often content is held while it is decompressed: zstd keeps a window of it beside."""
         # RFC 1952 section 2.2 and RFC 8878 section 3: members and frames may follow each other.
         self._is_single = name == "deflate"
 
@@ -100,12 +102,15 @@ class PieceDecompressor:
 class Decompressor:
     """Decompresses one body of a bounded size: feed it the chunks, then take the body from finish.
 
-    `encoding` is as in PieceDecompressor, and `limit` the largest body in bytes, decompressed. After an error it is
-    spent. Raises UnknownEncoding.
+    `encoding` is as in PieceDecompressor, and `limit` the largest body in bytes, decompressed. `take` is told of every
+    further byte that is held, and may raise. After an error it is spent. Raises UnknownEncoding.
     """
 
-    def __init__(self, encoding: str | None, limit: int) -> None:
+    def __init__(
+        self, encoding: str | None, limit: int, take: Callable[[int], None] = lambda _: None
+    ) -> None:
         self._pieces = PieceDecompressor(encoding)
+        self._take = take
         self._limit = limit
         # A compressed body is smaller than its content but for framing; this stops one that is framing only.
         self._input_left = 2 * limit + 1024
@@ -119,6 +124,7 @@ class Decompressor:
         for content in self._pieces.feed(chunk):
             if self._body.tell() + len(content) > self._limit:
                 raise TooLarge(f"the body is larger than the limit of {self._limit} bytes")
+            self._take(len(content) * self._pieces.held)
             self._body.write(content)
 
     def finish(self) -> bytes:

@@ -33,6 +33,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from otlp.bounds import DEFAULTS, RequestLimits, check_json, too_many_elements, too_many_records
 from otlp.lenient_json import lenient
 from otlp.repairs import MAX_DEPTH, TOO_DEEP, described
 from otlp.signals import RECORDS
@@ -68,8 +69,14 @@ class Decoded:
     unknown: int = 0
 
 
-def decode(signal: Literal["traces", "logs", "metrics"], text: bytes) -> Decoded:
-    """Translate one export request. Raises MalformedJson when its records cannot be told apart."""
+def decode(
+    signal: Literal["traces", "logs", "metrics"], text: bytes, limits: RequestLimits = DEFAULTS
+) -> Decoded:
+    """Translate one export request.
+
+    Raises MalformedJson when its records cannot be told apart, and Rejected when it has more parts than it may have.
+    """
+    check_json(text, limits)
     repairs: Mapping[str, int] = {}
     try:
         request = orjson.loads(text)
@@ -80,11 +87,11 @@ def decode(signal: Literal["traces", "logs", "metrics"], text: bytes) -> Decoded
             raise MalformedJson("the body is not JSON: expected UTF-8 text of one object") from None
     if type(request) is not dict:
         raise MalformedJson("the body is not an OTLP request: expected an object")
-    shape = _request_shape(signal)
+    shape = _request_shape(signal, limits.record_elements)
     for name in shape.holding:
         if not isinstance(request.get(name), list | None):
             raise MalformedJson(f"{name}: expected an array")
-    tally = _Tally(repairs=Counter(repairs))
+    tally = _Tally(limits.records, repairs=Counter(repairs))
     known = _keep(shape, request, "", 0, tally)
     body = _REQUESTS[signal](**(known or {})).SerializeToString()
     return Decoded(body, tally.records, tally.refused, tally.message(), tally.repairs, tally.unknown)
@@ -113,6 +120,7 @@ class _TooDeep(Exception):  # noqa: N818  what was found
 
 @dataclass(slots=True)
 class _Tally:
+    most_records: int
     records: int = 0
     refused: int = 0
     unknown: int = 0
@@ -197,6 +205,8 @@ def _keep(shape: _Shape, value: Any, path: str, outer: int, tally: _Tally) -> di
             if kept is not None:
                 known[holding.name] = kept
         elif type(below) is list:
+            if len(below) + tally.found > tally.most_records:
+                raise too_many_records(len(below) + tally.found, tally.most_records)
             each = (
                 _keep(holding.shape, one, f"{here}[{i}]", outer + 1, tally) for i, one in enumerate(below)
             )
@@ -293,23 +303,28 @@ def _check_oneofs(shape: _Shape, value: dict[str, Any]) -> None:
 
 
 @cache
-def _request_shape(signal: str) -> _Shape:
-    return _shape(_REQUESTS[signal].DESCRIPTOR, {})
+def _request_shape(signal: str, most: int) -> _Shape:
+    return _shape(_REQUESTS[signal].DESCRIPTOR, {}, most)
 
 
-def _shape(descriptor: Descriptor, shapes: dict[str, _Shape]) -> _Shape:
-    """Return the shape of a message type; `shapes` holds those already begun, as AnyValue contains itself."""
+def _shape(descriptor: Descriptor, shapes: dict[str, _Shape], most: int) -> _Shape:
+    """Return the shape of a message type whose arrays have `most` items at most.
+
+    `shapes` holds those already begun, as AnyValue contains itself.
+    """
     if descriptor.full_name in shapes:
         return shapes[descriptor.full_name]
     shape = shapes[descriptor.full_name] = _Shape(is_record=descriptor.full_name in RECORDS)
     for known in descriptor.fields:
         below = known.message_type
         if below is not None and _holds_records(below):
-            shape.holding[known.json_name] = _Holding(known.name, known.is_repeated, _shape(below, shapes))
+            shape.holding[known.json_name] = _Holding(
+                known.name, known.is_repeated, _shape(below, shapes, most)
+            )
             continue
-        read = _reader(known) if below is None else partial(_message, _shape(below, shapes))
+        read = _reader(known) if below is None else partial(_message, _shape(below, shapes, most))
         if known.is_repeated:
-            shape.fields[known.json_name] = _Field(known.name, None, partial(_array, read))
+            shape.fields[known.json_name] = _Field(known.name, None, partial(_array, read, most))
         else:
             shape.fields[known.json_name] = _Field(known.name, _PLAIN.get(known.type), read)
             if known.type == FieldDescriptor.TYPE_DOUBLE:
@@ -341,9 +356,11 @@ def _reader(known: FieldDescriptor) -> Callable[[Any, int], Any]:
     return _SCALARS[known.cpp_type]
 
 
-def _array(read: Callable[[Any, int], Any], value: Any, depth: int) -> list[Any]:
+def _array(read: Callable[[Any, int], Any], most: int, value: Any, depth: int) -> list[Any]:
     if type(value) is not list:
         raise _Wrong("an array")
+    if len(value) > most:
+        raise too_many_elements(len(value), most)
     known = []
     for index, one in enumerate(value):
         try:

@@ -1,10 +1,14 @@
-"""The Export requests as the survey parses them: the attributes and bodies of their records stay bytes.
+"""The Export requests as they are looked at before they are queued: as an envelope, and as an outline.
+
+In the envelope all that is inside of a record, and of a resource or a scope, stays bytes. What is parsed grows with the
+number of records by 16 bytes each, so that they can be counted before anything is made of them. In the outline, which
+the survey parses, the attributes and bodies of records stay bytes.
 
 Attributes are most of a request, and the transform parses them anyway: it finds the faults inside of them. The survey
 proves the rest well-formed, lengths above all.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
@@ -13,17 +17,30 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 _RECORDS = {"Span", "Event", "Link", "LogRecord"}
+_POINTS = {"NumberDataPoint", "HistogramDataPoint", "ExponentialHistogramDataPoint", "SummaryDataPoint"}
 _OPAQUE = {".opentelemetry.proto.common.v1.KeyValue", ".opentelemetry.proto.common.v1.AnyValue"}
 
 
+_SEALED = {"Resource", "InstrumentationScope", "KeyValue", "AnyValue"}
+
+
 def outline(request: type[Message]) -> type[Message]:
-    """Return a message class with the encoding of `request`."""
+    """Return a message class with the encoding of `request`, with attributes and bodies as bytes."""
+    return _changed(request, _leave)
+
+
+def envelope(request: type[Message]) -> type[Message]:
+    """Return a message class with the encoding of `request`, with records, resources, scopes and texts as bytes."""
+    return _changed(request, _seal)
+
+
+def _changed(request: type[Message], change: Callable[[DescriptorProto], None]) -> type[Message]:
     pool = DescriptorPool()
     for file in dict.fromkeys(_files(request.DESCRIPTOR.file)):
         proto = FileDescriptorProto()
         file.CopyToProto(proto)
         for message in proto.message_type:
-            _leave(message)
+            change(message)
         pool.Add(proto)
     return GetMessageClass(pool.FindMessageTypeByName(request.DESCRIPTOR.full_name))
 
@@ -41,3 +58,14 @@ def _leave(message: DescriptorProto) -> None:
             field.ClearField("type_name")
     for nested in message.nested_type:
         _leave(nested)
+
+
+def _seal(message: DescriptorProto) -> None:
+    sealed = _RECORDS | _POINTS | _SEALED
+    for field in message.field:
+        is_text = field.type == FieldDescriptorProto.TYPE_STRING
+        if is_text or field.type_name.rpartition(".")[2] in sealed:
+            field.type = FieldDescriptorProto.TYPE_BYTES
+            field.ClearField("type_name")
+    for nested in message.nested_type:
+        _seal(nested)

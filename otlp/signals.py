@@ -80,10 +80,15 @@ class Kind:
     """The message class that the survey parses."""
 
 
-def survey(signal: Signal, body: bytes) -> Survey:
-    """Parse the outline of a serialized Export request and count its records. Raises Rejected when it is malformed."""
+def survey(signal: Signal, body: bytes, look: Callable[[Any], None] = lambda _: None) -> Survey:
+    """Parse the outline of a serialized Export request and count its records. Raises Rejected when it is malformed.
+
+    `look` is handed the outline, too.
+    """
     kind = KINDS[signal]
-    return kind.survey(_parsed(kind, kind.outline, body))
+    request = _parsed(kind, kind.outline, body)
+    look(request)
+    return kind.survey(request)
 
 
 def canonical(signal: Signal, body: bytes) -> bytes:

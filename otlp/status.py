@@ -29,6 +29,7 @@ class Reason(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     SLOW_SENDER = "slow_sender"
     RATE_LIMITED = "rate_limited"
+    CROWDED = "crowded"
     OVERLOADED = "overloaded"
     STOPPING = "stopping"
     STORE_UNAVAILABLE = "store_unavailable"
@@ -54,6 +55,7 @@ CODES = {
     Reason.UNAUTHENTICATED: Codes(grpc.StatusCode.UNAUTHENTICATED, 401),
     Reason.SLOW_SENDER: Codes(grpc.StatusCode.DEADLINE_EXCEEDED, 408),
     Reason.RATE_LIMITED: Codes(grpc.StatusCode.UNAVAILABLE, 429),
+    Reason.CROWDED: Codes(grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
     Reason.OVERLOADED: Codes(grpc.StatusCode.UNAVAILABLE, 503),
     Reason.STOPPING: Codes(grpc.StatusCode.UNAVAILABLE, 503),
     Reason.STORE_UNAVAILABLE: Codes(grpc.StatusCode.UNAVAILABLE, 503),

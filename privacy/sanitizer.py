@@ -23,6 +23,8 @@ from privacy.search import Counts, Search
 MAX_NAME: Final = 64
 MAX_COMMAND: Final = 1000
 """Characters. A longer label is content; a command's program is looked for in its beginning."""
+NOT_SENT: Final = "<REDACTED>"
+"""What Claude Code sends in place of a text that it was not told to send. A hash of it would look like a text's."""
 
 
 class Sanitizer:
@@ -56,8 +58,8 @@ class Sanitizer:
         return self._search.redact(f"{key}=", text, counts)
 
     def hashed(self, text: str) -> str:
-        """Hash to `sha256:` or `hmac-sha256:` and 64 hex digits; nothing stays nothing."""
-        return self.hashed_bytes(text.encode("utf-8", "replace"))
+        """Hash to `sha256:` or `hmac-sha256:` and 64 hex digits; nothing, and what says that it was left out, stays."""
+        return text if text == NOT_SENT else self.hashed_bytes(text.encode("utf-8", "replace"))
 
     def hashed_bytes(self, data: bytes) -> str:
         """Hash bytes as `hashed` does a text."""

@@ -9,7 +9,7 @@ tests/test_private_names.py fails for it.
 """
 
 import re
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import re2
@@ -31,6 +31,20 @@ MAX_REFUSED_SHARE: Final = 4
 """How many matches of one pattern are looked at in one text, and how often those that its check refuses may
 cover it. Past that the rest of the text is redacted as a whole: a text made to be searched for long costs a
 bounded time, and no text is stored that was not searched."""
+
+MAX_SCANNED: Final = 4 << 20
+"""Bytes that one pass over a text may look at more than once, in all patterns together: those that a search begins
+again in, and those that a check reads around each match. Past it the rest of the text is redacted as a whole, by the
+pattern at hand, and counted as `scan_budget` too. The same in every pass, so that another one changes nothing more."""
+
+SCANNED_BY: Final[Mapping[str | None, int]] = {
+    "command": 4096,
+    "pair": 1024,
+    "labelled": 1024,
+    "kubernetes": 1024,
+}
+_SCANNED_BY_OTHERS: Final = 256
+"""Bytes that a check reads around one match, each pattern of its own counted."""
 
 MAX_PASSES: Final = 4
 TOGETHER: Final = 20
@@ -76,8 +90,9 @@ class Search:
         floor = len(key)
         for _ in range(MAX_PASSES):
             before = text.data
+            budget = Budget()
             for index in self._likely(key + text.data):
-                spans, markers = self._searches[index].found(key + text.data, floor, counts)
+                spans, markers = self._searches[index].found(key + text.data, floor, counts, budget)
                 if spans:
                     text.replace([(start - floor, end - floor) for start, end in spans], markers)
             if text.data is before:
@@ -98,6 +113,15 @@ class Search:
         return likely
 
 
+class Budget:
+    """What one pass over a text may still scan."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MAX_SCANNED
+
+
 class _PatternSearch:
     """One pattern, ready to be replaced in a text."""
 
@@ -110,14 +134,17 @@ class _PatternSearch:
         self._group = compiled.groups
         self._check = CHECKS.get(pattern.check) if pattern.check else None
         self._read = READERS.get(pattern.check) if pattern.check else None
+        self._scanned_by_check = SCANNED_BY.get(pattern.check, _SCANNED_BY_OTHERS)
         self._markers = markers
         self._longest = max(map(len, markers))
 
-    def found(self, data: bytes, floor: int, counts: Counts) -> tuple[list[tuple[int, int]], list[bytes]]:
+    def found(
+        self, data: bytes, floor: int, counts: Counts, budget: Budget
+    ) -> tuple[list[tuple[int, int]], list[bytes]]:
         """Return the spans to replace and what to put there, none in the bytes before `floor`, which are the key."""
         spans_found: list[tuple[int, int]] = []
         markers: list[bytes] = []
-        copied = position = matches = refused = 0
+        copied = position = matches = refused = furthest = 0
         marked = b"[REDACTED:" in data
         size = len(data)
         find = self._find_in_ascii if data.isascii() else self._find
@@ -132,9 +159,12 @@ class _PatternSearch:
                 position = past
                 continue
             matches += 1
+            budget.left -= max(0, furthest - position) + self._scanned_by_check
+            furthest = max(furthest, last)
             found: Spans
-            if matches > MAX_MATCHES or refused > MAX_REFUSED_SHARE * max(len(data), 4096):
+            if budget.left < 0 or matches > MAX_MATCHES or refused > MAX_REFUSED_SHARE * max(len(data), 4096):
                 found = ((max(first, floor), len(data)),)
+                counts["scan_budget"] = counts.get("scan_budget", 0) + 1
             elif first < floor:
                 # The key itself names a secret, so all of its value is one, not its first word alone.
                 found = ((floor, len(data)),) if self._whole_is_private(data, floor, start, end) else ()

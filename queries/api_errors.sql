@@ -4,11 +4,14 @@ topic: errors
 needs: [events, traces]
 note: >
   A request that was answered at a later try is known from traces alone: it is no error, and has a row without a code.
+empty: 'no request failed in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
+  model: {default: '', meaning: 'one model only; empty: all'}
 columns:
   code: 'the HTTP status, or the kind of error; empty: answered at a later try'
   model: the model's name
@@ -21,7 +24,7 @@ columns:
   sessions: sessions that met it
   last_seen: when it happened last, UTC
   sample: the latest message, redacted
-wide: [last_seen, retries_exhausted]
+wide: [retries_exhausted, percent, p95_ms, sessions, last_seen]
 example: {code: '529', model: claude-opus-4-8, errors: 12, answered: 0, percent: 0.8, attempts: 10.2, retries_exhausted: 11, p95_ms: 61200, sessions: 4, last_seen: '2026-11-22 17:02:11', sample: Overloaded}
 */
 WITH
@@ -30,6 +33,7 @@ WITH
         FROM telemetry_hourly
         WHERE hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String}) AND ({model:String} = '' OR telemetry_hourly.model = {model:String})
             AND event_type IN ('api_request', 'api_error')
         GROUP BY name
     ),
@@ -40,6 +44,7 @@ WITH
         FROM telemetry_events
         WHERE timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
             AND event_type IN ('api_error', 'api_retries_exhausted')
         UNION ALL
         SELECT
@@ -48,6 +53,7 @@ WITH
         WHERE span_type = 'llm_request' AND attempt > 1 AND ifNull(success, true)
             AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR session_id IN (SELECT session_id FROM telemetry_sessions WHERE project = {project:String})) AND ({model:String} = '' OR replaceOne(telemetry_spans.model, '[1m]', '') = replaceOne({model:String}, '[1m]', ''))
     )
 SELECT
     code,

@@ -6,6 +6,7 @@ parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   service: claude-code, claude-code-desktop or cowork
   version: the client's version
@@ -24,6 +25,7 @@ WITH merged AS (
         max(terminal_type) AS terminal,
         max(user_id) AS user,
         max(team) AS team_name,
+        max(project) AS project_name,
         sum(failures) AS failed,
         min(started) AS begun,
         max(ended) AS last
@@ -41,6 +43,6 @@ SELECT
     round(avg(failed), 1) AS failures_per_session,
     toDateTime(max(last), 'UTC') AS last_seen
 FROM merged
-WHERE {team:String} = '' OR team_name = {team:String}
+WHERE ({team:String} = '' OR team_name = {team:String}) AND ({project:String} = '' OR project_name = {project:String})
 GROUP BY service, version, terminal
 ORDER BY sessions DESC, service, version DESC, terminal

@@ -2,11 +2,13 @@
 question: How often is a conversation compacted, and what does it save?
 topic: sessions
 needs: [events]
+empty: 'no conversation was compacted in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   trigger: auto or manual
   compactions: how many
@@ -34,6 +36,7 @@ WITH
         FROM telemetry_events
         WHERE event_type = 'compaction' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String})
     ),
     quantilesExactOrNull(0.5, 0.95)(duration_ms) AS took
 SELECT

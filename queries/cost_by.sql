@@ -10,6 +10,8 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
+  model: {default: '', meaning: 'one model only; empty: all'}
   limit: {default: 100, meaning: 'how many, the dearest first'}
 columns:
   value: 'what it is grouped by; empty: not said'
@@ -61,6 +63,7 @@ WITH
         FROM telemetry_hourly
         WHERE event_type = 'api_request' AND hour >= toStartOfHour(begins_before) AND hour < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String}) AND ({model:String} = '' OR telemetry_hourly.model = {model:String})
     )
 SELECT
     value,

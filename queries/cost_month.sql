@@ -8,6 +8,8 @@ parameters:
   to: {default: now, meaning: a time in the month}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
+  model: {default: '', meaning: 'one model only; empty: all'}
 columns:
   month: its first day
   usd: spent so far
@@ -37,3 +39,4 @@ SELECT
 FROM telemetry_hourly
 WHERE event_type = 'api_request' AND hour >= addMonths(begins, -1) AND hour < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_hourly.project = {project:String}) AND ({model:String} = '' OR telemetry_hourly.model = {model:String})

@@ -7,6 +7,8 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
+  model: {default: '', meaning: 'one model only; empty: all'}
   limit: {default: 50, meaning: how many}
 columns:
   prompt: the id of the prompt
@@ -27,6 +29,7 @@ WITH dearest AS (
     FROM telemetry_events
     WHERE event_type = 'api_request' AND prompt_id != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
         AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
     GROUP BY prompt_id
     ORDER BY round(nanos / 1e9, 4) DESC, prompt_id
     LIMIT {limit:UInt64}
@@ -47,5 +50,6 @@ FROM telemetry_events
 INNER JOIN dearest USING (prompt_id)
 WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
 GROUP BY prompt_id
 ORDER BY usd DESC, prompt

@@ -9,6 +9,8 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
+  model: {default: '', meaning: 'sessions that used this model; empty: all'}
 columns:
   day: the day it began, UTC
   sessions: sessions that made a model request
@@ -29,6 +31,8 @@ WITH merged AS (
         max(ended) AS last,
         max(team) AS team_name,
         max(user_id) AS user,
+        max(project) AS project_name,
+        groupUniqArrayArray(models) AS used,
         sum(requests) AS requests,
         sum(telemetry_sessions.unpriced) AS unpriced,
         sum(recomputed_nanos) / 1e9 AS recomputed,
@@ -51,5 +55,6 @@ SELECT
     argMax(session_id, (ifNull(cost, -1), session_id)) AS dearest_session
 FROM merged
 WHERE ({team:String} = '' OR team_name = {team:String}) AND ({user:String} = '' OR user = {user:String})
+    AND ({project:String} = '' OR project_name = {project:String}) AND ({model:String} = '' OR has(used, {model:String}))
 GROUP BY day
 ORDER BY day

@@ -5,6 +5,7 @@ needs: [events]
 note: >
   A value that cannot be true is in no total: its column is NULL, and what was sent stands in `attributes`. Records that were older than the
   retention when they came are not here: telemetry_odd_records_total on the metrics port counts them.
+empty: 'every value that was sent in this period could be true'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: '2106-01-01 00:00:00', meaning: 'end of the period, by default after clocks that are wrong'}

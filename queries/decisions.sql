@@ -7,6 +7,7 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   tool: the tool's name
   accepted: calls that a person allowed
@@ -35,5 +36,6 @@ SELECT
 FROM telemetry_events
 WHERE event_type = 'tool_decision' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_events.project = {project:String})
 GROUP BY tool
 ORDER BY accepted + rejected DESC, by_config_accepted DESC, tool

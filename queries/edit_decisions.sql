@@ -4,11 +4,13 @@ topic: people
 needs: [metrics]
 note: >
   From metrics: events do not name the language.
+empty: 'no edit was proposed in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   language: the programming language of the file
   tool: Edit, Write or NotebookEdit
@@ -28,5 +30,6 @@ SELECT
 FROM telemetry_metric_increments(from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
 WHERE metric = 'code_edit_tool.decision'
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR project = {project:String})
 GROUP BY language, tool, by
 ORDER BY accepted + rejected DESC, language, tool, by

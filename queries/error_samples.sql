@@ -2,12 +2,15 @@
 question: What do the failures of a category look like?
 topic: errors
 needs: [events, tool-details]
+empty: 'nothing of that category failed in this period'
 parameters:
   category: {default: '', meaning: 'a category as `errors` names it; empty: all'}
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
+  model: {default: '', meaning: 'one model only; empty: all'}
   limit: {default: 20, meaning: 'how many, the latest first'}
 columns:
   time: when it happened, UTC
@@ -21,7 +24,7 @@ columns:
   user: whose session it was
   session: the session; `session` shows the rest of it
   prompt: the id of the prompt
-wide: [prompt, version, attempts, model]
+wide: [prompt, version, attempts, model, tool, program]
 example: {time: '2026-11-22 17:02:11.022', category: tool Bash ShellError, tool: Bash, program: pytest, model: '', message: Command failed with exit code 1, attempts: null, version: 2.1.197, user: 'sha256:9b1f…', session: 6f1c0b1e-…, prompt: 9cb9600d-…}
 */
 SELECT
@@ -40,5 +43,6 @@ FROM telemetry_events
 WHERE timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')} AND failure != ''
     AND ({category:String} = '' OR failure = {category:String})
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
 ORDER BY timestamp DESC, session, sequence DESC
 LIMIT {limit:UInt64}

@@ -6,11 +6,14 @@ note: >
   Error analysis: count the failures by category, read samples of the largest (error_samples), fix that one first, and ask again.
   Recovered means that the same thing worked later in the session: the same tool (of the same MCP server, with the same program, where that is
   sent), the same kind of request to the same model. TelemetrySafeError is the client's own word for an error that it does not describe.
+empty: 'nothing failed in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
+  model: {default: '', meaning: 'one model only; empty: all'}
 columns:
   category: what failed, and how
   failures: how many in the period
@@ -23,7 +26,7 @@ columns:
   recovered_percent: failures after which the same thing worked, in the session; empty when that cannot be told
   last_seen: when it happened last, UTC
   sample: the latest message, redacted, cut to its first line
-wide: [last_seen, users, before]
+wide: [last_seen, users, before, cumulative_percent, change_percent]
 example: {category: tool Bash ShellError, failures: 41, percent: 52.6, cumulative_percent: 52.6, before: 30, change_percent: 36.7, sessions: 12, users: 7, recovered_percent: 95.1, last_seen: '2026-11-22 17:02:11', sample: Command failed with exit code 1}
 */
 WITH
@@ -36,6 +39,7 @@ WITH
         FROM telemetry_events
         WHERE failure != '' AND timestamp >= begins_before AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
     ),
     worked AS (
         SELECT tried_id, max(timestamp) AS succeeded

@@ -2,12 +2,13 @@
 question: When did nothing arrive?
 topic: data
 needs: [events]
+empty: 'something arrived in every such stretch of this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   hours: {default: 2, meaning: 'the shortest gap, in whole hours'}
 columns:
-  begins: the first hour without an event, UTC
+  begins: the first hour without an event, UTC; not before the first event of all
   ends: the first hour with one again, or the end of the period
   hours: how long that is
   weekday: of its beginning
@@ -23,7 +24,9 @@ WITH
     ),
     edges AS (
         SELECT hour FROM arrived WHERE hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
-        UNION ALL SELECT toStartOfHour({from:DateTime('UTC')}) - toIntervalHour(1)
+        -- Before the first event of all nothing could arrive: that is no gap.
+        UNION ALL SELECT greatest(
+            toStartOfHour({from:DateTime('UTC')}), (SELECT minIf(hour, hour >= '2020-01-01') FROM telemetry_hourly)) - toIntervalHour(1)
         UNION ALL SELECT toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599))
     ),
     gaps AS (

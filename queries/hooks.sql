@@ -2,11 +2,13 @@
 question: How long do hooks take, and what do they block?
 topic: tools
 needs: [events]
+empty: 'no hook ran in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   event: what the hook waits for
   hook: its name, with the tool that it watches
@@ -39,5 +41,6 @@ SELECT
 FROM telemetry_events
 WHERE event_type = 'hook_execution_complete' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_events.project = {project:String})
 GROUP BY event, hook
 ORDER BY minutes DESC, runs DESC, event, hook

@@ -9,6 +9,8 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
+  model: {default: '', meaning: 'one model only; empty: all'}
 columns:
   model: the model's name
   requests: model requests that succeeded
@@ -39,11 +41,13 @@ FROM (
     FROM telemetry_events
     WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
         AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
     UNION ALL
     SELECT model, false, NULL, ttft_ms, NULL
     FROM telemetry_spans
     WHERE span_type = 'llm_request' AND ttft_ms IS NOT NULL AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
         AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        AND ({project:String} = '' OR session_id IN (SELECT session_id FROM telemetry_sessions WHERE project = {project:String})) AND ({model:String} = '' OR replaceOne(telemetry_spans.model, '[1m]', '') = replaceOne({model:String}, '[1m]', ''))
 ) AS sent
 GROUP BY model
 ORDER BY requests DESC, model

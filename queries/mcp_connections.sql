@@ -2,11 +2,13 @@
 question: Which MCP servers fail to connect?
 topic: tools
 needs: [events, tool-details]
+empty: 'no client connected to an MCP server in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   server: the MCP server, where its name was sent
   transport: stdio, sse or http
@@ -19,6 +21,7 @@ columns:
   p95_ms: nineteen of twenty took no longer
   sessions: sessions with a failure
   error: the latest error, redacted, or its code
+wide: [scope, disconnected, sessions]
 example: {server: github, transport: http, scope: user, connected: 88, failed: 4, failed_percent: 4.3, disconnected: 2, p50_ms: 310, p95_ms: 2200, sessions: 3, error: connect ECONNREFUSED}
 */
 WITH quantilesExactOrNull(0.5, 0.95)(duration_ms) AS took
@@ -37,5 +40,6 @@ SELECT
 FROM telemetry_events
 WHERE event_type = 'mcp_server_connection' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_events.project = {project:String})
 GROUP BY server, transport, scope
 ORDER BY failed DESC, connected DESC, server, transport, scope

@@ -5,6 +5,7 @@ needs: []
 note: >
   Servers that the SDK measures (docs/sdk.md). People are told apart by hashes; over standard input and output there is
   no user, and the number is 0.
+empty: 'no instrumented MCP server reported use in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period; its whole day counts}
   to: {default: now, meaning: end of the period; its whole day counts}

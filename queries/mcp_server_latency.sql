@@ -5,6 +5,7 @@ needs: []
 note: >
   Servers that the SDK measures (docs/sdk.md). Counters that grow are followed from point to point, also over restarts;
   of one that began before the period and has no earlier point of the last hour, the first point does not count.
+empty: 'no instrumented MCP server sent spans in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

@@ -5,6 +5,7 @@ needs: []
 note: >
   Servers that the SDK measures (docs/sdk.md), this installation's own as telemetry-mcp. A session is counted when it
   ends, in the period in which it began.
+empty: 'no session of an instrumented MCP server ended in this period. Over the newer protocol clients open none; mcp_server_latency counts requests'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

@@ -4,11 +4,13 @@ topic: tools
 needs: [events, tool-details]
 note: >
   Names of servers that a user configured are only sent with OTEL_LOG_TOOL_DETAILS=1; they are `custom` otherwise.
+empty: 'no tool of an MCP server was called in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   server: the MCP server
   tool: its tool
@@ -27,8 +29,8 @@ example: {server: github, tool: search_issues, calls: 55, failures: 2, failure_p
 */
 WITH quantilesExactOrNullIf(0.5, 0.95)(duration_ms, event_type = 'tool_result') AS took
 SELECT
-    mcp_server_name AS server,
-    mcp_tool_name AS tool,
+    if(mcp_server_name = '', 'custom', mcp_server_name) AS server,
+    if(mcp_server_name = '', 'custom', mcp_tool_name) AS tool,
     countIf(event_type = 'tool_result') AS calls,
     countIf(event_type = 'tool_result' AND success = false) AS failures,
     round(100 * failures / nullIf(calls, 0), 1) AS failure_percent,
@@ -41,7 +43,8 @@ SELECT
     round(sumIf(ifNull(cost_nanos, 0), cost_source = 'recomputed') / 1e9, 4) AS recomputed_usd,
     countIf(cost_source = 'unknown') AS unpriced
 FROM telemetry_events
-WHERE event_type IN ('tool_result', 'api_request') AND mcp_server_name != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+WHERE event_type IN ('tool_result', 'api_request') AND (mcp_server_name != '' OR tool_name = 'mcp_tool') AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_events.project = {project:String})
 GROUP BY server, tool
 ORDER BY calls DESC, usd DESC, server, tool

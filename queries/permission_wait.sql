@@ -4,11 +4,13 @@ topic: speed
 needs: [events, traces]
 note: >
   From spans, which clients send when traces are switched on. Waits that settings or a hook ended are not counted.
+empty: 'no tool waited for a person in this period: calls that a rule decides do not wait'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   tool: the tool's name
   decision_source: who decided, as the span says
@@ -41,6 +43,7 @@ RIGHT JOIN (
     FROM telemetry_spans
     WHERE span_type = 'tool.blocked_on_user' AND decision_source NOT IN ('config', 'hook') AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
         AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        AND ({project:String} = '' OR session_id IN (SELECT session_id FROM telemetry_sessions WHERE project = {project:String}))
 ) AS waits ON waits.parent_span_id = tools.span_id
 GROUP BY tool, decision_source
 ORDER BY sum(waited) DESC, tool, decision_source

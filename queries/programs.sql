@@ -4,11 +4,13 @@ topic: tools
 needs: [events, tool-details]
 note: >
   Clients send commands with OTEL_LOG_TOOL_DETAILS=1; all but the first word is hashed.
+empty: 'no shell tool was called in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   program: the first word of the command
   calls: how often it ran
@@ -33,5 +35,6 @@ SELECT
 FROM telemetry_events
 WHERE event_type = 'tool_result' AND command != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_events.project = {project:String})
 GROUP BY program
 ORDER BY calls DESC, program

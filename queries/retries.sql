@@ -5,11 +5,14 @@ needs: [events, traces]
 note: >
   A request that was answered at a later try is known from traces alone. What its first tries met is not sent: its code is empty.
   Recovered means that the same kind of request to the same model was answered later in the session.
+empty: 'no request was tried again in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
+  model: {default: '', meaning: 'one model only; empty: all'}
 columns:
   code: 'the HTTP status, or the kind of error; empty: answered at a later try'
   model: the model's name
@@ -36,6 +39,7 @@ WITH
         FROM telemetry_events
         WHERE event_type = 'api_retries_exhausted' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
         GROUP BY code, name, session_id, tried_id
     ),
     worked AS (
@@ -55,6 +59,7 @@ WITH
         WHERE span_type = 'llm_request' AND attempt > 1 AND ifNull(success, true)
             AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR session_id IN (SELECT session_id FROM telemetry_sessions WHERE project = {project:String})) AND ({model:String} = '' OR replaceOne(telemetry_spans.model, '[1m]', '') = replaceOne({model:String}, '[1m]', ''))
     )
 SELECT
     code,

@@ -2,12 +2,14 @@
 question: What happened that a security review would want to see?
 topic: security
 needs: [events]
+empty: 'nothing of that kind happened in this period'
 parameters:
   kind: {default: '', meaning: 'a kind as `security_summary` names it; empty: all'}
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
   limit: {default: 200, meaning: 'how many, the latest first'}
 columns:
   time: when it happened, UTC
@@ -36,6 +38,7 @@ SELECT
 FROM telemetry_events
 WHERE security != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_events.project = {project:String})
     AND ({kind:String} = '' OR security = {kind:String})
 ORDER BY timestamp DESC, session, sequence DESC
 LIMIT {limit:UInt64}

@@ -2,11 +2,13 @@
 question: How often does each event that a security review looks for happen, and to how many people?
 topic: security
 needs: [events]
+empty: 'nothing of that kind happened in this period or the one before'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   kind: 'permissions bypassed: a session went into that mode; asks less: into another mode that asks less; refused by a person, by a rule, by a hook: a tool call; blocked by a hook: hooks stopped something; unofficial plugin: one was installed or loaded that is not from the official marketplace; failed login; logout; refused by the model'
   events: how many
@@ -31,6 +33,7 @@ WITH
         FROM telemetry_events
         WHERE security != '' AND timestamp >= begins_before AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String})
         GROUP BY kind, user_id
     )
 SELECT

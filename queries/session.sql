@@ -18,7 +18,7 @@ columns:
   cost: 'reported by the client, recomputed from tokens and prices, or unknown; empty for what costs nothing'
   message: the message of an error, redacted
   prompt: the id of the prompt that it belongs to
-wide: [prompt, cost, cache_tokens, input_tokens]
+wide: [prompt, cost, cache_tokens, input_tokens, output_tokens]
 example: {time: '2026-11-22 09:14:03.120', event: tool_result, what: Bash git, outcome: failed, ms: 180, input_tokens: null, cache_tokens: null, output_tokens: null, usd: null, cost: '', message: Command failed with exit code 1, prompt: 9cb9600d-…}
 */
 WITH
@@ -30,6 +30,7 @@ SELECT
     toDateTime64(timestamp, 3, 'UTC') AS time,
     event_type AS event,
     trimBoth(multiIf(
+        tool_name = 'mcp_tool' AND mcp_tool_name != '', concat(mcp_server_name, ' ', mcp_tool_name),
         tool_name != '', concat(tool_name, ' ', command),
         model != '', concat(model, ' ', query_source),
         mcp_server_name != '', mcp_server_name,

@@ -9,6 +9,8 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
+  model: {default: '', meaning: 'sessions that used this model; empty: all'}
   order: {default: started, meaning: 'the largest first, of started, usd, failures, minutes'}
   limit: {default: 50, meaning: how many sessions}
 columns:
@@ -25,7 +27,7 @@ columns:
   tools_rejected: tool calls that were not allowed
   api_errors: model requests that failed for good
   failures: failures of any kind
-  outcome: 'no failures; recovered: each thing that failed worked later; went on: not each did; stopped: nothing succeeded after the last failure'
+  outcome: 'nothing done: it was opened alone, as `claude --continue` does before it goes on with the old one; no failures; recovered: each thing that failed worked later; went on: not each did; stopped: nothing succeeded after the last failure'
   tokens: input and output tokens, without cache
   usd: what its requests cost
   recomputed_usd: how much of that is recomputed from tokens and prices, as the client sent no cost
@@ -40,6 +42,7 @@ WITH
             max(user_id) AS user,
             max(team) AS team_name,
             max(project) AS project_name,
+            groupUniqArrayArray(models) AS used,
             min(started) AS begun,
             max(ended) AS last,
             sum(prompts) AS prompts,
@@ -69,6 +72,7 @@ WITH
                 {order:String} = 'minutes', toFloat64(minutes), 0.) AS rank
         FROM merged
         WHERE ({team:String} = '' OR team_name = {team:String}) AND ({user:String} = '' OR user = {user:String})
+            AND ({project:String} = '' OR project_name = {project:String}) AND ({model:String} = '' OR has(used, {model:String}))
         ORDER BY rank DESC, begun DESC, session_id
         LIMIT {limit:UInt64}
     ),
@@ -101,7 +105,9 @@ SELECT
     tools_rejected,
     api_errors,
     failures,
-    multiIf(failures = 0, 'no failures', lost = 0, 'recovered', succeeded > failed, 'went on', 'stopped') AS outcome,
+    multiIf(
+        prompts + requests + tool_calls + tools_rejected + failures = 0, 'nothing done',
+        failures = 0, 'no failures', lost = 0, 'recovered', succeeded > failed, 'went on', 'stopped') AS outcome,
     tokens,
     if(costless > 0 AND costless = requests, NULL, round(nanos / 1e9, 4)) AS usd,
     round(recomputed / 1e9, 4) AS recomputed_usd,

@@ -5,11 +5,13 @@ needs: [events, tool-details]
 note: >
   A run is a call of the Agent tool or the report of its end, whichever there are more of: not every version sends both.
   The money is that of requests that carry the subagent's name, by whole hours; the tool's own name is only sent with OTEL_LOG_TOOL_DETAILS.
+empty: 'no subagent ran in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   agent: the subagent's type
   runs: how often one was started
@@ -40,6 +42,7 @@ WITH
         FROM telemetry_events
         WHERE (event_type = 'subagent_completed' OR (event_type = 'tool_result' AND tool_name IN ('Agent', 'Task'))) AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String})
         GROUP BY agent, session_id
     ),
     spent AS (
@@ -48,6 +51,7 @@ WITH
         FROM telemetry_hourly
         WHERE event_type = 'api_request' AND hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
         GROUP BY agent
     ),
     ran AS (

@@ -3,12 +3,15 @@ question: What happened, in one glance, against the period before?
 topic: sessions
 needs: [events]
 note: >
-  Counted by whole hours. A session belongs to the period in which it had its last event.
+  Counted by whole hours. A session belongs to the period in which it had its last event. With a model, its requests and the sessions
+  that used it are counted: prompts and tool calls have no model, and are then 0.
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
+  model: {default: '', meaning: 'requests of this model, and sessions that used it; empty: all'}
 columns:
   measure: what is counted
   value: in the period; empty when it is not known
@@ -38,6 +41,7 @@ WITH
         FROM telemetry_hourly
         WHERE hour >= toStartOfHour(begins_before) AND hour < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String}) AND ({model:String} = '' OR telemetry_hourly.model = {model:String})
         GROUP BY is_now
     ),
     opened AS (
@@ -48,13 +52,14 @@ WITH
         FROM (
             SELECT
                 session_id, max(ended) AS last, max(last_failure) AS failed, max(last_success) AS succeeded, max(team) AS team_name,
-                max(user_id) AS user
+                max(user_id) AS user, max(project) AS project_name, groupUniqArrayArray(models) AS used
             FROM telemetry_sessions
             WHERE day >= toDate(begins_before) AND day <= toDate({to:DateTime('UTC')})
             GROUP BY session_id
         )
         WHERE last >= begins_before AND last < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team_name = {team:String}) AND ({user:String} = '' OR user = {user:String})
+            AND ({project:String} = '' OR project_name = {project:String}) AND ({model:String} = '' OR has(used, {model:String}))
         GROUP BY is_now
     )
 SELECT

@@ -4,11 +4,13 @@ topic: tools
 needs: [events, tool-details]
 note: >
   The shares are of whole hours.
+empty: 'no tool failed in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
   tool: {default: '', meaning: 'one tool only; empty: all'}
 columns:
   tool: the tool's name
@@ -20,6 +22,7 @@ columns:
   sessions: sessions that met it
   last_seen: when it happened last, UTC
   sample: the latest message, redacted
+wide: [last_seen, percent_of_tool]
 example: {tool: Bash, error_type: ShellError, program: pytest, failures: 21, percent_of_tool: 51.2, failure_percent: 5.1, sessions: 9, last_seen: '2026-11-22 17:02:11', sample: Command failed with exit code 1}
 */
 WITH ended AS (
@@ -27,6 +30,7 @@ WITH ended AS (
     FROM telemetry_hourly
     WHERE event_type = 'tool_result' AND hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
         AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+        AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
     GROUP BY tool_name
 )
 SELECT
@@ -43,6 +47,7 @@ FROM telemetry_events
 LEFT JOIN ended USING (tool_name)
 WHERE event_type = 'tool_result' AND success = false AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({project:String} = '' OR telemetry_events.project = {project:String})
     AND ({tool:String} = '' OR tool_name = {tool:String})
 GROUP BY tool, error_type, program
 ORDER BY failures DESC, tool, error_type, program

@@ -7,6 +7,7 @@ parameters:
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   tool: the tool's name
   calls: calls that ended; a rejected call is none
@@ -28,6 +29,7 @@ WITH
         FROM telemetry_hourly
         WHERE event_type = 'tool_result' AND hour >= toStartOfHour(begins_before) AND hour < toStartOfHour(begins)
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
         GROUP BY tool_name
     ),
     ended AS (
@@ -42,6 +44,7 @@ WITH
         FROM telemetry_events
         WHERE event_type = 'tool_result' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String})
         GROUP BY tool_name
     )
 SELECT

@@ -8,6 +8,8 @@ parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
+  model: {default: '', meaning: 'one model only; empty: all'}
   limit: {default: 100, meaning: 'how many, the dearest first'}
 columns:
   user: the user, as a hash when the rules hash it
@@ -46,6 +48,7 @@ SELECT
 FROM telemetry_hourly
 WHERE hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
     AND ({team:String} = '' OR telemetry_hourly.team = {team:String})
+    AND ({project:String} = '' OR telemetry_hourly.project = {project:String}) AND ({model:String} = '' OR telemetry_hourly.model = {model:String})
 GROUP BY user
 ORDER BY usd DESC, user
 LIMIT {limit:UInt64}

@@ -6,11 +6,13 @@ note: >
   Equal input is known by its hash, so nothing is shown of it. A file that was edited in between is worth reading again; this cannot tell.
   What the client tried again, and what it refused by itself, is known from traces alone. Refused by the client: the model asked for a tool,
   and no call of a tool followed; an interruption by a person, and spans that were lost, look the same.
+empty: 'no work was repeated for nothing in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
   team: {default: '', meaning: 'one team only; empty: all'}
   user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
   repeats: {default: 3, meaning: 'how often the same call has to fail in a session to be a loop'}
 columns:
   pattern: 'retry loop: the same call failed again and again; read again: a call that looks things up was repeated with the same input; compacted again: a session that was compacted three times or more; retries exhausted: requests that were tried to the last; tried again: requests that were answered at a later try; refused by the client: the model asked for a tool and none was called'
@@ -35,6 +37,7 @@ WITH
         FROM telemetry_events
         WHERE event_type = 'tool_result' AND input_id != 0 AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String})
         GROUP BY input_id
         HAVING count() > 1
     ),
@@ -66,6 +69,7 @@ WITH
             FROM telemetry_spans
             WHERE span_type IN ('llm_request', 'tool') AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
                 AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+                AND ({project:String} = '' OR session_id IN (SELECT session_id FROM telemetry_sessions WHERE project = {project:String}))
             GROUP BY trace_id, parent_span_id
             HAVING has(asked.2, 'tool_use')
         )
@@ -87,6 +91,7 @@ WITH
         FROM telemetry_events
         WHERE event_type = 'compaction' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String})
         GROUP BY attributes['trigger'], session_id
         HAVING count() >= 3
         UNION ALL
@@ -94,6 +99,7 @@ WITH
         FROM telemetry_events
         WHERE event_type = 'api_retries_exhausted' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String})
         GROUP BY api_error_code, session_id
         UNION ALL
         SELECT 'tried again', replaceOne(model, '[1m]', ''), session_id, toFloat64(sum(attempt) - count()), 0., sum(duration_ms)
@@ -101,6 +107,7 @@ WITH
         WHERE span_type = 'llm_request' AND attempt > 1 AND ifNull(success, true)
             AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR session_id IN (SELECT session_id FROM telemetry_sessions WHERE project = {project:String}))
         GROUP BY model, session_id
         UNION ALL
         SELECT 'refused by the client', name, session, toFloat64(count()), 0., 0.

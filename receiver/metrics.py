@@ -123,6 +123,9 @@ class Metrics:
         self.queued_bytes = Gauge(
             "telemetry_queued_bytes", "Bytes of requests accepted and not yet stored.", registry=registry
         )
+        self.arriving_bytes = Gauge(
+            "telemetry_arriving_bytes", "Bytes of HTTP bodies that are still arriving.", registry=registry
+        )
         self.batch_bytes = Histogram(
             "telemetry_batch_bytes", "Bytes of raw requests in a batch.", ["signal"], buckets=_BYTES,
             registry=registry,

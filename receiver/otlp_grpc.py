@@ -23,6 +23,7 @@ from receiver.unary import Answer, UnaryCalls
 # Calls of one client at a time; more wait in its own gRPC library.
 _CONCURRENT_CALLS = 1024
 _PENDING_CALLS = 16384
+_UNASKED_BYTES = 16 << 10
 # Health and reflection are for few callers, and open to all: each holds a thread until it is done.
 _OTHER_CALLS = 64
 
@@ -30,7 +31,10 @@ _OTHER_CALLS = 64
 class OtlpGrpc:
     """The gRPC server. `start` returns the port, which is a free one when 0 was asked for."""
 
-    def __init__(self, senders: Senders, metrics: Metrics, max_request_bytes: int) -> None:
+    def __init__(
+        self, senders: Senders, metrics: Metrics, max_request_bytes: int, reads: int, timeout_seconds: float
+    ) -> None:
+        """Read so many messages at a time, each of so many bytes at most and within so long."""
         self._server = grpc.server(
             ThreadPoolExecutor(_OTHER_CALLS, thread_name_prefix="grpc"),
             maximum_concurrent_rpcs=_OTHER_CALLS,
@@ -42,18 +46,25 @@ class OtlpGrpc:
                 ("grpc.keepalive_timeout_ms", 20_000),
                 ("grpc.server_handshake_timeout_ms", 20_000),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+                # What a client may send of a message before it is asked for, and never more for a fast connection.
+                ("grpc.http2.lookahead_bytes", _UNASKED_BYTES),
+                ("grpc.http2.bdp_probe", 0),
+                # A connection without calls is closed; clients open another one.
+                ("grpc.max_connection_idle_ms", 600_000),
                 ("grpc.so_reuseport", 0),
                 # Calls that are not looked at yet; past it gRPC refuses streams, which clients see as errors.
                 ("grpc.server.max_pending_requests", _PENDING_CALLS),
                 ("grpc.server.max_pending_requests_hard_limit", _PENDING_CALLS),
             ],
         )
+        self._metrics = metrics
+        self._signals = {f"/{kind.service}/Export": signal for signal, kind in KINDS.items()}
         self._exports = UnaryCalls(
             self._server,
-            {
-                f"/{kind.service}/Export": _Export(signal, senders, metrics).admit
-                for signal, kind in KINDS.items()
-            },
+            {path: _Export(signal, senders, metrics).admit for path, signal in self._signals.items()},
+            reads,
+            timeout_seconds,
+            self._count,
         )
         # A thread for each watcher: sending from one that serves others as well would let a stalled client stop them.
         self._health = health.HealthServicer(experimental_non_blocking=False)
@@ -62,6 +73,12 @@ class OtlpGrpc:
         reflection.enable_server_reflection(
             [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
         )
+
+    def _count(self, path: str, failure: Failure) -> None:
+        """Count a call that was refused before its message came; its records cannot be counted."""
+        signal = self._signals[path]
+        self._metrics.requests.labels(signal, "grpc", failure.reason, "").inc()
+        self._metrics.refused.labels(signal, failure.reason).inc()
 
     async def start(self, host: str, port: int, credentials: grpc.ServerCredentials | None = None) -> int:
         """Listen, with TLS when there are credentials; return the port."""

@@ -10,6 +10,7 @@ Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import NoReturn
 
 from google.protobuf.message import Message
@@ -20,10 +21,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from otlp.bounds import DEFAULTS, RequestLimits
 from otlp.compression import Corrupt, Decompressor, TooLarge, UnknownEncoding
 from otlp.json_encoding import Decoded, MalformedJson, decode, encode_response
 from otlp.signals import Signal, response
 from otlp.status import Failure, Reason, Rejected, TryLater
+from receiver.arriving import Arriving, ArrivingLimits, Share, crowded
 from receiver.metrics import Metrics
 from receiver.pipeline import Accepted
 from receiver.senders import Sender, Senders
@@ -37,12 +40,13 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 def otlp_http(
     senders: Senders,
     metrics: Metrics,
-    max_request_bytes: int,
+    limits: ArrivingLimits,
     body_timeout_seconds: float,
     cors_origins: Sequence[str] = (),
+    bounds: RequestLimits = DEFAULTS,
 ) -> Starlette:
     """Build the ASGI application."""
-    endpoint = _Endpoint(senders, metrics, max_request_bytes, body_timeout_seconds)
+    endpoint = _Endpoint(senders, metrics, limits, body_timeout_seconds, bounds)
     middleware = [
         Middleware(
             CORSMiddleware,
@@ -65,13 +69,17 @@ class _Endpoint:
         self,
         senders: Senders,
         metrics: Metrics,
-        max_request_bytes: int,
+        limits: ArrivingLimits,
         body_timeout_seconds: float,
+        bounds: RequestLimits,
     ) -> None:
+        self._bounds = bounds
         self._senders = senders
         self._metrics = metrics
         self._counts = {signal: metrics.of(signal) for signal in Signal}
-        self._max_request_bytes = max_request_bytes
+        self._limits = limits
+        self._arriving = Arriving(limits.http_bytes)
+        metrics.arriving_bytes.set_function(lambda: self._arriving.used)
         self._body_timeout_seconds = body_timeout_seconds
 
     def bound(self, signal: Signal) -> Callable[[Request], Awaitable[Response]]:
@@ -114,36 +122,60 @@ class _Endpoint:
             self._refuse(
                 signal, Reason.UNSUPPORTED_MEDIA_TYPE, f"The content type must be {PROTOBUF} or {JSON}."
             )
-        body = await self._body(signal, request)
-        if encoding == PROTOBUF:
-            return await sender.accept(signal, body)
+        share = Share()
         try:
-            decoded = await asyncio.to_thread(decode, signal.value, body)
-        except MalformedJson as error:
-            self._refuse(signal, Reason.MALFORMED, str(error))
+            body = await self._body(signal, request, share)
+            decoded = await self._decoded(signal, body) if encoding == JSON else None
+        finally:
+            self._arriving.release(share)
+        if decoded is None:
+            return await sender.accept(signal, body)
         if decoded.message:
             self._counts[signal].decoded(decoded)
         return _with_refused(await sender.accept(signal, decoded.body), decoded)
 
-    async def _body(self, signal: Signal, request: Request) -> bytes:
+    async def _decoded(self, signal: Signal, body: bytes) -> Decoded:
+        """Translate a request in JSON, in a thread."""
         try:
-            body = Decompressor(request.headers.get("content-encoding"), self._max_request_bytes)
-            async with asyncio.timeout(self._body_timeout_seconds):
+            return await asyncio.to_thread(decode, signal.value, body, self._bounds)
+        except Rejected as rejected:
+            self._refuse(signal, rejected.reason, rejected.message)
+        except MalformedJson as error:
+            self._refuse(signal, Reason.MALFORMED, str(error))
+
+    async def _body(self, signal: Signal, request: Request, share: Share) -> bytes:
+        """Read and decompress a body; what it holds is the share's. Raises Failure."""
+
+        def take(size: int) -> None:
+            if not self._arriving.take(share, size):
+                raise crowded()
+
+        try:
+            body = Decompressor(request.headers.get("content-encoding"), self._limits.request_bytes, take)
+            async with asyncio.timeout(self._body_timeout_seconds) as patience:
+                share.give_up = partial(_expire, share, patience)
                 async for chunk in request.stream():
                     body.feed(chunk)
+                share.arrived = True
             return body.finish()
+        except TryLater as failure:
+            self._metrics.refused.labels(signal, failure.reason).inc()
+            raise
         except UnknownEncoding as error:
             self._refuse(signal, Reason.UNKNOWN_ENCODING, str(error))
         except TooLarge:
             self._refuse(
                 signal,
                 Reason.TOO_LARGE,
-                f"The request is larger than {self._max_request_bytes} bytes uncompressed: send smaller batches,"
+                f"The request is larger than {self._limits.request_bytes} bytes uncompressed: send smaller batches,"
                 " or raise TELEMETRY_MAX_REQUEST_BYTES.",
             )
         except Corrupt as error:
             self._refuse(signal, Reason.MALFORMED, str(error))
         except TimeoutError:
+            if share.given_up:
+                self._metrics.refused.labels(signal, Reason.CROWDED).inc()
+                raise crowded() from None
             self._refuse(
                 signal,
                 Reason.SLOW_SENDER,
@@ -154,6 +186,12 @@ class _Endpoint:
         """Refuse a request whose records cannot be counted: it counts as one."""
         self._metrics.refused.labels(signal, reason).inc()
         raise Rejected(reason, message)
+
+
+def _expire(share: Share, patience: asyncio.Timeout) -> None:
+    """End the wait for a body that has to give way to another."""
+    if not share.arrived:
+        patience.reschedule(0)
 
 
 def _with_refused(accepted: Accepted, decoded: Decoded) -> Accepted:
@@ -176,7 +214,7 @@ def _answer(encoding: str, failure: Failure) -> Response:
             answer.headers["www-authenticate"] = "Bearer"
         case Reason.METHOD_NOT_ALLOWED:
             answer.headers["allow"] = "POST"
-        case Reason.TOO_LARGE | Reason.SLOW_SENDER:
+        case Reason.TOO_LARGE | Reason.SLOW_SENDER | Reason.CROWDED:
             # What is left of the body is not read, so the connection is of no more use.
             answer.headers["connection"] = "close"
     return answer

@@ -25,7 +25,8 @@ from typing import Any
 
 import structlog
 
-from otlp.signals import Signal, Survey, canonical, survey
+from otlp.bounds import DEFAULTS, RequestLimits, surveyed
+from otlp.signals import Signal, Survey, canonical
 from otlp.status import Failure, Reason, Rejected, TryLater
 from receiver.block_file import Outgoing
 from receiver.delivery import Delivery, full
@@ -46,6 +47,8 @@ CONNECTIONS = TRANSFORMS + 1
 # Batches of a signal in work: one becomes rows while another is inserted. Each signal has its own, so that a table
 # that is slow to take them holds up no other signal's.
 _IN_WORK = CONNECTIONS
+# A request so large is surveyed in a thread, since the event loop answers all the others.
+_LARGE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,10 @@ class Pipeline:
         repeats: Repeats,
         limits: QueueLimits,
         metrics: Metrics,
+        bounds: RequestLimits = DEFAULTS,
     ) -> None:
         self._transform = transform
+        self._bounds = bounds
         self._delivery = delivery
         self._health = health
         self._resends = resends
@@ -109,8 +114,10 @@ class Pipeline:
             begun = time.perf_counter()
             mended: Repaired | None = None
             try:
-                found = survey(signal, body)
-            except Rejected:
+                found = await self._surveyed(signal, body)
+            except Rejected as rejected:
+                if rejected.reason is not Reason.MALFORMED:
+                    raise
                 mended = await asyncio.to_thread(repaired, signal, body)
                 body, found = mended.body, mended.survey
             counts.surveyed(found, len(body), time.perf_counter() - begun)
@@ -122,6 +129,18 @@ class Pipeline:
         if not (mended or later or found.untyped_metrics) and (records or not body):
             return Accepted(records=stored)
         return self._explained(signal, body, found, stored, [one for one in (mended, later) if one])
+
+    async def _surveyed(self, signal: Signal, body: bytes) -> Survey:
+        """Survey a request, a large one in a thread. Raises Rejected when it has too many parts or is malformed."""
+        if _LARGE_BYTES < len(body) <= self._limits.queue_bytes:
+            if self._queued_bytes + len(body) > self._limits.queue_bytes:
+                raise _overloaded()
+            self._queued_bytes += len(body)
+            try:
+                return await asyncio.to_thread(surveyed, signal, body, self._bounds)
+            finally:
+                self._queued_bytes -= len(body)
+        return surveyed(signal, body, self._bounds)
 
     def _explained(
         self, signal: Signal, body: bytes, found: Survey, stored: int, repairs: Sequence[Repaired]
@@ -186,10 +205,7 @@ class Pipeline:
         if self._health.is_full:
             raise full()
         if self._queued_bytes + len(body) > self._limits.queue_bytes:
-            raise TryLater(
-                Reason.OVERLOADED,
-                "The server's queue is full; send again later. If it stays so, raise TELEMETRY_QUEUE_BYTES.",
-            )
+            raise _overloaded()
         self._queued_bytes += len(body)
         self._queues[signal].add(waiting)
         if waiting.name:
@@ -335,6 +351,13 @@ def _both(first: Repaired | None, then: Outcome) -> Outcome:
     if first is None or isinstance(then, Failure):
         return then
     return first if then is None else first.and_then(then)
+
+
+def _overloaded() -> TryLater:
+    return TryLater(
+        Reason.OVERLOADED,
+        "The server's queue is full; send again later. If it stays so, raise TELEMETRY_QUEUE_BYTES.",
+    )
 
 
 def _refusal(refused: Refused) -> Rejected:

@@ -25,6 +25,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from clickhouse.varint import read_varint, varint
 from otlp.repairs import MAX_DEPTH, TOO_DEEP, described
 from otlp.signals import KINDS, RECORDS, Signal, Survey, malformed, survey
+from otlp.status import Reason, Rejected
 
 _BYTES: Final = 2
 _GROUP: Final = 3
@@ -80,6 +81,10 @@ def unknown_field(signal: Signal, body: bytes) -> str:
     return _unknown(KINDS[signal].request.FromString(body))
 
 
+MAX_FIELDS: Final = 2_000_000
+"""How many fields are looked at in one request: Python takes a microsecond for each."""
+
+
 class _Broken(Exception):  # noqa: N818  what was found
     """The bytes are not a message: a length exceeds them, or a tag is none."""
 
@@ -111,6 +116,7 @@ class _Work:
     """One request's repair. When `trusting`, a record, or what holds some, is not looked into when it parses alone."""
 
     trusting: bool
+    looked_at: int = 0
     refused: int = 0
     repairs: Counter[str] = field(default_factory=Counter)
 
@@ -120,6 +126,13 @@ class _Work:
             return data
         kept: list[bytes] = []
         for one in _fields(data):
+            self.looked_at += 1
+            if self.looked_at > MAX_FIELDS:
+                raise Rejected(
+                    Reason.MALFORMED,
+                    f"The body is not well-formed, and has more than the {MAX_FIELDS:,} fields up to which it would be"
+                    " repaired: check the exporter, or send smaller batches.",
+                )
             value = data[one.value : one.end]
             if one.wire != _BYTES or one.number not in shape.texts | shape.messages.keys():
                 kept.append(data[one.begin : one.end])

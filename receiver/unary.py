@@ -15,6 +15,7 @@ docs/decisions/0009-grpc-core.md.
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
@@ -24,13 +25,17 @@ import grpc
 import structlog
 from grpc._cython import cygrpc
 
-from otlp.status import Failure, Reason, TryLater
+from otlp.status import Failure, Reason, Rejected, TryLater
+from receiver.arriving import crowded
+from receiver.incoming_calls import Awaited, IncomingCalls
 
 log = structlog.get_logger()
 
 _NO_FLAGS = 0
 _STATUS_TRAILER = "grpc-status-details-bin"
 _PATIENCE_SECONDS = 1.0
+# How often calls are looked at whose messages do not come.
+_LOOK_SECONDS = 0.05
 
 
 Answer = Callable[[bytes], Coroutine[Any, Any, bytes]]
@@ -43,8 +48,20 @@ Admit = Callable[[Mapping[str, str | bytes]], Answer]
 class UnaryCalls:
     """Serves these methods, named by their paths, of a server that is not started yet."""
 
-    def __init__(self, server: grpc.Server, methods: Mapping[str, Admit]) -> None:
+    def __init__(
+        self,
+        server: grpc.Server,
+        methods: Mapping[str, Admit],
+        reads: int,
+        timeout_seconds: float,
+        count: Callable[[str, Failure], None],
+    ) -> None:
+        """Read so many messages at a time, each within so long; `count` is told of those that are refused, by path."""
         self._server = server
+        self._count = count
+        self._incoming = IncomingCalls(reads, timeout_seconds)
+        self._timeout_seconds = timeout_seconds
+        self._looked = 0.0
         self._core = server._cy_server  # noqa: SLF001  see above
         self._methods = methods
         self._events = cygrpc.CompletionQueue()
@@ -86,9 +103,12 @@ class UnaryCalls:
 
     def _serve(self) -> None:
         while self._open:
-            event = self._events.poll()
+            event = self._events.poll(time.time() + _LOOK_SECONDS if self._incoming else None)
             try:
-                event.tag(event)
+                if event.tag is not None:  # else none came in time
+                    event.tag(event)
+                if self._incoming:
+                    self._look()
             except Exception as error:  # noqa: BLE001  a service edge: the other calls go on
                 log.error("A call failed in an unforeseen way.", error=type(error).__name__)  # noqa: TRY400
                 self._open -= 1
@@ -114,12 +134,46 @@ class UnaryCalls:
         except Failure as failure:
             self._refuse(event.call, failure)
         else:
-            event.call.start_server_batch(
-                [cygrpc.ReceiveMessageOperation(_NO_FLAGS)],
-                partial(self._received, answer, event.call),
+            awaited = Awaited(path, answer, event.call, _client(event.call))
+            if self._incoming.add(awaited):
+                self._read()
+            else:
+                self._turn_away(awaited, crowded())
+
+    def _turn_away(self, awaited: Awaited, failure: Failure) -> None:
+        self._count(awaited.path, failure)
+        self._refuse(awaited.call, failure)
+
+    def _read(self) -> None:
+        """Ask for the messages whose turn it is."""
+        for awaited in self._incoming.ready():
+            awaited.call.start_server_batch(
+                [cygrpc.ReceiveMessageOperation(_NO_FLAGS)], partial(self._received, awaited)
             )
 
-    def _received(self, answer: Answer, call: Any, event: Any) -> None:
+    def _look(self) -> None:
+        """Refuse the calls that have had their time, and those that have to give way to others."""
+        now = time.monotonic()
+        if now < self._looked + _LOOK_SECONDS:
+            return
+        self._looked = now
+        for awaited in self._incoming.overdue():
+            late = Rejected(
+                Reason.SLOW_SENDER, f"The message did not arrive within {self._timeout_seconds:g} s."
+            )
+            self._turn_away(awaited, late)
+        for awaited in self._incoming.giving_way():
+            self._turn_away(awaited, crowded())
+        if self._cancelling:
+            for awaited in self._incoming.waiting():
+                self._turn_away(awaited, _stopping())
+        self._read()
+
+    def _received(self, awaited: Awaited, event: Any) -> None:
+        if not self._incoming.arrived(awaited):
+            return
+        self._read()
+        answer, call = awaited.answer, awaited.call
         body = event.batch_operations[0].message()
         if body is None:  # the client went away, or ended without a message
             self._end(call, grpc.StatusCode.UNIMPLEMENTED, "The method takes one message.")
@@ -147,9 +201,7 @@ class UnaryCalls:
         except Failure as failure:
             self._refuse(call, failure)
         except asyncio.CancelledError:
-            self._refuse(
-                call, TryLater(Reason.STOPPING, "The server is stopping; send again in a moment.", 5)
-            )
+            self._refuse(call, _stopping())
         except Exception as error:  # noqa: BLE001  a service edge; the text could quote what clients sent
             log.error("A request failed in an unforeseen way.", error=type(error).__name__)  # noqa: TRY400
             self._refuse(call, TryLater(Reason.INTERNAL, "The server failed; its log says more."))
@@ -183,3 +235,13 @@ class UnaryCalls:
 
     def _ended(self, _: Any) -> None:
         self._open -= 1
+
+
+def _stopping() -> TryLater:
+    return TryLater(Reason.STOPPING, "The server is stopping; send again in a moment.", 5)
+
+
+def _client(call: Any) -> bytes:
+    """Return the client's address and port, which are those of its connection."""
+    peer: bytes | None = call.peer()
+    return peer or b""

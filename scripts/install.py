@@ -114,7 +114,7 @@ class Environment:
             elif found := _DOWNLOADING.match(line):
                 size = f" ({found[1]})"
             elif line.startswith("Installing collected packages"):
-                return f"{what}: {len(self._installed()) - before} of {collected} unpacked"
+                return f"{what}: {len(self._installed()) - before} of {max(total, collected)} unpacked"
         return f"{what}: {collected} of {max(total, collected)} fetched  {name}{size}" if collected else what
 
     def _output(self, at: int) -> str:

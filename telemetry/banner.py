@@ -35,13 +35,14 @@ def announce(settings: Settings, listening: Mapping[str, str]) -> None:
   Health      http://{listening["health"]}/ready
 {page}{mcp}  Data        {store} (kept {settings.retention_days} days, privacy: {settings.sanitize_level})
 
-  Point Claude Code here, in the shell that starts it:
+  Point Claude Code here, from another shell: .venv/bin/telemetry setup
+  Or by hand, in the shell that starts it:
 
     export CLAUDE_CODE_ENABLE_TELEMETRY=1 OTEL_METRICS_EXPORTER=otlp OTEL_LOGS_EXPORTER=otlp
     export OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_ENDPOINT={_url(listening["otlp_grpc"])}
     export CLAUDE_CODE_ENHANCED_TELEMETRY_BETA=1 OTEL_TRACES_EXPORTER=otlp
 {_credentials(settings)}
-  Ask, in another shell: .venv/bin/telemetry query --list
+  Then ask: .venv/bin/telemetry query --list
   Ctrl-C stores what is under way and stops.
 """,
         flush=True,

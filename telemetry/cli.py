@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "query": "telemetry.commands.query",
     "tail": "telemetry.commands.tail",
     "report": "telemetry.commands.report",
+    "findings": "telemetry.commands.findings",
     "export": "telemetry.commands.export",
     "mcp": "telemetry.commands.mcp",
     "web": "telemetry.commands.web",
@@ -34,6 +35,9 @@ _COMMANDS: Final = {
 }
 """Where the commands are, in the order of help: to run, to try and to ask, then to operate."""
 
+_WIDTH: Final = 120
+"""Columns that help takes at most, in a terminal that has them: the sentence on each command stands whole."""
+
 
 class _Commands(click.Group):
     """The commands by name."""
@@ -51,7 +55,7 @@ class _Commands(click.Group):
         return command
 
 
-@click.group(cls=_Commands)
+@click.group(cls=_Commands, context_settings={"max_content_width": _WIDTH})
 @click.version_option(package_name="claude-code-telemetry")
 def main() -> None:
     """Telemetry server for Claude Code: OTLP in, private rows in ClickHouse.

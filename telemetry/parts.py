@@ -29,6 +29,8 @@ from gateway.app import ClickHouseHttp, User
 from gateway.limits import QueryLimits
 from gateway.policy import Role
 from gateway.session import ask_read_only
+from otlp.bounds import RequestLimits
+from privacy.measuring import measure_own
 from privacy.rules import Rules, load_rules
 from privacy.sanitizer import Sanitizer
 from receiver.delivery import Delivery
@@ -74,6 +76,8 @@ def parts_of(settings: Settings) -> Iterator[Parts]:
     At the end no insert is waited for, replay stops, and the open parts are closed, the engine last.
     """
     rules = load_rules(settings.sanitize_config, settings.sanitize_level)
+    if settings.sanitize_config:
+        measure_own(rules)
     tls = tls_of(settings)
     with data_directory(settings) as directory:
         try_ports(settings)
@@ -94,7 +98,10 @@ def parts_of(settings: Settings) -> Iterator[Parts]:
             disk = Disk(spool, resends, metrics)
             delivery = Delivery(inserter, health, disk)
             repeats = _open_repeats(settings, engine, directory)
-            pipeline = Pipeline(transform, delivery, health, resends, repeats, _limits(settings), metrics)
+            bounds = request_limits(settings)
+            pipeline = Pipeline(
+                transform, delivery, health, resends, repeats, _limits(settings), metrics, bounds
+            )
             replay = Replay(spool, inserter, health, disk, metrics, {*STRUCTURES, *spool.tables()})
             usage = _usage(settings, engine, directory, metrics)
             _measure(metrics, spool, health)
@@ -183,6 +190,16 @@ def _measure(metrics: Metrics, spool: Spool, health: StoreHealth) -> None:
     for table in STRUCTURES:
         metrics.waiting_blocks.labels(table).set_function(partial(spool.count, table))
         metrics.waiting_seconds.labels(table).set_function(partial(spool.age_seconds, table))
+
+
+def request_limits(settings: Settings) -> RequestLimits:
+    """Return how many parts a request may have."""
+    return RequestLimits(
+        settings.max_request_records,
+        settings.max_request_elements,
+        settings.max_record_elements,
+        settings.max_expanded_bytes,
+    )
 
 
 def _limits(settings: Settings) -> QueueLimits:

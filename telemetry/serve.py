@@ -23,6 +23,7 @@ from config.credentials import made_web_token
 from config.data_directory import StartError
 from config.own_names import OwnNames
 from config.settings import Settings, is_loopback, reachable
+from receiver.arriving import ArrivingLimits
 from receiver.otlp_grpc import OtlpGrpc
 from receiver.otlp_http import otlp_http
 from receiver.senders import Senders
@@ -31,7 +32,7 @@ from telemetry.banner import announce
 from telemetry.listeners.asgi import WebServer
 from telemetry.listeners.health import exposition, health
 from telemetry.listeners.page_guard import PageGuard
-from telemetry.parts import Parts, parts_of
+from telemetry.parts import Parts, parts_of, request_limits
 from telemetry.web_child import WebChild
 from telemetry.web_child import listen as web_listener
 
@@ -73,7 +74,14 @@ class Server:
         """The address of each listener, by its name."""
         self._stopping = asyncio.Event()
         senders = Senders(parts.pipeline.accept, settings.tokens, parts.metrics, settings.rate_limit_bytes)
-        self._grpc = OtlpGrpc(senders, parts.metrics, settings.max_request_bytes)
+        self._arriving = ArrivingLimits(settings.arriving_bytes, settings.max_request_bytes)
+        self._grpc = OtlpGrpc(
+            senders,
+            parts.metrics,
+            settings.max_request_bytes,
+            self._arriving.grpc_messages,
+            settings.body_timeout_seconds,
+        )
         self._web = self._web_servers(senders)
         self._child: WebChild | None = None
 
@@ -125,7 +133,14 @@ class Server:
     def _web_servers(self, senders: Senders) -> dict[str, _Web]:
         settings, parts = self._settings, self._parts
         timeout = settings.body_timeout_seconds
-        otlp = otlp_http(senders, parts.metrics, settings.max_request_bytes, timeout, settings.cors_origins)
+        otlp = otlp_http(
+            senders,
+            parts.metrics,
+            self._arriving,
+            timeout,
+            settings.cors_origins,
+            request_limits(settings),
+        )
         scrape = exposition(parts.metrics.registry)
         probe = health(self._is_ready, self.listening, lambda: parts.store_health.troubles, self._stores)
         tls = parts.tls.context() if parts.tls else None

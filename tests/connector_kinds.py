@@ -161,7 +161,8 @@ def installed(folder: Path) -> dict[str, str]:
         made.mkdir(parents=True, exist_ok=True)
         (made / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-kind\nVersion: 1.0\n")
         (made / "entry_points.txt").write_text(text)
-    return {"PYTHONPATH": os.pathsep.join([str(folder), str(Path(__file__).parent.parent)])}
+    tests = Path(__file__).parent
+    return {"PYTHONPATH": os.pathsep.join(map(str, [folder, tests / "as_installed", tests.parent]))}
 
 
 def slowly(seconds: float, answer: Answer) -> Callable[[str], Answer]:

@@ -22,7 +22,7 @@ from mcp_types import ResourceUpdatedNotification
 from demo.generate import Ledger, Plan, generate
 from demo.send import connect, send
 from mcp_server.resources import EXPORT
-from tests.server import NO_TLS, ROOT, Server, eventually, running
+from tests.server import AS_INSTALLED, NO_TLS, ROOT, Server, eventually, running
 
 ERAS = {"2026-07-28": "auto", "2025-11-25": "legacy"}
 """What a client asks for, by the version that it gets."""
@@ -110,7 +110,8 @@ def stdio_of(data: Path, port: str) -> StdioServerParameters:
         args=["-m", "telemetry", "mcp"],
         cwd=ROOT,
         env={
-            **{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ},
+            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            **AS_INSTALLED,
             **PLENTY,
             "TELEMETRY_DATA_DIR": str(data),
             "TELEMETRY_CLICKHOUSE_HTTP_PORT": port,

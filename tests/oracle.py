@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -231,6 +231,9 @@ class Event:
         return first(
             self.a.get("status_code") if self.a.get("status_code") != "undefined" else "",
             self.error_type,
+            "".join(
+                re.findall(r"^(?:API Error:? |HTTP |Repeated |Error:? )*([45]\d\d)(?!\d)", self.text("error"))
+            ),
             "connection",
         )
 
@@ -248,7 +251,9 @@ class Event:
     def failure(self) -> str:
         match self.name:
             case "tool_result":
-                return f"tool {self.tool} {self.error_type}".rstrip() if self.success is False else ""
+                is_theirs = self.tool == "mcp_tool" and self.server_tool
+                named = f"mcp__{self.server}__{self.server_tool}" if is_theirs else self.tool
+                return f"tool {named} {self.error_type}".rstrip() if self.success is False else ""
             case "api_error":
                 return f"api {self.code}"
             case "internal_error":
@@ -341,6 +346,10 @@ class Growth:
     def team(self) -> str:
         return first(self.resource.get("team.id"), self.a.get("team.id"))
 
+    @property
+    def project(self) -> str:
+        return first(self.resource.get("project"), self.resource.get("project.name"), self.a.get("project"))
+
 
 @dataclass(slots=True)
 class World:
@@ -379,7 +388,31 @@ class World:
         ]
 
     def _is_mine(self, one: Event | Span | Growth) -> bool:
-        return self.given.get("team", "") in {"", one.team} and self.given.get("user", "") in {"", one.user}
+        if self.given.get("team", "") not in {"", one.team} or self.given.get("user", "") not in {
+            "",
+            one.user,
+        }:
+            return False
+        project, model = self.given.get("project", ""), self.given.get("model", "")
+        if isinstance(one, Span):
+            is_of_project = not project or one.a.get("session.id") in self.sessions_of(project)
+            return is_of_project and (not model or str(one.a.get("model", "")).replace("[1m]", "") == model)
+        if project not in {"", one.project}:
+            return False
+        return not model or (isinstance(one, Event) and one.model == model)
+
+    def sessions_of(self, project: str) -> set[str]:
+        """Return the sessions with an event of this project; spans name none."""
+        return {event.session for event in self.events if event.project == project}
+
+    def has_session(self, events: Sequence[Event]) -> bool:
+        """Whether a session with these events is among those that are asked about."""
+        return (
+            self.given.get("team", "") in {"", max(event.team for event in events)}
+            and self.given.get("user", "") in {"", max(event.user for event in events)}
+            and self.given.get("project", "") in {"", max(event.project for event in events)}
+            and self.given.get("model", "") in {"", *(event.model for event in events)}
+        )
 
     def limited(self, rows: list[Row], default: int) -> list[Row]:
         return rows[: int(self.given.get("limit", default))]

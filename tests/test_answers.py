@@ -67,6 +67,10 @@ def cases() -> Iterator[tuple[str, dict[str, str]]]:
             yield question.name, {"team": "demo-kraken"}
         if "user" in names:
             yield question.name, {"user": "one"}
+        if "project" in names:
+            yield question.name, {"project": "demo-harbour"}
+        if "model" in names:
+            yield question.name, {"model": "claude-opus-4-8"}
 
 
 def ask(store: Tables, name: str, given: dict[str, str]) -> list[dict[str, Any]]:

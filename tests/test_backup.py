@@ -30,7 +30,7 @@ from operations.reset import choose, remove
 from operations.restore import Overlap, restore
 from operations.tables import counts, tables
 from telemetry.cli import main
-from tests.server import ROOT, Server, captures, running
+from tests.server import AS_INSTALLED, ROOT, Server, captures, running
 
 CREDENTIAL = "a-token-of-the-test"
 KEPT = {"TELEMETRY_BATCH_AGE_MS": "0", "TELEMETRY_RETENTION_DAYS": "3650"}
@@ -90,7 +90,7 @@ def command(server: Server, *arguments: str, **given: str) -> subprocess.Complet
     return subprocess.run(
         [sys.executable, "-m", "telemetry", *arguments],
         cwd=ROOT,
-        env={**theirs, **settings_of(server), **given},
+        env={**theirs, **AS_INSTALLED, **settings_of(server), **given},
         capture_output=True,
         text=True,
         timeout=120,

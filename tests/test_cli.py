@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from clickhouse.migrations import migrations
-from tests.server import ROOT
+from tests.server import AS_INSTALLED, ROOT
 
 
 def telemetry(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -17,7 +17,7 @@ def telemetry(*arguments: str, **environment: str) -> subprocess.CompletedProces
     return subprocess.run(
         [sys.executable, "-m", "telemetry", *arguments],
         cwd=ROOT,
-        env={**clean, **environment},
+        env={**clean, **AS_INSTALLED, **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -31,6 +31,13 @@ def test_help_lists_the_commands() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for word in ("serve", "schema", "--version", "docs/configuration.md"):
         assert word in done.stdout
+
+
+def test_help_says_each_command_in_a_whole_sentence() -> None:
+    """In a terminal of 120 columns nothing is cut off."""
+    for arguments in ((), ("connections",), ("mcp-analytics",), ("spool",)):
+        shown = telemetry(*arguments, "--help", COLUMNS="120").stdout
+        assert [line for line in shown.splitlines()[1:] if line.endswith("...")] == []
 
 
 def test_the_version_is_the_package_s() -> None:

@@ -286,7 +286,21 @@ def test_failures_have_a_category(store: Tables) -> None:
     """One definition for every question: the events that are failures, and their kinds."""
     cases: list[tuple[str, dict[str, Any], str]] = [
         ("api_error", {"status_code": 529}, "api 529"),
+        ("api_error", {"error": "Repeated 529 Overloaded errors"}, "api 529"),
+        ("api_error", {"error": "API Error: 503 Service Unavailable"}, "api 503"),
+        ("api_error", {"error": "Connection closed after 500000 bytes"}, "api connection"),
+        ("api_error", {"error": "5000 of them"}, "api connection"),
         ("api_retries_exhausted", {"status_code": 529, "total_attempts": 11}, ""),
+        (
+            "tool_result",
+            {"tool_name": "mcp_tool", "success": False, "error_type": "McpToolCallError"},
+            "tool mcp_tool McpToolCallError",
+        ),
+        (
+            "tool_result",
+            {"tool_name": "mcp_tool", "success": False, "mcp_server_name": "a-b", "mcp_tool_name": "c"},
+            "tool mcp__a-b__c",
+        ),
         ("api_refusal", {"server_fallback_hop": False}, "api refusal"),
         ("api_refusal", {"server_fallback_hop": True}, ""),
         ("tool_result", {"tool_name": "Bash", "success": "true"}, ""),
@@ -455,6 +469,10 @@ def test_gaps_are_hours_without_events(store: Tables) -> None:
     assert (gap["begins"], gap["ends"], gap["hours"], gap["usual_events"]) == (
         oracle.at(monday + 3 * 3600), oracle.at(monday + 6 * 3600), 3, 1,
     )  # fmt: skip
+    since_before = period | {"from": oracle.at(monday - 7 * 86_400)}
+    assert [row["begins"] for row in store.dicts(question.sql, **question.values(since_before))] == [
+        gap["begins"]
+    ]
 
 
 def test_a_block_stored_twice_adds_nothing_anywhere(store: Tables) -> None:

@@ -105,7 +105,7 @@ def test_a_first_start_shows_what_is_installed_and_then_the_server(checkout: Pat
     lines = screen(shown)
     assert re.fullmatch(r"  Installed in \d+ s", lines[1])
     assert [*lines[:1], *lines[2:]] == [
-        "Setting up .venv: 250 MB to fetch, 0.8 GB on disk, a minute or two the first time.",
+        "Setting up .venv: 250 MB to fetch, 0.7 GB on disk, a minute or two the first time.",
         "Starting the server ...",
         "served",
     ]

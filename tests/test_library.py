@@ -310,6 +310,8 @@ def test_a_server_is_asked_as_the_reader(served: Reading) -> None:
         ("INSERT INTO telemetry_events (event_type) VALUES ('x')", Code.FORBIDDEN, ""),
         ("SELECT {x:UInt8}", Code.QUERY_FAILED, "x"),
         ("SELECT 1 FORMAT CSV", Code.INVALID_ARGUMENT, "leave FORMAT"),
+        ("SELECT 1 AS a, 2 AS b FORMAT JSONEachRow", Code.INVALID_ARGUMENT, "leave FORMAT"),
+        ("SELECT 'A' FROM numbers(3) FORMAT JSONCompactEachRow", Code.INVALID_ARGUMENT, "leave FORMAT"),
         ("SELECT 1 SETTINGS max_execution_time = 999", Code.FORBIDDEN, ""),
         ("  ", Code.INVALID_ARGUMENT, "one statement"),
     ],

@@ -2,9 +2,12 @@
 
 import csv
 import gzip
+import html
 import io
+import json
 import re
 import secrets
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +31,9 @@ PATHS = [
     "/ask",
     "/sql",
     "/connections",
+    "/connections/edit?kind=prometheus",
+    "/traces",
+    "/forget",
     *(f"/{path}" for path in VIEWS),
 ]
 MINE, LEAD, ALL = (secrets.token_urlsafe(24) for _ in range(3))
@@ -185,12 +191,15 @@ def test_a_session_is_replayed_and_leads_to_its_trace(person: httpx.Client) -> N
     session = person.get(found[1]).text
     assert "Turn 1" in session
     assert "so far" in session
-    trace = re.search(r'href="(/trace\?id=[0-9a-f]{32})"', session)
+    traces = person.get("/traces", params={"session": re.sub(r".*id=", "", found[1])})
+    trace = re.search(r'href="(/trace\?id=[0-9a-f]{32}[^"]*)"', traces.text)
     assert trace
-    spans = person.get(trace[1])
+    spans = person.get(html.unescape(trace[1]))
     assert spans.status_code == 200
     assert "claude_code.interaction" in spans.text
     assert "its session" in spans.text
+    lines = person.get("/part/trace-logs", params={"id": re.findall(r"[0-9a-f]{32}", trace[1])[0]})
+    assert "claude_code.user_prompt" in lines.text
 
 
 @pytest.mark.parametrize(
@@ -201,6 +210,94 @@ def test_what_there_is_not_is_said_on_a_page(person: httpx.Client, path: str) ->
     answer = person.get(path)
     assert answer.status_code < 500
     assert 'class="refused"' in answer.text
+
+
+def test_a_view_begins_before_its_questions_are_answered(person: httpx.Client) -> None:
+    """Its head comes alone, in gzip too, and each part once; no address can name a part."""
+    with person.stream(
+        "GET", "/cost?period=30d&team=<panel-0>", headers={"Accept-Encoding": "gzip"}
+    ) as answer:
+        chunks = list(answer.iter_raw())
+    assert len(chunks) > 5
+    first = zlib.decompressobj(31).decompress(chunks[0]).decode()
+    assert "<h1>Cost</h1>" in first
+    assert "By model" not in first
+    whole = gzip.decompress(b"".join(chunks)).decode()
+    assert whole.count("By model") == 1
+    assert whole.rstrip().endswith("</html>")
+    assert "panel-0" not in whole.replace("&lt;panel-0&gt;", "").replace("%3Cpanel-0%3E", "")
+
+
+def test_a_view_is_narrowed_by_project_and_model(person: httpx.Client) -> None:
+    """Sums are smaller, of what the values say, and a panel that cannot be narrowed says so."""
+
+    def spent(path: str) -> dict[str, float]:
+        rows = csv.DictReader(io.StringIO(person.get(path).text))
+        return {row["value"]: float(row["usd"] or 0) for row in rows}
+
+    projects, models = (
+        spent(f"/ask/cost_by.csv?period=30d&by={by}&limit=100") for by in ("project", "model")
+    )
+    project, model = max(projects, key=projects.__getitem__), max(models, key=models.__getitem__)
+    of_one = spent(f"/ask/cost_by.csv?period=30d&by=model&limit=100&project={project}")
+    assert sum(of_one.values()) == pytest.approx(projects[project], abs=0.01)
+    both = spent(f"/ask/cost_by.csv?period=30d&by=project&limit=100&project={project}&model={model}")
+    assert both == {project: pytest.approx(of_one[model], abs=0.01)}
+    page = person.get("/tools", params={"model": model, "period": "30d"}).text
+    assert "Not narrowed by model." in page
+    assert f'<option value="{model}">' in page
+    assert "Not narrowed" not in person.get("/cost", params={"project": project}).text
+
+
+def test_a_session_is_exported_whole_for_those_who_see_it(server: Server, person: httpx.Client) -> None:
+    """What it was, its prompts, and each of its events, as lines of JSON; another's is not there."""
+    found = re.search(r'href="/session\?id=([^"]+)"', person.get("/sessions?order=usd&period=30d").text)
+    assert found
+    answer = person.get("/session.jsonl", params={"id": found[1]})
+    assert "attachment" in answer.headers["content-disposition"]
+    first, *rest = [json.loads(line) for line in answer.text.splitlines()]
+    assert first["session"]["session_id"] == found[1]
+    events = [one for one in rest if "event_type" in one]
+    kinds = [one["event_type"] for one in events]
+    assert kinds.count("api_request") == first["session"]["requests"]
+    assert kinds.count("tool_result") == first["session"]["tool_calls"]
+    with browser(server, MINE) as mine:
+        assert mine.get("/session.jsonl", params={"id": found[1]}).status_code == 404
+        assert mine.get("/traces", params={"session": found[1]}).status_code == 404
+        assert mine.get("/traces").status_code == 403
+
+
+def test_only_the_owner_may_forget_and_sees_first_what_would_go(server: Server, person: httpx.Client) -> None:
+    """What goes is counted by the same command as at the command line; a token to read is no right to delete."""
+    found = re.search(r'href="/session\?id=([^"]+)"', person.get("/sessions?order=failures&period=30d").text)
+    assert found
+    form = person.get("/forget", params={"session": found[1]}).text
+    assert f'value="{found[1]}"' in form
+    asked = {"kind": "session", "value": found[1]}
+    assert person.post("/forget/count", data=asked).status_code == 403
+    counted = person.post("/forget/count", data={**asked, "key": key_of(form)}, timeout=120)
+    assert re.search(r"telemetry_events +\d+", counted.text), counted.text
+    assert re.search(r"together +\d+", counted.text)
+    unsure = person.post("/forget/erase", data={**asked, "key": key_of(form)})
+    assert "Nothing was deleted" in unsure.text
+    wrong = person.post("/forget/count", data={"kind": "session", "value": "--yes", "key": key_of(form)})
+    assert wrong.status_code == 400
+    assert person.get("/session", params={"id": found[1]}).status_code == 200
+    for token in (ALL, LEAD):
+        with browser(server, token) as other:
+            assert other.get("/forget").status_code == 403
+            key = key_of(other.get("/ask").text)
+            for path in ("/forget/count", "/forget/erase"):
+                assert other.post(path, data={**asked, "sure": "1", "key": key}).status_code == 403
+            assert "Forget" not in other.get("/session", params={"id": found[1]}).text
+
+
+def test_the_data_view_says_what_is_kept_and_what_the_rules_did(person: httpx.Client) -> None:
+    """Each table with its rows and days, and where something was hashed or redacted."""
+    page = person.get("/data?period=30d").text
+    assert re.search(r"telemetry_events</td>.*?90 days", page, re.DOTALL)
+    assert "hashed" in page
+    assert "/forget" in page
 
 
 def test_a_form_of_another_page_is_refused(person: httpx.Client) -> None:
@@ -274,6 +371,6 @@ def test_the_page_of_an_empty_store_says_how_to_get_data(tmp_path: Path) -> None
         with browser(server, kept(server, "TELEMETRY_WEB_TOKEN")) as client:
             page = client.get("/").text
             assert "No telemetry has arrived yet" in page
-            assert "telemetry setup" in page
+            assert all(f"telemetry {way}" in page for way in ("setup", "import", "demo"))
             assert client.get("/data").status_code == 200
             assert client.get("/sessions").status_code == 200

@@ -29,6 +29,8 @@ LONG = "5e55104e-0000-4000-8000-000000000000"
 VIEWS = [
     "/",
     "/sessions",
+    f"/session?id={LONG}",
+    "/traces",
     "/errors",
     "/cost",
     "/tools",
@@ -38,6 +40,9 @@ VIEWS = [
     "/ask",
     "/ask/cost_by",
     "/sql",
+    "/connections",
+    "/connections/edit?kind=jaeger",
+    "/forget",
 ]
 
 
@@ -118,6 +123,30 @@ def send(server: Server, records: list[dict[str, Any]]) -> None:
     assert answer.status_code == 200
 
 
+def send_spans(server: Server, count: int) -> None:
+    """Send one trace of so many spans, a tree of three levels with hostile names."""
+    begin = time.time_ns() - 600_000_000_000
+
+    def span(number: int) -> dict[str, Any]:
+        parent = "" if number == 0 else f"{1 if number <= 100 else 1 + number % 100 + 1:016x}"
+        return {
+            "traceId": "7" * 32, "spanId": f"{number + 1:016x}", "parentSpanId": parent, "name": EVIL,
+            "startTimeUnixNano": str(begin + number * 1_000_000),
+            "endTimeUnixNano": str(begin + count * 1_000_000 + 5_000_000), "kind": 1,
+            "attributes": [{"key": "tool_name", "value": {"stringValue": EVIL}}],
+        }  # fmt: skip
+
+    service = {"attributes": [{"key": "service.name", "value": {"stringValue": "long"}}]}
+    scope = {"scope": {"name": "x"}, "spans": [span(number) for number in range(count)]}
+    answer = httpx.post(
+        f"http://{server.listening['otlp_http']}/v1/traces",
+        json={"resourceSpans": [{"resource": service, "scopeSpans": [scope]}]},
+        verify=NO_TLS,
+        timeout=60,
+    )
+    assert answer.status_code == 200, answer.text
+
+
 def test_from_the_overview_to_a_failure_by_keyboard(tab: Callable[..., Any]) -> None:
     """Tab and Enter are enough: to the sessions, to one of them, and to what failed in it."""
     page = tab()
@@ -137,11 +166,14 @@ def test_what_arrives_is_shown_by_itself(server: Server, tab: Callable[..., Any]
     page, overview = tab(), tab()
     page.goto("/tail")
     page.get_by_text("The latest tool calls").wait_for()
+    calls = overview.locator("#now .measures div", has=overview.get_by_text("Tool calls", exact=True))
+    before = calls.locator("dd").first.inner_text()
     page.wait_for_timeout(1_500)  # the look at the store that it is compared with
     send(server, [record("tool_result", time.time_ns(), "live", tool_name="JustNow")])
     page.get_by_text("JustNow").first.wait_for(timeout=15_000)
     overview.bring_to_front()
-    overview.locator("#now dd").first.wait_for()
+    after = f"{int(before.replace(',', '')) + 1:,}"
+    calls.get_by_text(after, exact=True).wait_for(timeout=15_000)
 
 
 def test_what_to_fix_is_fetched_when_the_overview_is_open(tab: Callable[..., Any]) -> None:
@@ -183,11 +215,30 @@ def test_hostile_names_are_text(tab: Callable[..., Any]) -> None:
 
 
 def test_a_session_of_five_thousand_events_is_read(tab: Callable[..., Any]) -> None:
-    """It says that there are more, and stays on the page's width."""
+    """In parts, with a picture of the whole whose turns lead to their parts, and within the page's width."""
     page = tab()
     page.goto(f"/session?id={LONG}")
-    assert page.get_by_text("The first 5,000 events").is_visible()
-    assert page.locator(".step").count() == 5_000
+    assert page.get_by_text("Steps 1 to 1,000 of 5,201").first.is_visible()
+    assert page.locator(".step").count() == 1_000
+    assert page.locator("svg.timeline").is_visible()
+    page.get_by_role("link", name="Further steps").first.click()
+    assert page.get_by_text("Steps 1,001 to 2,000").first.is_visible()
+    assert page.get_by_role("heading", name="Turn 1, continued").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_trace_of_ten_thousand_spans_is_read(server: Server, tab: Callable[..., Any]) -> None:
+    """In parts, from the list of traces, with hostile names as text."""
+    send_spans(server, 10_000)
+    page = tab()
+    page.goto("/traces?service=long")
+    page.get_by_role("region", name="Traces").get_by_role("link").first.click()
+    page.get_by_role("heading", name="Trace").wait_for()
+    assert page.get_by_text("10,000 spans").is_visible()
+    assert page.locator(".waterfall tbody tr").count() == 1_000
+    assert page.locator("img").count() == 0
+    page.get_by_role("link", name="Further spans").click()
+    page.get_by_role("link", name="Spans before").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -224,6 +275,20 @@ def test_the_page_is_read_without_scripts(tab: Callable[..., Any]) -> None:
     page.get_by_label("Period").select_option("24h")
     page.get_by_role("button", name="Show").click()
     assert "period=24h" in page.url
+
+
+def test_a_view_is_printed_whole(tab: Callable[..., Any]) -> None:
+    """Without its forms and menus, and with the period that it is of; no column is cut off."""
+    page = tab()
+    page.set_viewport_size({"width": 720, "height": 1_000})
+    for view in ("/", "/cost", "/errors", "/sessions", "/report"):
+        page.goto(view)
+        page.emulate_media(media="print")
+        assert page.locator("form:visible").count() == 0
+        edges = "[...document.querySelectorAll('table')].map(table => table.getBoundingClientRect().right)"
+        assert max(page.evaluate(edges)) <= 721, view
+        assert view == "/report" or page.locator(".printed").is_visible()
+        page.emulate_media(media="screen")
 
 
 def test_logging_out_ends_it(tab: Callable[..., Any]) -> None:

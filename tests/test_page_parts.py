@@ -1,6 +1,7 @@
 """The parts of the page by themselves: filters, cells, charts, turns, rows of traces; hostile texts in all."""
 
 import hashlib
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,12 +13,15 @@ from hypothesis import strategies as st
 from jinja2 import Environment
 
 from access.answer import Answer
+from access.tail import ERROR, LATEST_DATA
 from connectors.contract import Span, Trace
 from web.page.cells import cell, grid
 from web.page.charts import Bar, bars, share
 from web.page.filters import Filters, filters_of
 from web.page.panels import _defused, _without_gaps
 from web.page.replay import EVENTS, replayed
+from web.page.tail import latest
+from web.page.timeline import timeline
 from web.page.waterfall import SPANS, drawn
 
 STATIC = Path(__file__).parent.parent / "web" / "page" / "static"
@@ -40,7 +44,10 @@ def event(kind: str, second: float = 0, **more: Any) -> dict[str, Any]:
 
 
 @given(
-    st.dictionaries(st.sampled_from(["period", "start", "end", "team", "user", "x"]), st.text(max_size=300))
+    st.dictionaries(
+        st.sampled_from(["period", "start", "end", "team", "user", "project", "model", "x"]),
+        st.text(max_size=300),
+    )
 )
 def test_an_address_with_its_filters_is_read_back_the_same(query: dict[str, str]) -> None:
     """Whatever is in an address: every view is a link."""
@@ -125,6 +132,78 @@ def test_a_call_has_its_decision_its_wait_and_its_lane() -> None:
     assert (found.first_failure, found.traces) == (step.number, ["1"])
 
 
+def test_a_long_session_is_shown_in_parts_that_hold_each_step_once() -> None:
+    """Each step is in the part that its number asks for, and a turn that is cut is in both."""
+    rows = [
+        event("user_prompt" if number % 700 == 0 else "tool_result", number, prompt_id=str(number))
+        for number in range(2_500)
+    ]
+    found = replayed(ABOUT, rows, [], [])
+    numbers: list[int] = []
+    step = 1
+    while step <= found.steps:
+        part = found.part(step)
+        assert part == found.part(part.last)
+        numbers += [one.number for _, steps in part.turns for one in steps]
+        step = part.last + 1
+    assert numbers == list(range(1, 2_501))
+    assert [turn.number for turn, _ in found.part(1).turns] == [1, 2]
+    assert [turn.number for turn, _ in found.part(1_001).turns] == [2, 3]
+    assert found.part(10**7).last == 2_500
+    assert found.first_step(3) == 1_401
+
+
+def test_subagents_of_one_name_have_lanes_that_are_told_apart() -> None:
+    """And a try beyond the first is said."""
+    rows = [
+        event("api_request", lane="a1", agent="Explore"),
+        event("api_request", 1, lane="a2", agent="Explore"),
+        event("api_error", 2, attempt=3, status_code=529, failure="api 529"),
+        event("api_request", 3, attempt=1),
+    ]
+    found = replayed(ABOUT, rows, [], [])
+    assert found.lanes == ["session", "Explore", "Explore 2"]
+    steps = found.turns[0].steps
+    assert [(step.attempt, step.status_code) for step in steps[2:]] == [(3, 529), (None, None)]
+
+
+def test_the_picture_of_a_session_is_bounded_and_escaped() -> None:
+    """However many events, and whatever clients call a subagent or how long they say that a step took."""
+    rows = [event("user_prompt")] + [
+        event(
+            "tool_result",
+            number * 2,
+            lane=EVIL if number % 9 == 0 else "",
+            agent=EVIL if number % 9 == 0 else "",
+            duration_ms=1e300 if number == 7 else 500.0,
+            success=number % 11 > 0,
+        )
+        for number in range(1, 12_000)
+    ]
+    rows += [event("api_request", 24_000 + number, cost_usd=0.1) for number in range(100)]
+    made = timeline(replayed(ABOUT, rows, [], []))
+    assert "<script" not in made
+    assert 'role="group"' in made
+    assert len(made) < 400_000
+    places = [float(x) for x in re.findall(r'<rect class="(?:bar|failed)" x="([\d.]+)"', made)]
+    assert places
+    assert all(100 <= x <= 1_000 for x in places)
+    assert timeline(replayed(ABOUT, [event("user_prompt")], [], [])) == ""
+
+
+def test_the_latest_events_say_what_failed() -> None:
+    """A row in words, for what the store has of it; hostile texts are text."""
+    columns = ("type", "timestamp", "event", *LATEST_DATA)
+    values = dict.fromkeys(columns) | {
+        "type": ERROR, "timestamp": BEGIN, "event": "tool_result", "session_id": EVIL, "tool": EVIL,
+        "mcp_server": EVIL, "failure": "tool Bash", "message": EVIL, "tokens_in": 0, "tokens_out": 5,
+    }  # fmt: skip
+    (found,) = latest(Answer(columns, [tuple(values.values())]))
+    assert (found.outcome, found.tokens, found.ms) == ("failed", 5, None)
+    assert found.message.startswith("tool Bash ")
+    assert "\x1b" not in found.message + found.session + found.name
+
+
 def test_many_subagents_share_the_last_lane() -> None:
     """A session with a thousand of them is still read."""
     rows = [event("api_request", lane=f"a{number}", agent=f"agent {number}") for number in range(1_000)]
@@ -136,6 +215,7 @@ def test_many_subagents_share_the_last_lane() -> None:
 def test_a_session_of_more_events_than_are_shown_says_so() -> None:
     """The first ones are shown."""
     found = replayed(ABOUT, [event("api_request")] * (EVENTS + 1), [], [])
+    assert found.steps == EVENTS
     assert (found.shown, found.has_more) == (EVENTS, True)
 
 

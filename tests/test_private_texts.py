@@ -5,6 +5,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pytest
 import re2
@@ -12,10 +13,11 @@ from hypothesis import HealthCheck, given, settings, strategies
 
 from clickhouse.engine import Engine
 from privacy.folding import FOLDABLE, PARTING
+from privacy.measuring import measure_own, pieces_of
 from privacy.names import Strength, segments, strength
-from privacy.rules import Level, Pattern, load_rules
+from privacy.rules import Level, Pattern, RulesError, load_rules
 from privacy.sanitizer import Sanitizer
-from privacy.search import _PatternSearch, sought
+from privacy.search import MAX_SCANNED, Budget, _PatternSearch, sought
 from privacy.values import hides
 from tests.private_texts.corpus import Text, corpus
 from tests.private_texts.score import is_json, is_right
@@ -167,13 +169,6 @@ def test_a_structures_key_hides_its_value(name: str, value: str, is_hidden: bool
     assert hides(name, value) is is_hidden
 
 
-def pieces_of(pattern: Pattern) -> list[str]:
-    """Return the literal parts of a pattern, with what is likely to stand between them."""
-    plain = re.sub(r"\\[a-zA-Z]|\[[^\]]*\]|\{[0-9,]+\}|\(\?[a-z]*:", " ", pattern.regex)
-    found = re.findall(r"[^\s()|?*+\\^$]{2,}", plain)
-    return [*dict.fromkeys(found)][:40] or ["0", "1.", "a"]
-
-
 SEARCHES = dict(zip([pattern.name for pattern in RULES.patterns], SANITIZER._search._searches, strict=True))
 """One pass of each pattern: a text is searched MAX_PASSES times at most, whatever its length."""
 
@@ -228,6 +223,43 @@ def test_a_beginning_that_never_ends_costs_time_in_proportion(unit: str) -> None
     assert long <= 3 * short + 0.1, (short, long)
 
 
+@pytest.mark.parametrize("pattern", RULES.patterns, ids=[pattern.name for pattern in RULES.patterns])
+def test_a_patterns_own_pieces_stay_within_the_budget(pattern: Pattern) -> None:
+    """However long the text, one pass scans a bounded number of bytes again, and what is left is redacted unseen."""
+    search = SEARCHES[pattern.name]
+    for between in (" ", '="', ": a1 ", "\n"):
+        unit = between.join(pieces_of(pattern)) + between
+        data = (unit * (1_000_000 // len(unit))).encode()
+        budget, counts = Budget(), dict[str, int]()
+        spans, markers = search.found(data, 0, counts, budget)
+        # The last match may go over it by its own length.
+        assert budget.left > -len(data) - MAX_SCANNED
+        assert len(spans) == len(markers) == counts.get(pattern.name, 0)
+        if "scan_budget" in counts:
+            assert spans[-1][1] == len(data)
+
+
+def test_own_patterns_are_measured_before_they_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that takes too long for a text of its own pieces stops the start, by its name; bundled ones are not tried."""
+    own = Pattern("own", "curl.{0,40}mysql.{0,40}-p", None)
+    measure_own(replace(RULES, patterns=(*RULES.patterns, own)))
+    monkeypatch.setattr("privacy.measuring.MAX_SECONDS", 0.0)
+    measure_own(RULES)
+    with pytest.raises(RulesError, match="the pattern own takes"):
+        measure_own(replace(RULES, patterns=(*RULES.patterns, own)))
+
+
+@pytest.mark.parametrize("unit", ["curl mysql -pX7 ", "-u ", "password=Xy7! ", "a@b.co ", "data:\n  "])
+def test_past_its_budget_the_rest_of_a_text_is_redacted_whole(unit: str) -> None:
+    """It is counted, nothing behind it is stored, and a second redaction changes nothing more."""
+    counts = dict[str, int]()
+    once = SANITIZER.redact(unit * (200_000 // len(unit)) + "the last words", counts)
+    assert counts["scan_budget"] >= 1
+    assert "the last words" not in once
+    assert once.endswith("]")
+    assert SANITIZER.redact(once, {}) == once
+
+
 def seconds_of(names: Iterable[str], unit: str, size: int) -> float:
     """Return the least CPU-seconds of two passes of these patterns, so that a busy machine fails nothing."""
     data = (unit * (size // len(unit) + 1))[:size].encode()
@@ -236,5 +268,5 @@ def seconds_of(names: Iterable[str], unit: str, size: int) -> float:
 
 def _seconds(search: _PatternSearch, data: bytes) -> float:
     begin = time.process_time()
-    search.found(data, 0, {})
+    search.found(data, 0, {}, Budget())
     return time.process_time() - begin

@@ -168,13 +168,17 @@ def test_tools_have_their_failures(filled: Filled, week: Document) -> None:
 
 
 def test_what_to_fix_first_is_ranked(filled: Filled, week: Document) -> None:
-    """The most weighty first, each with its number, its reason, its remedy and the next question."""
-    found = week.findings
+    """The dearest first; what is merely frequent stands apart, each with its number, reason, remedy and question."""
+    assert [one.title for one in week.findings] == [
+        one.title for one in sorted(week.findings, key=lambda one: -one.weight)
+    ]
+    found = week.always
     expected = counted(filled.ledger.failures)
     assert 3 <= len(found) <= 6
     assert [one.weight for one in found] == sorted((one.weight for one in found), reverse=True)
     for one in found:
         assert one.title not in expected or one.times == expected[one.title]
+    for one in (*week.findings, *found):
         assert one.reason.endswith(".")
         assert one.advice.endswith(".")
     assert "error_samples -p category='tool Bash ShellError'" in {one.command for one in found}
@@ -200,8 +204,8 @@ def test_both_ways_to_show_it_have_all_of_it(week: Document) -> None:
     text, plain = " ".join(words.text.split()), markdown(document).replace("\\", "")
     for expected in (
         *(measure.value for measure in document.measures),
-        *(finding.title for finding in document.findings),
-        *(finding.reason for finding in document.findings),
+        *(finding.title for finding in (*document.findings, *document.always)),
+        *(finding.reason for finding in (*document.findings, *document.always)),
         *(one.title for one in document.sections),
         *(
             shown(table.columns[0].kind, row[0])
@@ -255,7 +259,7 @@ def test_what_telemetry_holds_stays_text(real: Filled) -> None:
     day = datetime.fromtimestamp(moment // 10**9, UTC)
     asked = Period(day - timedelta(hours=30), day + timedelta(hours=30))
     document = real.report(asked, team=HOSTILE)
-    assert document.findings
+    assert document.always
     made = page(document)
     found = _Page()
     found.feed(made)

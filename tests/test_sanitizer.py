@@ -251,7 +251,7 @@ def test_what_is_not_searched_is_not_stored() -> None:
     text = "noreply@example.com " * (MAX_MATCHES + 10)
     redacted, counts = redact(text + "jane@corp.example")
     assert redacted == "noreply@example.com " * MAX_MATCHES + "[REDACTED:email]"
-    assert counts == {"email": 1}
+    assert counts == {"email": 1, "scan_budget": 1}
 
 
 @given(TEXTS)
@@ -296,6 +296,10 @@ def test_a_hash_says_how_it_was_made(text: str, key: str) -> None:
 def test_nothing_hashes_to_nothing() -> None:
     """An empty value can still be told from a text."""
     assert (SANITIZER.hashed(""), Sanitizer(RULES, "key").hashed("")) == ("", "")
+    # Nor does what the client sends in place of a text become one.
+    assert (SANITIZER.hashed("<REDACTED>"), Sanitizer(RULES, "key").hashed("<REDACTED>")) == (
+        "<REDACTED>",
+    ) * 2
 
 
 @pytest.mark.parametrize(

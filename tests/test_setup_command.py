@@ -265,6 +265,14 @@ def test_a_person_confirms_the_defaults_once(server: Server, home: Path) -> None
     assert all(len(line.replace(str(home), "~")) <= 120 for line in before)
 
 
+def test_a_person_takes_what_is_recommended_with_one_letter(server: Server, home: Path) -> None:
+    """What it is called where it is not on the PATH is said, since all that follows names it."""
+    shown = asked(server, home, {b"Set it up like this?": b"t\n"})
+    env = json.loads((home / ".claude/settings.json").read_text())["env"]
+    assert (env.get("OTEL_LOG_USER_PROMPTS"), env.get("OTEL_LOG_TOOL_DETAILS")) == (None, "1")
+    assert "Where these lines say telemetry, type " in shown
+
+
 def test_a_person_may_say_no(server: Server, home: Path) -> None:
     """Then nothing is sent or written."""
     shown = asked(server, home, {b"Set it up like this?": b"n\n"})

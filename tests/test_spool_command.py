@@ -12,7 +12,7 @@ from clickhouse.engine import Engine
 from clickhouse.pieces import Pieces
 from receiver.block_file import Outgoing
 from receiver.spool import Spool
-from tests.server import ROOT, Server, eventually
+from tests.server import AS_INSTALLED, ROOT, Server, eventually
 
 
 def telemetry(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -20,7 +20,7 @@ def telemetry(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "telemetry", *arguments],
         cwd=ROOT,
-        env={**clean, "TELEMETRY_DATA_DIR": str(data)},
+        env={**clean, **AS_INSTALLED, "TELEMETRY_DATA_DIR": str(data)},
         capture_output=True,
         text=True,
         timeout=90,

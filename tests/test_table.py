@@ -57,6 +57,24 @@ def test_what_is_not_known_of_a_cost_is_said_beside_it() -> None:
         "Cost: $0.5 of it is recomputed from tokens and prices; 3 requests have no known cost and are not in it."
     )
     assert unpriced(columns, [("m", 1.0, 0.0, 0)]) == ""
+    assert unpriced(["reported_usd", "recomputed_usd", "unpriced"], [(1.0, 1.0, 1)]) == (
+        "Cost: 1 request has no known cost and is not in it."
+    )
+
+
+def test_words_that_an_answer_is_asked_for_keep_their_room() -> None:
+    """Numbers beside them go first; what rows are told apart by is not cut to the same few letters."""
+    category, message = (
+        "tool Read TelemetrySafeError",
+        "File does not exist. Note: your current directory is /x",
+    )
+    columns = ["category", *(f"count_{number}" for number in range(12)), "message"]
+    types = ["String", *["UInt64"] * 12, "String"]
+    shown = fitted(readable(columns, types, [(category, *[1] * 12, message)]), width=80)
+    assert shown.rows[0][0] == category
+    assert len(shown.rows[0][-1]) >= 36
+    assert "count_11" in shown.hidden
+    assert max(len(line) for line in text(shown).splitlines()) <= 80
 
 
 @given(

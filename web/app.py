@@ -1,7 +1,7 @@
 """The web process's application, behind the guard: the page, MCP, REST at /api/v1, Prometheus' API, files."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -42,11 +42,12 @@ async def application(
     version: str,
     health_seconds: float = 0.0,
     telemetry: str = "",
+    forget: Sequence[str] = (),
 ) -> AsyncIterator[Guard]:
     """Yield the ASGI application while what it needs beside requests runs.
 
     `health_seconds` is how often connections are checked, 0: on demand alone. `telemetry` is where telemetry of the
-    MCP server itself is sent, empty: nowhere.
+    MCP server itself is sent, empty: nowhere. `forget` is the command that deletes what is stored of a person.
     """
     metrics = Metrics()
     asking.report_to(metrics.observe_question)
@@ -61,6 +62,7 @@ async def application(
         max_request_body_size=REQUEST_BYTES,
         max_sessions=SESSIONS,
     )
+    page = Page(people, asking, version, admission, forget)
     app = Starlette(
         routes=[
             Route(MCP, StreamableHTTPASGIApp(sessions)),
@@ -69,12 +71,13 @@ async def application(
             route(shelf),
             Route("/health", _health),
             Route("/metrics", metrics.scrape),
-            *Page(people, asking, version, admission).routes(),
+            *page.routes(),
         ],
         exception_handlers={HTTPException: http_error},
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(asking.close)
+        stack.push_async_callback(page.close)
         if health_seconds:
             await stack.enter_async_context(_running(keep_checking(asking, health_seconds)))
         stack.enter_context(measured(made, telemetry))

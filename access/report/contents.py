@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from access.insight.finding import Block
 from access.report import charts
 from access.report.document import Chart, Column, Document, Measure, Samples, Section, Table
 from access.report.figures import Figures, Row, Scope
-from access.report.findings import findings
+from access.report.findings import findings, frequent
 from access.report.numbers import Kind, many, shown
 
 _MOST_ROWS: Final = 12
@@ -30,9 +31,8 @@ _MEASURES: Final = (
 def write(figures: Figures) -> Document:
     """Return the report."""
     scope = figures.scope
-    about = [f"team {scope.team}"] * bool(scope.team) + [f"user {shown(Kind.ID, scope.user)}"] * bool(
-        scope.user
-    )
+    about = [f"team {scope.team}"] * bool(scope.team) + [f"project {scope.project}"] * bool(scope.project)
+    about += [f"user {shown(Kind.ID, scope.user)}"] * bool(scope.user)
     head = ("Claude Code report", str(figures.period), ", ".join(about) or "everybody")
     if figures.is_empty:
         return Document(*head, words=_nothing(figures))
@@ -40,7 +40,9 @@ def write(figures: Figures) -> Document:
         *head,
         words=(_sentence(figures),),
         measures=tuple(_measure(figures, *measure) for measure in _MEASURES),
-        findings=tuple(findings(figures)),
+        findings=tuple(findings(figures.insight)),
+        notes=_notes(figures),
+        always=tuple(frequent(figures)),
         sections=tuple(
             section
             for section in (
@@ -50,6 +52,12 @@ def write(figures: Figures) -> Document:
             if section.charts or section.tables or section.words
         ),
     )
+
+
+def _notes(figures: Figures) -> tuple[str, ...]:
+    insight = figures.insight
+    words = () if insight.findings else ("Nothing changed for the worse, beyond what chance explains.",)
+    return (*words, *insight.notes)
 
 
 def _nothing(figures: Figures) -> tuple[str, ...]:
@@ -127,9 +135,15 @@ def _errors(figures: Figures) -> Section:
     samples = tuple(
         Samples(
             category,
-            tuple((row["message"] or "-", f"{row['time'][:19]}, session {row['session']}") for row in rows),
+            tuple(
+                (row["message"], f"{row['time'][:19]}, session {row['session']}")
+                for row in rows
+                if row["message"]
+            ),
         )
         for category, rows in figures.samples.items()
+        # Where texts of errors are not sent, the words above say how to have them.
+        if any(row["message"] for row in rows)
     )
     eighty = next(
         (place for place, row in enumerate(figures.errors, 1) if row["cumulative_percent"] >= 80),  # noqa: PLR2004
@@ -141,7 +155,7 @@ def _errors(figures: Figures) -> Section:
         f"{kinds} the same thing worked later in its session.",
         *_lacks(figures, "tool-details"),
     )
-    over_time = charts.over_time(steps, figures.period, _title("Failures", figures), "failures", ",.0f")
+    over_time = charts.over_time(steps, figures.period, _title("Failures", figures), Kind.COUNT)
     return Section("Errors", "errors", words, (pareto, over_time), (table,), samples)
 
 
@@ -178,7 +192,7 @@ def _cost(figures: Figures) -> Section:
         )
         if len(rows) > 1 or (rows and rows[0]["value"])
     )
-    chart = charts.over_time(steps, figures.period, _title("Cost", figures), "US dollars", "$,.2~f")
+    chart = charts.over_time(steps, figures.period, _title("Cost", figures), Kind.USD)
     return Section("Cost", "cost", tuple(words), (chart,), tables)
 
 
@@ -343,7 +357,9 @@ def _data(figures: Figures) -> Section:
         Column("last_seen", Kind.TEXT),
     )
     if not table.rows:
-        return Section("The data itself", "data", ("Every value that was sent could be true.",))
+        amiss = [one.title for one in figures.insight.of(Block.DATA)]
+        words = f"{'; '.join(amiss)}." if amiss else "Every value that was sent could be true."
+        return Section("The data itself", "data", (words,))
     words = "Values that are missing or cannot be true are in no total."
     return Section("The data itself", "data", (words,), (), (table,))
 

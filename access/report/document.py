@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from access.report.findings import ReportFinding
 from access.report.numbers import Kind
 
@@ -44,8 +46,7 @@ class Table:
 class Chart:
     """A picture, for HTML only; a table or a text has the same figures."""
 
-    spec: str
-    """Its Vega-Lite description, a line of JSON."""
+    svg: Markup
     title: str
     """What it shows, in a few words."""
 
@@ -81,4 +82,9 @@ class Document:
     words: tuple[str, ...]
     measures: tuple[Measure, ...] = ()
     findings: tuple[ReportFinding, ...] = ()
+    """What to fix first."""
+    notes: tuple[str, ...] = ()
+    """What the findings cannot say."""
+    always: tuple[ReportFinding, ...] = ()
+    """What is merely frequent."""
     sections: tuple[Section, ...] = ()

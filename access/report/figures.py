@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from access.insight.find import find as find_insight
+from access.insight.finding import Insight
+from access.insight.series import Part
 from access.needs import NEEDS, lacking
 from access.query import Streams, records, rows
 from access.questions import find
@@ -22,10 +25,11 @@ _SAMPLES: Final = "3"
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The team and the user that a report covers; empty means all."""
+    """The team, the user and the project that a report covers; empty means all."""
 
     team: str = ""
     user: str = ""
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Figures:
     mcp_connections: list[Row]
     data_quality: list[Row]
     freshness: list[Row]
+    insight: Insight
+    """What changed for the worse, and what it cost."""
     lacks: Mapping[str, str]
     """What is not collected in the period: by the name of the need, the sentence to say."""
 
@@ -78,7 +84,13 @@ def gather(client: Streams, period: Period, scope: Scope) -> Figures:
 
     def answer(name: str, **given: str) -> list[dict[str, Any]]:
         question = find(name)
-        offered = {**period.parameters, "team": scope.team, "user": scope.user, **given}
+        offered = {
+            **period.parameters,
+            "team": scope.team,
+            "user": scope.user,
+            "project": scope.project,
+            **given,
+        }
         taken = {one.name for one in question.parameters}
         values = question.values({key: value for key, value in offered.items() if key in taken})
         return [*records(client, question.sql, values)]
@@ -92,7 +104,7 @@ def gather(client: Streams, period: Period, scope: Scope) -> Figures:
     errors = answer("errors")
     return Figures(
         period=period,
-        scope=Scope(visible(scope.team), visible(scope.user)),
+        scope=Scope(visible(scope.team), visible(scope.user), visible(scope.project)),
         summary={row["measure"]: row for row in ask("summary")},
         errors=[_visible(row) for row in errors],
         errors_by_day=ask("errors_by_day"),
@@ -118,6 +130,7 @@ def gather(client: Streams, period: Period, scope: Scope) -> Figures:
         mcp_connections=ask("mcp_connections"),
         data_quality=ask("data_quality"),
         freshness=ask("freshness"),
+        insight=find_insight(client, period.since, period.until, Part(scope.team, scope.user, scope.project)),
         lacks={name: lack.sentence for lack in lacks for name, need in NEEDS.items() if need is lack.need},
     )
 

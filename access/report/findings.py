@@ -1,13 +1,14 @@
-"""What to fix first: the failures and the waste of a period, ranked, each with its number, its reason and advice.
+"""What to fix first, as access.insight finds it; and what is merely frequent, apart from that.
 
-The rank is the number of times a thing happened, multiplied by 1.5 if it grew by a quarter or more, and by up to 2 the
-less often sessions recovered from it. The cost of a failed call is an estimate: one more model request.
+What is frequent is ranked by the number of times it happened, multiplied by 1.5 if it grew by a quarter or more, and by
+up to 2 the less often sessions recovered from it.
 """
 
 import shlex
 from dataclasses import dataclass
 from typing import Final
 
+from access.insight.finding import Finding, Insight
 from access.report.figures import Figures, Row
 from access.report.numbers import Kind, many, shown
 
@@ -52,7 +53,7 @@ _ADVICE: Final = (
         "Start the MCP server, or take it out of the configuration: each session waits for it.",
     ),
     ("hook ", "A hook fails without blocking anything: run it by hand."),
-    ("internal", "The client itself failed: update it."),
+    ("internal", "The client itself failed: see whether it came with a version, and report it."),
     ("retry loop", "The same call fails again and again: write down how it is done, or stop it with a hook."),
     ("read again", "The same thing is looked up again: shorter files, and less in one session."),
     (
@@ -75,17 +76,55 @@ class ReportFinding:
     command: str
     """The arguments of `telemetry query` that show more."""
     weight: float
+    who: str = ""
+    cost: str = ""
+    """Dollars and minutes, and how they were worked out."""
+    more: tuple[str, ...] = ()
+    """What else there is to say: consequences, messages, sessions, how to see that it helped."""
 
 
-def findings(figures: Figures) -> list[ReportFinding]:
-    """Return at most six findings, the most worthwhile first."""
-    request = _usd_a_request(figures)
+def findings(insight: Insight) -> list[ReportFinding]:
+    """Return what changed for the worse and what should never happen, the dearest first."""
+    return [_found(one) for one in insight.findings]
+
+
+def _found(one: Finding) -> ReportFinding:
+    more = []
+    if one.consequences:
+        more.append(f"It also shows as: {'; '.join(one.consequences)}.")
+    if one.shapes:
+        said = "; ".join(f"{text} ({many(count, 'time')})" for text, count in one.shapes)
+        more.append(f"What it says: {said}")
+    if one.sessions:
+        more.append(
+            f"Read: {', '.join(f'telemetry query session -p session={shlex.quote(name)}' for name in one.sessions)}"
+        )
+    more.append(one.check)
+    return ReportFinding(
+        one.title,
+        one.times,
+        one.reason,
+        one.advice,
+        one.command,
+        one.weight,
+        one.who,
+        cost_of(one),
+        tuple(more),
+    )
+
+
+def cost_of(one: Finding) -> str:
+    """Return what a finding cost, in words."""
+    said = [shown(Kind.USD, one.usd)] * (one.usd > 0) + [f"{one.minutes:,.0f} minutes"] * (one.minutes >= 0.5)  # noqa: PLR2004
+    if not said:
+        return ""
+    return f"It cost {' and '.join(said)}{f': {one.worked_out}' if one.worked_out else ''}."
+
+
+def frequent(figures: Figures) -> list[ReportFinding]:
+    """Return at most six things that happen often, whether or not they changed, the most frequent first."""
     servers = [_server(row) for row in figures.mcp_connections if row["failed"]]
-    errors = [
-        _error(row, request)
-        for row in figures.errors
-        if not (servers and row["category"] == "mcp connection")
-    ]
+    errors = [_error(row) for row in figures.errors if not (servers and row["category"] == "mcp connection")]
     waste = [
         _waste(row) for row in figures.waste if row["pattern"] not in {"retries exhausted", "tried again"}
     ]
@@ -93,13 +132,7 @@ def findings(figures: Figures) -> list[ReportFinding]:
     return sorted(found, key=lambda finding: (-finding.weight, finding.title))[:_MOST]
 
 
-def _usd_a_request(figures: Figures) -> float:
-    requests = figures.measure("model requests")["value"]
-    priced = requests - figures.measure("requests without a known cost")["value"]
-    return float(figures.measure("usd")["value"] / priced) if priced > 0 else 0.0
-
-
-def _error(row: Row, usd_a_request: float) -> ReportFinding:
+def _error(row: Row) -> ReportFinding:
     times, change = row["failures"], row["change_percent"]
     reason = (
         f"{shown(Kind.PERCENT, row['percent'])} of all failures, in {many(row['sessions'], 'session')} of"
@@ -108,7 +141,7 @@ def _error(row: Row, usd_a_request: float) -> ReportFinding:
     lost = 0 if row["recovered_percent"] is None else 100 - row["recovered_percent"]
     if lost:
         reason += f"; {shown(Kind.PERCENT, lost)} of them did not work later"
-    reason += f". Trying again cost about {shown(Kind.USD, times * usd_a_request)}."
+    reason += "."
     weight = times * (1 + lost / 100) * (_WEIGHT_OF_GROWTH if _has_grown(change, row["before"]) else 1)
     command = f"error_samples -p category={shlex.quote(row['category'])}"
     return ReportFinding(row["category"], times, reason, advice(row["category"]), command, weight)

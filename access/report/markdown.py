@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from access.report.document import Document, Section, Table
 from access.report.escape import escape, on_one_line
+from access.report.findings import ReportFinding
 from access.report.numbers import Kind, shown
 
 
@@ -26,16 +27,32 @@ def _lines(document: Document) -> Iterator[str]:
         yield from ("", "| | now | before | change |", "|---|---:|---:|---:|")
         for measure in document.measures:
             yield f"| {measure.name} | {escape(measure.value)} | {escape(measure.before)} | {escape(measure.change)} |"
-    if document.findings:
-        yield from ("", "## What to fix first", "")
-        for number, finding in enumerate(document.findings, 1):
-            yield f"{number}. **{escape(finding.title)}**: {shown(Kind.COUNT, finding.times)} times."
-            yield f"   {escape(finding.reason)}"
-            yield f"   {escape(finding.advice)}"
-            yield f"   {_code(f'telemetry query {finding.command}')}"
+    yield from _findings(document)
     for section in document.sections:
         if section.words or section.tables:
             yield from _section(section)
+
+
+def _findings(document: Document) -> Iterator[str]:
+    if document.findings or document.notes:
+        yield from ("", "## What to fix first", "")
+        for number, finding in enumerate(document.findings, 1):
+            yield from _finding(number, finding)
+        for note in document.notes:
+            yield from ("", escape(note))
+    if document.always:
+        yield from ("", "## Always there", "", "What is frequent, whether or not it changed.", "")
+        for number, finding in enumerate(document.always, 1):
+            yield from _finding(number, finding)
+
+
+def _finding(number: int, finding: ReportFinding) -> Iterator[str]:
+    who = f" ({escape(finding.who)})" if finding.who else ""
+    yield f"{number}. **{escape(finding.title)}**{who}: {shown(Kind.COUNT, finding.times)} times."
+    for words in (finding.reason, finding.cost, finding.advice, *finding.more):
+        if words:
+            yield f"   {escape(words)}"
+    yield f"   {_code(f'telemetry query {finding.command}')}"
 
 
 def _section(section: Section) -> Iterator[str]:

@@ -1,8 +1,7 @@
 """A report as one HTML page: charts, styles and all in one file, without a script and without the network.
 
-Everything except the charts goes through Jinja's automatic escaping; the charts are SVG in which Vega has escaped the
-texts. A chart that cannot be drawn is left out, and the page says so. A policy in the page forbids every request and
-every script, so a mistake in the escaping could do no harm.
+Everything goes through Jinja's automatic escaping, and that of the charts' Markup. A policy in the page forbids every
+request and every script, so a mistake in the escaping could do no harm.
 """
 
 from pathlib import Path
@@ -12,7 +11,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from access.report.document import Document
-from access.report.drawing import draw
 from access.report.numbers import Kind, shown
 
 _FOLDER: Final = Path(__file__).parent
@@ -29,16 +27,7 @@ def page(document: Document) -> str:
     )
     environment.filters["shown"] = _shown
     style = Markup((_FOLDER / "page.css").read_text(encoding="utf-8"))  # noqa: S704  a file of the program
-    charts = [chart for section in document.sections for chart in section.charts]
-    drawn = draw([chart.spec for chart in charts])
-    drawings = {
-        chart: Markup(svg)  # noqa: S704  Vega has escaped the texts in it
-        for chart, svg in zip(charts, drawn, strict=True)
-        if svg is not None
-    }
-    return environment.get_template("page.html").render(
-        report=document, style=style, drawings=drawings, Kind=Kind
-    )
+    return environment.get_template("page.html").render(report=document, style=style, Kind=Kind)
 
 
 def _shown(value: Any, kind: Kind) -> str:

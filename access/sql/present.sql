@@ -8,6 +8,7 @@ WITH
         WHERE event_type = 'api_request' AND hour >= midnight - toIntervalDay(28) AND hour <= present
             AND toHour(hour, 'UTC') <= toHour(present, 'UTC')
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR project = {project:String}) AND ({model:String} = '' OR model = {model:String})
         GROUP BY day
     )
 SELECT
@@ -20,6 +21,8 @@ SELECT
             GROUP BY session_id
             HAVING max(ended) > present - toIntervalMinute({minutes:UInt32}) AND max(ended) <= present + toIntervalMinute(1)
                 AND ({team:String} = '' OR max(team) = {team:String}) AND ({user:String} = '' OR max(user_id) = {user:String})
+                AND ({project:String} = '' OR max(project) = {project:String})
+                AND ({model:String} = '' OR has(groupUniqArrayArray(models), {model:String}))
         )
     ) AS sessions,
     (SELECT sumIf(usd, day = toDate(midnight)) FROM spent) AS usd_today,

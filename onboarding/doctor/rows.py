@@ -86,10 +86,13 @@ def collected(target: Target) -> Finding:
     """Check that what the questions need was sent in the last thirty days."""
     with _client(target) as client:
         lacks = lacking(list(NEEDS), {}, lambda sql, values: values_of(client, sql, values))
+    if not any(row["rows"] for row in _newest(target)):
+        return ok("nothing yet")
     if not lacks:
         return ok("all that the questions need")
     return warning(
-        ". ".join(lack.sentence for lack in lacks), f"{lacks[0].need.command}, and use Claude Code again."
+        ". ".join(lack.sentence for lack in lacks),
+        "Then restart Claude Code and use it: it reads its settings when it starts.",
     )
 
 

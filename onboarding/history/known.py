@@ -1,7 +1,8 @@
 """What the store has already of a transcript's events: sent by the client itself, or imported before.
 
-The client's own ids decide: `request_id`, `tool_use_id`, `prompt.id` and the message's. Events that it sends without
-one (a compaction, the end of a subagent) are the same when session, type, time and output tokens agree.
+The client's own ids decide: `request_id`, `tool_use_id`, `prompt.id` and the message's. An event that it sent without
+one (a compaction, the end of a subagent, a failure after the last retry, whose id the transcript alone has) is the same
+when session, type, time and output tokens agree.
 """
 
 from collections import defaultdict
@@ -53,20 +54,19 @@ class Known:
         return self._without_nameless(left, period)
 
     def _without_nameless(self, events: list[Event], period: dict[str, str]) -> list[Event]:
-        nameless = [event for event in events if not event.ids]
-        if not nameless:
+        if not events:
             return events
         sent = defaultdict[tuple[str, str, int], list[int]](list)
         for name, session, output, time in self._client.rows(
             _NAMELESS,
             period
             | {
-                "types": sorted({event.name for event in nameless}),
-                "sessions": sorted({event.session for event in nameless}),
+                "types": sorted({event.name for event in events}),
+                "sessions": sorted({event.session for event in events}),
             },
         ):
             sent[str(name), str(session), int(output)].append(int(time))
-        return [event for event in events if event.ids or not _is_among(event, sent)]
+        return [event for event in events if not _is_among(event, sent)]
 
 
 def _is_among(event: Event, sent: dict[tuple[str, str, int], list[int]]) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from onboarding.history.event import Event, Value
 from onboarding.history.files import Line, Transcript, nanoseconds
-from onboarding.history.tools import Call, arguments, outcome, text_of
+from onboarding.history.tools import Call, arguments, outcome, permission, text_of
 
 SYNTHETIC: Final = "<synthetic>"
 BUILT_IN: Final = frozenset(
@@ -254,10 +254,14 @@ class _Page:
         shown = arguments(call, with_details=details)
         named: dict[str, Value] = {"tool_use_id": use, **shown}
         asked = {key: value for key, value in named.items() if not key.startswith("tool_input")}
-        result = outcome(call, block, record.get("toolUseResult"), with_details=details)
+        permitted = permission(record)
+        result = outcome(call, block, record.get("toolUseResult"), permitted, with_details=details)
+        if result.is_invalid:
+            self._unread["calls whose input the client refused, of which it sends no event"] += 1
+            return
         decided = {"decision": "reject" if result.refused_by else "accept"}
-        if result.refused_by:
-            decided["source"] = result.refused_by
+        if source := result.refused_by or permitted.source:
+            decided["source"] = source
         yield self._event(number, call.time, "tool_decision", record, use, (use,), asked | decided)
         if result.agent_id and result.agent:
             self._agents[result.agent_id] = result.agent

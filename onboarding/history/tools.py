@@ -1,5 +1,6 @@
 """A tool call as the client's events tell it: what it was given, as far as that may be sent, and how it ended."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,6 +18,11 @@ _REFUSED: Final = (
     ("Claude requested permissions to ", "config"),
 )
 """How the results of calls begin that were refused, and who refused them."""
+_BLOCKED: Final = re.compile(
+    r"\S+ in '.*?' (?:was blocked\. For security, Claude Code|needs approval\. )", re.DOTALL
+)
+_SOURCE: Final = re.compile(r"[a-z][a-z_]{1,39}")
+_DENIED_BY: Final[Mapping[str, str]] = {"user-rejected": "user_reject"}
 _ERROR_TYPES: Final = (("Exit code ", "ShellError"), ("InputValidationError", "InputValidationError"))
 _ERROR_TAGS: Final = ("<tool_use_error>", "</tool_use_error>")
 _ENDED: Final = {
@@ -38,12 +44,24 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Permission:
+    """What the client kept of the decision on a call, since 2.1.3xx; all empty in older transcripts."""
+
+    source: str = ""
+    """Who decided, as the client calls it."""
+    is_refused: bool = False
+    is_allowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How a call ended."""
 
     attributes: Mapping[str, Value] = field(default_factory=dict)
     refused_by: str = ""
     """The source of the refusal, as the client calls it; empty when the tool ran."""
+    is_invalid: bool = False
+    """The client did not take the input: it asked for no permission, and sends no event of the call."""
     agent_id: str = ""
     agent: str = ""
     finished: Mapping[str, Value] = field(default_factory=dict)
@@ -77,14 +95,28 @@ def arguments(call: Call, *, with_details: bool) -> dict[str, Value]:
     return shown
 
 
-def outcome(call: Call, block: Mapping[str, Any], result: object, *, with_details: bool) -> Outcome:
+def permission(record: Mapping[str, Any]) -> Permission:
+    """Return what a line says of the decision on the call whose result it holds."""
+    kept, kind = record.get("permissionDecision"), record.get("toolDenialKind")
+    kept = kept if isinstance(kept, dict) else {}
+    source = kept.get("source")
+    source = source if isinstance(source, str) and _SOURCE.fullmatch(source) else ""
+    is_denied = kept.get("decision") == "reject" or (isinstance(kind, str) and kind != "")
+    if is_denied and record.get("toolDenialAfterRun") is not True:
+        return Permission(source or _DENIED_BY.get(str(kind), "config"), is_refused=True)
+    return Permission(source, is_allowed=kept.get("decision") == "accept")
+
+
+def outcome(
+    call: Call, block: Mapping[str, Any], result: object, decided: Permission, *, with_details: bool
+) -> Outcome:
     """Return how a call ended, from its `tool_result` block and what the client kept beside it."""
     text = text_of(block.get("content"))
     failed = block.get("is_error") is True
+    if failed and (refused := _refused(text, decided)):
+        return refused
     for tag in _ERROR_TAGS:
         text = text.replace(tag, "")
-    if failed and (refusal := _begins(text, _REFUSED)):
-        return Outcome(refused_by=refusal)
     kept = result if isinstance(result, dict) else {}
     said: dict[str, Value] = {"success": "false" if failed else "true"}
     if (took := _number(kept.get("totalDurationMs", kept.get("durationMs")))) is not None:
@@ -101,7 +133,21 @@ def outcome(call: Call, block: Mapping[str, Any], result: object, *, with_detail
     agent, agent_id = kept.get("agentType") or given.get("subagent_type"), kept.get("agentId")
     agent = agent if isinstance(agent, str) else ""
     finished = _finished(agent, kept) if kept.get("status") == "completed" else {}
-    return Outcome(said, "", agent_id if isinstance(agent_id, str) else "", agent, finished)
+    return Outcome(
+        said, agent_id=agent_id if isinstance(agent_id, str) else "", agent=agent, finished=finished
+    )
+
+
+def _refused(text: str, decided: Permission) -> Outcome | None:
+    """Return how a call ended that did not run, None for one that did."""
+    words = text.removeprefix(_ERROR_TAGS[0])
+    if decided.is_refused:
+        return Outcome(refused_by=decided.source)
+    if refusal := _begins(words, _REFUSED):
+        return Outcome(refused_by=refusal)
+    if _BLOCKED.match(words):
+        return Outcome(refused_by="config")
+    return Outcome(is_invalid=True) if words != text and not decided.is_allowed else None
 
 
 def _finished(agent: str, kept: Mapping[str, Any]) -> dict[str, Value]:

@@ -59,8 +59,12 @@ def _conclude(results: list[Result], first: Result | None) -> None:
         return
     warnings = sum(result.finding.state is State.WARNING for result in results)
     skipped = sum(result.finding.state is State.SKIPPED for result in results)
-    counts = [f"{warnings} warnings" if warnings else "", f"{skipped} checks skipped" if skipped else ""]
-    click.echo("No link is broken" + "".join(f", {part}" for part in counts if part) + ".")
+    counts = [
+        f"{count} {word}{'s' if count > 1 else ''}{after}"
+        for count, word, after in ((warnings, "warning", ""), (skipped, "check", " skipped"))
+        if count
+    ]
+    click.echo("No link is broken" + "".join(f", {part}" for part in counts) + ".")
 
 
 def _report(results: list[Result], first: Result | None) -> dict[str, object]:

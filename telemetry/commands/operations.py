@@ -227,7 +227,7 @@ def reset_command(days: int | None, *, yes: bool, url: str | None) -> None:
 @click.option("--url", help=_URL_HELP)
 @_report_errors
 def test_connection_command(host: str | None, *, url: str | None) -> None:
-    """Test a running server: its ports, tokens, both users, the tables, and records sent and found again.
+    """Test a running server: ports, tokens, users, tables, and records sent and found again.
 
     Prints a line for each check; exits 1 when one fails, and skips those that depend on it. The two test records
     (service telemetry-check) stay in otel_logs. If the server asks for clients' certificates, name one with

@@ -16,7 +16,7 @@ from access.prompt import Prompt
 from access.prompt import run as run_prompt
 from access.query import FORMATS
 from access.questions import Question, QuestionError, find, questions, read
-from access.show import READABLE, Asked, Page, completed, exact, page, unmet
+from access.show import READABLE, Asked, Page, completed, exact, none, page, unmet
 from access.table import WIDTH
 from access.terminal import made_visible, without_formulas
 from clickhouse.client import Client
@@ -111,14 +111,14 @@ def _answer(
             return
     is_empty = True
     pieces = exact(client, asked, output_format)
-    if output_format in READABLE:  # in a format that the statement itself asks for
+    if output_format in READABLE and output is None and sys.stdout.isatty():
+        # In a format that the statement itself asks for; a program behind a pipe gets it exactly.
         pieces = made_visible(pieces)
     with private_file.output(output) as target:
         for piece in without_formulas(pieces) if is_defused else pieces:
             target.write(piece)
             is_empty = False
-    notes = ("No rows.",) if is_empty else ()
-    for note in (*notes, *unmet(client, asked, is_empty=is_empty)):
+    for note in none(client, asked) if is_empty else unmet(client, asked, is_empty=False):
         click.echo(note, err=True)
 
 

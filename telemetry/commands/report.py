@@ -69,3 +69,5 @@ def report_command(
         document = write(gather(client, asked, Scope(team, user)))
     with private_file.output(output) as target:
         target.write((page(document) if is_page else markdown(document)).encode())
+    if output is not None:
+        click.echo(f"Written to {output}.", err=True)

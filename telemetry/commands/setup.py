@@ -4,10 +4,11 @@ Every question is an option too, so that scripts need no terminal. No secret is 
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -200,8 +201,10 @@ def setup_command(
                 scope = Scope(given.scope) if given.scope else ask_scope()
                 plan = _plan(given, settings, scope, project, output, asks=True)
                 mcp = _ask_mcp() if options.get("mcp") is None and mcp else mcp
-            case _:
+            case answer:
                 is_confirmed = True
+                more = _with_recommended(given, plan.choices, settings)
+                plan = _plan(more, settings, scope, project, output) if answer == "t" else plan
     if plan.scope in {Scope.PROJECT, Scope.LOCAL}:
         _warn_of_projects(plan.scope, plan.path, plan.choices)
     if not (dry_run or no_test or _passes_the_test(plan, settings, url, asks=asks)):
@@ -210,7 +213,7 @@ def setup_command(
         plan.scope, plan.path, plan.variables, dry_run=dry_run, asks=asks and not is_confirmed
     )
     if is_written:
-        click.echo("Restart Claude Code; telemetry query freshness then shows what arrives.")
+        _say_what_next()
         # Who confirmed once is not asked again: a line says how.
         offer_history(settings, asks=asks and not is_confirmed)
     if is_written or dry_run:
@@ -259,23 +262,38 @@ def _usual_scope(output: Path) -> Scope:
 
 
 def _confirm(plan: _Plan, mcp: str | None, settings: Settings) -> str:
-    """Show what would be set up, and ask once: y, n, or c to be asked everything."""
+    """Show what would be set up, and ask once: y, n, t to add what is recommended, or c to be asked everything."""
     choices = plan.choices
     content = ", ".join(sorted(choices.content)) or "none: no prompts, no tool input, no files"
     click.echo(f"Claude Code will send to {choices.endpoint} ({choices.protocol}):")
     click.echo(f"  signals  {', '.join(sorted(choices.signals))} (logs are the events; traces are a beta)")
     click.echo(f"  content  {content}")
     click.echo(f"           {_KEPT[settings.sanitize_level]}")
-    for name in sorted(recommended(settings.sanitize_level) - choices.content):
+    more = sorted(recommended(settings.sanitize_level) - choices.content)
+    for name in more:
         click.echo(f"           Recommended: {name} (--content {name}); {WHY_TOOL_DETAILS}")
     click.echo(f"  written  {plan.path}{', for every project' if plan.scope is Scope.USER else ''}")
     if mcp not in {None, NO_MCP}:
         click.echo(f"  MCP      Claude can ask this server about its own work ({mcp})")
     click.echo("It is tested first, and can be taken back with telemetry setup --remove.")
-    answer: str = click.prompt(
-        "Set it up like this? (c: change something)", type=click.Choice(["y", "n", "c"]), default="y"
-    )
+    hint, answers = ("c: change something", ["y", "n", "c"])
+    if more:
+        hint, answers = (f"t: with {', '.join(more)}; {hint}", ["y", "t", "n", "c"])
+    answer: str = click.prompt(f"Set it up like this? ({hint})", type=click.Choice(answers), default="y")
     return answer
+
+
+def _with_recommended(given: Options, choices: Choices, settings: Settings) -> Options:
+    """Return the options with the recommended content."""
+    return replace(given, content=",".join(sorted(choices.content | recommended(settings.sanitize_level))))
+
+
+def _say_what_next() -> None:
+    click.echo("Restart Claude Code; telemetry query freshness then shows what arrives.")
+    if not shutil.which("telemetry"):
+        called = Path(sys.argv[0])
+        program = str(called) if called.name == "telemetry" else f"{sys.executable} -m telemetry"
+        click.echo(f"Where these lines say telemetry, type {program}.")
 
 
 def _ask_mcp() -> str:

@@ -93,6 +93,7 @@ async def _serve(settings: Settings, url: str | None, descriptor: int | None) ->
         version,
         settings.connector_health_seconds,
         settings.mcp_telemetry,
+        [sys.executable, "-m", "telemetry", "forget", *(["--url", url] if url else [])],
     ) as app:
         server = WebServer(
             app, settings.body_timeout_seconds, tls.context() if tls else None, connections=_CONNECTIONS

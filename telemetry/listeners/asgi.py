@@ -1,13 +1,14 @@
 """HTTP servers inside the event loop: one ASGI application, one port, bounded headers and time.
 
-uvicorn does the work. Two things are added: it leaves signals alone, since several servers share a process,
-and a client that does not finish its request's headers in time is dropped (slowloris).
+uvicorn does the work. Three things are added: it leaves signals alone, since several servers share a process;
+a client that does not finish its request's headers in time is dropped (slowloris); and idle it wakes once a second.
 """
 
 import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,12 +65,30 @@ class WebServer:
     async def stop(self, grace_seconds: float) -> None:
         """Take no new connections, and let requests under way finish within the grace."""
         self._config.timeout_graceful_shutdown = max(1, round(grace_seconds))
-        self._server.should_exit = True
+        self._server.end()
         if self._task is not None:
             await self._task
 
 
 class _Server(uvicorn.Server):
+    """Told to end, where uvicorn's looks ten times a second whether it should: idle, that is most of what wakes."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Stop taking connections."""
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        """Renew the headers' date each second, at the same moment in every server of the process, until the end."""
+        while not self.should_exit:
+            await self.on_tick(0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), 1 - time.time() % 1)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield

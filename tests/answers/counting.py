@@ -118,6 +118,5 @@ def whole_sessions(world: World) -> list[tuple[str, list[Event]]]:
         for session, events in found.items()
         if events[-1].time // 10**6 >= world.begin // 10**6
         and events[0].time < world.end
-        and world.given.get("team", "") in {"", max(event.team for event in events)}
-        and world.given.get("user", "") in {"", max(event.user for event in events)}
+        and world.has_session(events)
     ]

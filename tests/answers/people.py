@@ -142,7 +142,9 @@ def users(world: World) -> list[Row]:
                     event.name == "tool_decision" and event.decision == "reject" for event in found
                 ),
                 **spend(found),
-                "percent": r(share(usd_of(found), usd_of(events)), 1),
+                "percent": None
+                if spend(found)["usd"] is None
+                else r(share(usd_of(found), usd_of(events)), 1),
                 "last_seen": seconds(max(event.time for event in found)),
             }
         )

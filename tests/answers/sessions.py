@@ -223,9 +223,7 @@ def _totals(world: World, events: list[Event], *, before: bool) -> dict[str, flo
     ended = {
         session: found
         for session, found in whole.items()
-        if begin <= found[-1].time < end
-        and world.given.get("team", "") in {"", max(event.team for event in found)}
-        and world.given.get("user", "") in {"", max(event.user for event in found)}
+        if begin <= found[-1].time < end and world.has_session(found)
     }
     stopped = 0
     for found in ended.values():

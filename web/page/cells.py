@@ -17,6 +17,7 @@ from web.page.filters import Filters
 
 _CELL: Final = 300
 _LONG: Final = 40
+_SHORT: Final = 8
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?Z)?")
 _KINDS: Final[Mapping[str, Kind]] = {
     "usd": Kind.USD,
@@ -114,7 +115,8 @@ def cell(
     if at is not None:
         return Cell(when(at), text, href, sort=text, is_short=True)
     if name in _IDS:
-        return Cell(shown(Kind.ID, text), text, href, is_short=True)
+        short = short_id(text) if name in _TRACES else shown(Kind.ID, text)
+        return Cell(short, text, href, is_short=True)
     return Cell(text, "", href)
 
 
@@ -153,9 +155,19 @@ def moment_of(text: str) -> datetime | date | None:
         return None
 
 
+def short_id(text: str) -> str:
+    """Return the beginning of an id of hexadecimal digits, which is no hash of a person."""
+    return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
+
+
 def session_href(session: Any) -> str:
     """Return the address of a session's replay."""
     return "/session?" + urlencode({"id": str(session)})
+
+
+def step_href(session: Any, step: int) -> str:
+    """Return the address of the part of a session's replay that has this step."""
+    return session_href(session) + (f"&step={step}" if step > 1 else "")
 
 
 def trace_href(trace: Any) -> str:
@@ -170,6 +182,6 @@ def _href(name: str, value: Any, filters: Filters) -> str:
         return trace_href(value)
     if name == "user":
         return "/sessions" + filters.query(user=str(value))
-    if name == "team":
-        return "/sessions" + filters.query(team=str(value))
+    if name in {"team", "project", "model"}:
+        return "/sessions" + filters.query(**{name: str(value)})
     return ""

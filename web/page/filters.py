@@ -1,4 +1,4 @@
-"""What a view is about: the period, the team, the user, all in the address, so that every view is a link."""
+"""What a view is about: the period, and whose or of what, all in the address, so that every view is a link."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -12,7 +12,9 @@ PERIODS: Final[Mapping[str, str]] = {
     "30d": "last 30 days",
 }
 DEFAULT: Final = "7d"
-_LONGEST: Final = 200
+NARROWING: Final = ("team", "user", "project", "model")
+"""What narrows a view, by the names of the questions' parameters."""
+LONGEST: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class Filters:
     end: str = ""
     team: str = ""
     user: str = ""
+    project: str = ""
+    model: str = ""
 
     @property
     def words(self) -> str:
@@ -35,7 +39,11 @@ class Filters:
     def parameters(self) -> dict[str, str]:
         """Return the values for a question's parameters, of which it takes those that it has."""
         start = self.start or (self.period if not self.end else "30d")
-        return {"from": start, "to": self.end or "now", "team": self.team, "user": self.user}
+        return {"from": start, "to": self.end or "now", **self.narrowing()}
+
+    def narrowing(self) -> dict[str, str]:
+        """Return what is chosen beside the period, by the names of parameters; empty: all."""
+        return {name: getattr(self, name) for name in NARROWING}
 
     def query(self, **changes: str) -> str:
         """Return the address's query for these filters with some changed, `` or `?…`; defaults are left out."""
@@ -53,7 +61,7 @@ _USUAL: Final = ("period", DEFAULT)
 
 def filters_of(query: Mapping[str, str], *, team: str = "", user: str = "") -> Filters:
     """Return the filters of an address. A `team` or `user` given here holds whatever the address says."""
-    found = {name: query.get(name, "").strip()[:_LONGEST] for name in _NAMES}
+    found = {name: query.get(name, "").strip()[:LONGEST] for name in _NAMES}
     if found["period"] not in PERIODS:
         found["period"] = DEFAULT
     if team:

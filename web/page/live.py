@@ -1,15 +1,18 @@
 """Notifies open pages of new data, over server-sent events: one look at the store serves all of them.
 
-The store is asked only while a page is open, and the pages ask for what they show themselves.
+The store is asked only while a page is open, and the pages ask for what they show themselves. Those who renew the same
+view after the same change share its answers, however many they are: what is kept from before the change is dropped.
 
 Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Final
 
-from access.reading import Desk
+from access.cache import AGGREGATION_BYTES, QUERY_BYTES, Cache
+from access.reading import Desk, Reading
 from access.refusal import Refusal
 from access.tail import newest_insert
 
@@ -26,6 +29,8 @@ class Live:
     def __init__(self, desk: Desk, seconds: float = LOOK_SECONDS) -> None:
         # Looks are the server's own, and count for no caller's rate.
         self._reading = desk.reading("")
+        self._desk = desk
+        self._renewed = _renewed(desk)
         self._seconds = seconds
         self._heard: set[asyncio.Queue[str]] = set()
         self._task: asyncio.Task[None] | None = None
@@ -34,6 +39,10 @@ class Live:
     def is_full(self) -> bool:
         """Whether no further page can be told."""
         return len(self._heard) >= VIEWERS
+
+    def reading(self, caller: str) -> Reading:
+        """Return the desk as a view has it that shows the present: no answer is from before the last change."""
+        return self._renewed.reading(caller)
 
     async def events(self) -> AsyncIterator[str]:
         """Yield the lines for one page until it is closed."""
@@ -65,6 +74,7 @@ class Live:
                 was_away = True
             else:
                 if was_away or (known is not None and newest != known):
+                    self._renewed = _renewed(self._desk)
                     self._tell("fresh")
                 known, was_away = newest, False
             await asyncio.sleep(self._seconds)
@@ -76,3 +86,10 @@ class Live:
             # A page that has not taken the last event yet learns nothing new from a second one.
             if one.empty():
                 one.put_nowait(f"event: {event}\ndata: 1\n\n")
+
+
+def _renewed(desk: Desk) -> Desk:
+    """Return a desk that has kept nothing yet, and keeps for a moment: while no page is open, no change is noticed."""
+    return replace(
+        desk, queries=Cache(LOOK_SECONDS, QUERY_BYTES), aggregations=Cache(LOOK_SECONDS, AGGREGATION_BYTES)
+    )

@@ -5,7 +5,7 @@ A panel whose question is refused, or cannot be answered now, says so in its pla
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -49,6 +49,8 @@ class Panel:
     chart: Chart | None = None
     rows: int = ROWS
     has_table: bool = True
+    totals: tuple[str, ...] = ()
+    """Columns whose sums are shown, with their shares of all of these, and not the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Shown:
     grid: Grid | None
     picture: Any
     refusal: Refusal | None = None
+    whole: tuple[str, ...] = ()
+    """What the view is narrowed by and this question cannot be."""
 
     @property
     def title(self) -> str:
@@ -73,13 +77,20 @@ class Shown:
         """Why it is empty, and how to read it."""
         if self.answer is None:
             return ()
-        return (*(self.answer.hints if not self.answer.rows else ()), *self.answer.notes)
+        whole = f"Not narrowed by {' and '.join(self.whole)}." if self.whole else ""
+        return (
+            *((whole,) if whole else ()),
+            *(self.answer.hints if not self.answer.rows else ()),
+            *self.answer.notes,
+        )
 
 
 def fill(reading: Reading, panel: Panel, filters: Filters, role: Role = ALL) -> Shown:
     """Ask a panel's question, within what the person may see. Raises nothing that a question can cause."""
     question = find(panel.question)
     parameters = taken(question, filters, panel.given)
+    has = {one.name for one in question.parameters}
+    whole = tuple(name for name, value in filters.narrowing().items() if value and name not in has)
     try:
         covered(question, role)
         answer = ask_question(
@@ -92,10 +103,13 @@ def fill(reading: Reading, panel: Panel, filters: Filters, role: Role = ALL) -> 
     except Refusal as refusal:
         return Shown(panel, question, parameters, None, None, "", refusal)
     cut = Answer(answer.columns, answer.rows[: panel.rows])
-    table = (
-        grid(cut, question.columns, filters, panel.columns or None, panel.bar) if panel.has_table else None
-    )
-    return Shown(panel, question, parameters, answer, table, _picture(panel, answer, question))
+    table = None
+    if panel.totals:
+        table = grid(_totals(panel.totals, answer), question.columns, filters, bar="percent")
+    elif panel.has_table:
+        table = grid(cut, question.columns, filters, panel.columns or None, panel.bar)
+    picture = _picture(panel, answer, question)
+    return Shown(panel, question, parameters, answer, table, picture, whole=whole)
 
 
 def covered(question: Question, role: Role) -> None:
@@ -138,7 +152,19 @@ def _defused(value: Any) -> Any:
 
 def _whole(panel: Panel) -> int:
     """Return how many rows are asked for: a chart wants all of its steps."""
-    return MOST if panel.chart else 1
+    return MOST if panel.chart or panel.totals else 1
+
+
+def _totals(columns: Sequence[str], answer: Answer) -> Answer:
+    """Return the sums of columns, and what share of them all each is."""
+    places = [(name, answer.columns.index(name)) for name in columns if name in answer.columns]
+    sums = {name: sum(row[place] or 0 for row in answer.rows) for name, place in places}
+    whole = sum(sums.values())
+    rows = [
+        (name.replace("_", " "), total, 100 * total / whole if whole else None)
+        for name, total in sums.items()
+    ]
+    return Answer(("kind", "tokens" if "tokens" in columns[0] else "total", "percent"), rows)
 
 
 def _picture(panel: Panel, answer: Answer, question: Question) -> Any:

@@ -4,17 +4,21 @@ A step of a subagent is in that subagent's lane. A tool's decision and its wait 
 beginnings and other events that only begin something are left out: their ends say all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
+
+import orjson
 
 from access.reading import Reading, statement
 from access.refusal import unknown
 from web.roles import ALL, Role
 
-EVENTS: Final = 5_000
-"""Events of a session that are shown."""
+EVENTS: Final = 20_000
+"""Events of a session that are read; its export has them all."""
+STEPS: Final = 1_000
+"""Steps on one view."""
 _LANES: Final = 8
 _QUIET: Final = frozenset({"hook_execution_start", "tool_decision", "api_request_body", "api_response_body"})
 _KINDS: Final[Mapping[str, str]] = {
@@ -51,12 +55,14 @@ class Step:
     result_bytes: int | None
     tokens_in: int | None
     tokens_out: int | None
+    first_token_ms: float | None
+    attempt: int | None
+    """Which try it was, where there was more than one."""
+    status_code: int | None
     usd: float | None
     total_usd: float
     """What the session had cost when this had ended, as far as costs are known."""
     message: str
-    offset_percent: float
-    """Where it ended, in per cent of the session's length."""
 
 
 @dataclass(slots=True)
@@ -76,6 +82,15 @@ class Turn:
         """From the prompt to the last step."""
         return (self.steps[-1].time - self.time).total_seconds() if self.steps else 0.0
 
+    @property
+    def total_usd(self) -> float:
+        """What the session had cost when this turn had ended, as far as costs are known."""
+        return self.steps[-1].total_usd if self.steps else 0.0
+
+    def count(self, kind: str) -> int:
+        """Return how many steps are of a kind."""
+        return sum(step.kind == kind for step in self.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Replay:
@@ -94,6 +109,34 @@ class Replay:
     costliest: int | None
     """The number of the turn."""
 
+    @property
+    def steps(self) -> int:
+        """How many steps there are."""
+        return sum(len(turn.steps) for turn in self.turns)
+
+    def part(self, step: int) -> "Part":
+        """Return the part, of STEPS steps, that has the step of this number."""
+        begin = (min(max(step, 1), max(self.steps, 1)) - 1) // STEPS * STEPS
+        found = []
+        for turn in self.turns:
+            steps = [one for one in turn.steps if begin < one.number <= begin + STEPS]
+            if steps:
+                found.append((turn, steps))
+        return Part(begin + 1, min(begin + STEPS, self.steps), found)
+
+    def first_step(self, turn: int) -> int:
+        """Return the number of a turn's first step."""
+        return next((one.steps[0].number for one in self.turns if one.number == turn and one.steps), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one view shows of a session: its first and last step, and the turns, each with its steps that are shown."""
+
+    first: int
+    last: int
+    turns: Sequence[tuple[Turn, Sequence[Step]]]
+
 
 def whose(reading: Reading, session: str, role: Role) -> dict[str, Any]:
     """Return what a session was. Raises Refusal when there is none of this id, or it is not for this person."""
@@ -102,6 +145,25 @@ def whose(reading: Reading, session: str, role: Role) -> dict[str, Any]:
     if not found or not role.sees(found[0]["team"], found[0]["user"]):
         raise unknown("session", session, [], "id")
     return found[0]
+
+
+def exported(reading: Reading, session: str, role: Role = ALL) -> Iterator[bytes]:
+    """Yield a session as lines of JSON: what it was, its prompts as they are kept, then each event. Raises Refusal.
+
+    It is refused, or its first line is made, before anything is yielded.
+    """
+    about = whose(reading, session, role)
+    values = {"session": session}
+    prompts = reading.store.rows(statement("replay_prompts"), values).dicts()
+    whole = reading.store.stream(statement("replay"), values | {"limit": str(1 << 62)}, "JSONEachRow")
+
+    def lines() -> Iterator[bytes]:
+        yield orjson.dumps({"session": about}, option=orjson.OPT_APPEND_NEWLINE)
+        for prompt in prompts:
+            yield orjson.dumps({"prompt": prompt}, option=orjson.OPT_APPEND_NEWLINE)
+        yield from whole
+
+    return lines()
 
 
 def replay(reading: Reading, session: str, role: Role = ALL) -> Replay:
@@ -127,7 +189,6 @@ def replayed(
     lanes = _Lanes()
     turns: list[Turn] = []
     total, number, has_start = 0.0, 0, False
-    begin, length = about["started"], max((about["ended"] - about["started"]).total_seconds(), 1e-3)
     for row in rows[:EVENTS]:
         kind = row["event_type"]
         if kind in _QUIET:
@@ -162,10 +223,12 @@ def replayed(
                 row["result_bytes"],
                 _sum(row["input_tokens"], row["cache_read_tokens"], row["cache_creation_tokens"]),
                 row["output_tokens"],
+                row["ttft_ms"],
+                row["attempt"] if (row["attempt"] or 0) > 1 else None,
+                row["status_code"],
                 row["cost_usd"] if kind == "api_request" else None,
                 total,
                 row["message"],
-                round(100 * min(max((row["timestamp"] - begin).total_seconds() / length, 0.0), 1.0), 2),
             )
         )
     steps = [step for turn in turns for step in turn.steps]
@@ -192,7 +255,8 @@ class _Lanes:
         """Return a lane's place."""
         if lane not in self._places:
             if len(self.names) < _LANES:
-                self.names.append(name or lane)
+                alike = sum(one == name or one.startswith(f"{name} ") for one in self.names[1:])
+                self.names.append(f"{name} {alike + 1}" if name and alike else name or lane)
             elif len(self.names) == _LANES:
                 self.names.append("further subagents")
             self._places[lane] = min(len(self.names) - 1, _LANES)

@@ -1,127 +1,68 @@
 """The page's addresses. Each answers with HTML that needs no script to be read; scripts only renew what is shown.
 
-A view's slow parts have addresses of their own below /part, which the page asks for when it is open. All texts are
-escaped by the templates; the policy in the headers lets a browser run and load nothing but this server's own files.
+A view's slow parts have addresses of their own below /part, which the page asks for when it is open.
 """
 
-import asyncio
-import gzip
-import hashlib
-import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, Final, TypeVar
-from urllib.parse import quote_plus, urlencode, urlsplit
+from typing import Any, Final
 
-import structlog
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
+from access.answer import Answer
 from access.library import MOST, run_sql
 from access.questions import TOPICS, QuestionError, find, questions
-from access.reading import Desk, Reading
-from access.refusal import Code, Refusal, unknown
+from access.reading import Desk
+from access.refusal import Refusal, unknown
 from access.report.contents import write
 from access.report.figures import Scope, gather
-from access.report.numbers import Kind, shown
 from access.report.page import page as report_page
 from access.report.period import period
 from access.tail import latest_events
-from access.text import visible
 from connectors.asking import Asking
-from connectors.health import check
-from mcp_server.audit import CALLER_HEADER
 from web.guard import LOGIN, STATIC, Admission
-from web.login import PREFIX as COOKIES
-from web.login import SECONDS, cookie, form_key, token_of
 from web.page import cells
-from web.page.filters import PERIODS, Filters, filters_of
-from web.page.live import Live
-from web.page.panels import Panel, Shown, as_csv, covered, fill, taken
-from web.page.replay import EVENTS, Replay, replay, whose
-from web.page.views import ORDERS, OVERVIEW, SESSIONS, VIEWS, collected, measures, present, what_to_fix
-from web.page.waterfall import OWN, SPANS, waterfall
-from web.roles import Role
+from web.page.details import Details
+from web.page.entrance import Entrance
+from web.page.filters import filters_of
+from web.page.managing import Managing
+from web.page.panels import Panel, as_csv, covered, taken
+from web.page.site import HEADERS, Handler, Site, caller_of, compressed
+from web.page.streaming import Part, gathered
+from web.page.tail import latest
+from web.page.views import (
+    ORDERS,
+    OVERVIEW,
+    SAMPLED,
+    SESSIONS,
+    VIEWS,
+    collected,
+    figures,
+    privacy_effects,
+    space,
+    what_to_fix,
+)
 
-log = structlog.get_logger()
-T = TypeVar("T")
-Handler = Callable[[Request], Awaitable[Response]]
-
-_FOLDER: Final = Path(__file__).parent
-_STATIC: Final = {
-    "style.css": "text/css; charset=utf-8",
-    "page.js": "text/javascript; charset=utf-8",
-    "htmx.min.js": "text/javascript; charset=utf-8",
-    "icon.svg": "image/svg+xml",
-}
-HEADERS: Final[Mapping[str, str]] = {
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self';"
-        " frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 _REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 PER_MINUTE: Final = 600.0
 """Questions that a person's views may ask."""
 AT_ONCE: Final = 150
-_SIDE_BY_SIDE: Final = 3
-"""Questions of one view that are asked at a time: the store answers a few at once, and others ask too."""
 _TAIL: Final = 60
-_LEVEL: Final = 5
-"""Of gzip: a view is compressed to a sixth, for less than a millisecond of work."""
 _LONGEST_SQL: Final = 20_000
-_STATUSES: Final[Mapping[Code, int]] = {
-    Code.STORE_UNAVAILABLE: 503, Code.BUSY: 503, Code.RATE_LIMITED: 429, Code.UNKNOWN_NAME: 404, Code.FORBIDDEN: 403,
-    Code.TIMEOUT: 504,
-}  # fmt: skip
 
 
 class Page:
-    """The handlers over one desk and the connected systems."""
+    """The addresses, and the views over many sessions."""
 
-    def __init__(self, desk: Desk, asking: Asking, version: str, admission: Admission) -> None:
-        self._desk = desk
-        self._asking = asking
-        self._doors = admission
-        # Forms hold until the process is started again.
-        self._secret = secrets.token_hex(32)
-        self._live = Live(desk)
-        self._static = {name: (_FOLDER / "static" / name).read_bytes() for name in _STATIC}
-        self._packed = {name: gzip.compress(content) for name, content in self._static.items()}
-        self._environment = Environment(
-            loader=FileSystemLoader(_FOLDER / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        tags = {name: hashlib.sha256(content).hexdigest()[:12] for name, content in self._static.items()}
-        self._environment.globals |= {
-            "static": lambda name: f"{STATIC}{name}?v={tags[name]}",
-            "views": tuple(VIEWS.values()),
-            "periods": PERIODS,
-            "version": version,
-            "session_href": cells.session_href,
-            "trace_href": cells.trace_href,
-        }
-        self._environment.filters |= {
-            "usd": partial(shown, Kind.USD),
-            "ms": partial(shown, Kind.MS),
-            "tokens": partial(shown, Kind.TOKENS),
-            "short": partial(shown, Kind.ID),
-            "when": cells.when,
-            "number": cells.number,
-            "urlencode": urlencode,
-            "urlencode_text": quote_plus,
-            "seen": visible,
-        }
+    def __init__(
+        self, desk: Desk, asking: Asking, version: str, admission: Admission, forget: Sequence[str] = ()
+    ) -> None:
+        self._site = Site(desk, asking, version, admission, forget)
+        self._entrance = Entrance(self._site)
+        self._details = Details(self._site)
+        self._managing = Managing(self._site)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -130,64 +71,74 @@ class Page:
             ("/part/now", self.now),
             ("/part/fix", self.fix),
             ("/sessions", self.sessions),
-            ("/session", self.session),
-            ("/trace", self.trace),
+            ("/session", self._details.session),
+            ("/session.jsonl", self._details.exported),
+            ("/trace", self._details.trace),
+            ("/traces", self._details.traces),
+            ("/part/trace-logs", self._details.trace_logs),
             ("/tail", self.tail),
             ("/ask", self.library),
             ("/ask/{name}.csv", self.csv),
             ("/ask/{name}", self.question),
             ("/sql", self.sql),
             ("/report", self.report),
-            ("/connections", self.connections),
+            ("/forget", self._managing.forget),
+            ("/connections", self._managing.connections),
+            ("/connections/edit", self._managing.connection),
             *((f"/{path}", self.view) for path in VIEWS),
         )
         return [
-            *(Route(path, self._answering(handler), methods=["GET"]) for path, handler in table),
-            Route("/sql", self._answering(self.sql), methods=["POST"]),
-            Route("/connections/test", self._answering(self.test), methods=["POST"]),
-            Route(LOGIN, self.login, methods=["GET", "POST"]),
-            Route("/logout", self._answering(self.logout), methods=["POST"]),
-            Route(f"{STATIC}{{name}}", self.static, methods=["GET"]),
-            Route("/live", self.live, methods=["GET"]),
+            *(Route(path, self._site.answering(handler), methods=["GET"]) for path, handler in table),
+            Route("/sql", self._site.answering(self.sql), methods=["POST"]),
+            Route("/forget/count", self._site.answering(self._managing.count_forgotten), methods=["POST"]),
+            Route("/forget/erase", self._site.answering(self._managing.erase), methods=["POST"]),
+            Route("/connections/test", self._site.answering(self._managing.test), methods=["POST"]),
+            Route("/connections/edit", self._site.answering(self._managing.connect), methods=["POST"]),
+            Route("/connections/remove", self._site.answering(self._managing.disconnect), methods=["POST"]),
+            Route(LOGIN, self._entrance.login, methods=["GET", "POST"]),
+            Route("/logout", self._site.answering(self._entrance.logout), methods=["POST"]),
+            Route(f"{STATIC}{{name}}", self._entrance.static, methods=["GET"]),
+            Route("/live", self._entrance.live, methods=["GET"]),
         ]
+
+    async def close(self) -> None:
+        """Stop what runs beside requests."""
+        await self._managing.close()
 
     async def overview(self, request: Request) -> Response:
         """Show what is going on, and what to fix first."""
-        filters = self._filters(request)
-        reading = self._reading(request)
-        now, figures, *panels = await self._gathered(
-            partial(present, reading, filters),
-            partial(measures, reading, filters),
-            *(partial(fill, reading, panel, filters, self._role(request)) for panel in OVERVIEW),
-        )
-        return self._html(
-            request,
-            "overview.html",
-            filters,
-            now=now,
-            measures=figures,
-            panels=panels,
-            is_empty=now.newest is None,
+        filters, now = self._site.filters(request), self._site.live.reading(caller_of(request))
+        fresh = (await gathered(now.freshness))[0]
+        parts = {
+            "now": Part(
+                (partial(figures, now, filters),),
+                lambda found: self._site.rendered(
+                    request, "now.html", filters, now=found[0][0], measures=found[0][1]
+                ),
+            ),
+            **self._site.panels(request, OVERVIEW, filters),
+        }
+        names = [name for name in parts if name != "now"]
+        return self._site.streamed(
+            request, "overview.html", filters, parts, panels=names, is_empty=fresh.newest is None
         )
 
     async def now(self, request: Request) -> Response:
         """Show the part of the overview that is renewed when data arrives."""
-        filters, reading = self._filters(request), self._reading(request)
-        now, figures = await self._gathered(
-            partial(present, reading, filters), partial(measures, reading, filters)
-        )
-        return self._html(request, "now.html", filters, now=now, measures=figures)
+        filters, reading = self._site.filters(request), self._site.reading(request)
+        ((now, measured),) = await gathered(partial(figures, reading, filters))
+        return self._site.html(request, "now.html", filters, now=now, measures=measured)
 
     async def fix(self, request: Request) -> Response:
         """Show the findings of the period."""
-        filters = self._filters(request)
-        (found,) = await self._gathered(partial(what_to_fix, self._reading(request), filters))
+        filters = self._site.filters(request)
+        (found,) = await gathered(partial(what_to_fix, self._site.reading(request), filters))
         template = "fix.html" if "hx-request" in request.headers else "fix_page.html"
-        return self._html(request, template, filters, findings=found)
+        return self._site.html(request, template, filters, findings=found)
 
     async def sessions(self, request: Request) -> Response:
         """List sessions."""
-        filters = self._filters(request)
+        filters = self._site.filters(request)
         order = request.query_params.get("order", ORDERS[0])
         order = order if order in ORDERS else ORDERS[0]
         panel = Panel(
@@ -197,101 +148,99 @@ class Page:
             SESSIONS.columns,
             rows=SESSIONS.rows,
         )
-        (found,) = await self._gathered(
-            partial(fill, self._reading(request), panel, filters, self._role(request))
+        parts = self._site.panels(request, [panel], filters)
+        return self._site.streamed(
+            request, "sessions.html", filters, parts, panels=list(parts), order=order, orders=ORDERS
         )
-        return self._html(request, "sessions.html", filters, found=found, order=order, orders=ORDERS)
-
-    async def session(self, request: Request) -> Response:
-        """Show how one session went."""
-        found: Replay
-        (found,) = await self._gathered(
-            partial(
-                replay, self._reading(request), request.query_params.get("id", "")[:200], self._role(request)
-            )
-        )
-        return self._html(request, "session.html", filters_of({}), replay=found, most=EVENTS)
-
-    async def trace(self, request: Request) -> Response:
-        """Show one trace."""
-        given = request.query_params
-        begin = given.get("begin", "0")
-        role = self._role(request)
-        found = await waterfall(
-            self._reading(request),
-            self._asking,
-            given.get("id", "")[:80],
-            (given.get("connection") or None) if role.sees_all else OWN,
-            int(begin) if begin.isdecimal() and len(begin) < 8 else 0,  # noqa: PLR2004  digits
-        )
-        if not role.sees_all:
-            # Refused, as a trace that there is not, when its session is another's.
-            await self._gathered(partial(whose, self._reading(request), found.session, role))
-        return self._html(request, "trace.html", filters_of({}), trace=found, most=SPANS)
 
     async def view(self, request: Request) -> Response:
         """Show a view of panels."""
         view = VIEWS[request.url.path.strip("/")]
-        filters, reading = self._filters(request), self._reading(request)
-        panels: list[Shown] = await self._gathered(
-            *(partial(fill, reading, panel, filters, self._role(request)) for panel in view.panels)
-        )
-        more: dict[str, Any] = {}
-        if view.path == "data" and self._role(request).sees_all:
-            (more["collected"],) = await self._gathered(partial(collected, reading, filters))
-        return self._html(
-            request, "view.html", filters, view=view, panels=panels, **({"collected": None} | more)
+        filters, reading = self._site.filters(request), self._site.reading(request)
+        parts = self._site.panels(request, view.panels, filters)
+        panels = list(parts)
+        if view.path == "data" and self._site.role(request).sees_all:
+            parts["collected"] = self._site.table(
+                request, filters, "What is collected", partial(collected, reading, filters)
+            )
+            parts["space"] = self._site.table(
+                request, filters, "Space and retention", partial(space, reading)
+            )
+            parts["effects"] = self._site.table(
+                request, filters, "What the privacy rules did", partial(privacy_effects, reading, filters)
+            )
+        return self._site.streamed(
+            request,
+            "view.html",
+            filters,
+            parts,
+            view=view,
+            panels=panels,
+            has_more="space" in parts,
+            sampled=SAMPLED,
+            may_forget=self._site.may_forget(request),
         )
 
     async def tail(self, request: Request) -> Response:
         """Show the latest events."""
-        self._sees_all(request)
-        (found,) = await self._gathered(partial(latest_events, self._reading(request), _TAIL))
-        table = cells.grid(found, {}, filters_of({}))
+        self._site.sees_all(request)
+        now, reading = self._site.live.reading(caller_of(request)), self._site.reading(request)
+
+        def events() -> Answer:
+            # The events are of the present; what is usual for a tool is a figure of the day, and kept as that.
+            about = now.period("1h", "now")
+            kept: Answer = now.keep(
+                now.desk.queries, ("page latest",), about, lambda: latest_events(reading, _TAIL)
+            ).value
+            return kept
+
+        (found,) = await gathered(events)
         template = "events.html" if request.query_params.get("part") else "tail.html"
-        return self._html(request, template, filters_of({}), grid=table, answer=found)
+        return self._site.html(request, template, filters_of({}), rows=latest(found))
 
     async def library(self, request: Request) -> Response:
         """List all questions."""
         by_topic = [(topic, [one for one in questions() if one.topic == topic]) for topic in TOPICS]
-        return self._html(request, "ask.html", self._filters(request), topics=by_topic)
+        return self._site.html(request, "ask.html", self._site.filters(request), topics=by_topic)
 
     async def question(self, request: Request) -> Response:
         """Show one question with its parameters as a form, and its answer."""
         question, given = _question(request), dict(request.query_params)
-        filters = self._filters(request)
+        filters = self._site.filters(request)
         values = {one.name: given.get(one.name, "") for one in question.parameters}
         panel = Panel(question.name, "", {name: value for name, value in values.items() if value}, rows=MOST)
-        (found,) = await self._gathered(
-            partial(fill, self._reading(request), panel, filters, self._role(request))
+        parts = self._site.panels(request, [panel], filters)
+        return self._site.streamed(
+            request, "question.html", filters, parts, panels=list(parts), question=question, values=values
         )
-        return self._html(request, "question.html", filters, shown=found, question=question, values=values)
 
     async def csv(self, request: Request) -> Response:
         """Return an answer as a file."""
         question, given = _question(request), dict(request.query_params)
-        covered(question, self._role(request))
-        mine = self._filters(request)
+        covered(question, self._site.role(request))
+        mine = self._site.filters(request)
         values = taken(question, mine, {name: value for name, value in given.items() if value})
-        (text,) = await self._gathered(partial(as_csv, self._reading(request), question, values))
+        (text,) = await gathered(partial(as_csv, self._site.reading(request), question, values))
         headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{question.name}.csv"'}
         return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
 
     async def sql(self, request: Request) -> Response:
         """Answer a statement of the person's own, asked as the user who only reads."""
-        self._sees_all(request)
+        self._site.sees_all(request)
         statement, table, answer, refused = "", None, None, None
         if request.method == "POST":
-            form = await self._form(request)
+            form = await self._site.form(request)
             statement = str(form.get("sql", ""))[:_LONGEST_SQL]
             try:
-                (answer,) = await self._gathered(
-                    partial(run_sql, self._reading(request), statement, limit=MOST, max_characters=45_000)
+                (answer,) = await gathered(
+                    partial(
+                        run_sql, self._site.reading(request), statement, limit=MOST, max_characters=45_000
+                    )
                 )
                 table = cells.grid(answer, {}, filters_of({}))
             except Refusal as refusal:
                 refused = refusal
-        return self._html(
+        return self._site.html(
             request,
             "sql.html",
             filters_of({}),
@@ -303,166 +252,19 @@ class Page:
 
     async def report(self, request: Request) -> Response:
         """Show the report of the period, to read and to print."""
-        filters = self._filters(request)
-        reading = self._reading(request)
+        filters = self._site.filters(request)
+        reading = self._site.reading(request)
         about = reading.period(filters.parameters()["from"], filters.parameters()["to"])[0]
 
         def made() -> str:
             asked = period("weekly", about.start.isoformat(), about.end.isoformat())
-            return report_page(write(gather(reading.store, asked, Scope(filters.team, filters.user))))
+            return report_page(
+                write(gather(reading.store, asked, Scope(filters.team, filters.user, filters.project)))
+            )
 
         reading.admit()
-        (text,) = await self._gathered(made)
-        return _compressed(request, text, policy=_REPORT_POLICY)
-
-    async def connections(self, request: Request) -> Response:
-        """List the connected systems and their health."""
-        self._sees_all(request)
-        entries = await self._asking.entries(_caller(request))
-        return self._html(request, "connections.html", filters_of({}), entries=entries, tested=None)
-
-    async def test(self, request: Request) -> Response:
-        """Check one connection's health now."""
-        self._sees_all(request)
-        form = await self._form(request)
-        caller = _caller(request)
-        self._asking.admit(caller)
-        entry = await asyncio.to_thread(self._asking.directory.found, caller, str(form.get("id", "")))
-        _, checked = await check(self._asking, entry)
-        entries = await self._asking.entries(caller)
-        return self._html(
-            request, "connections.html", filters_of({}), entries=entries, tested=(entry, checked)
-        )
-
-    async def login(self, request: Request) -> Response:
-        """Let a browser in that has a token: from the printed link, or from the form."""
-        given = request.query_params.get("token", "")
-        if request.method == "POST":
-            given = str((await request.form(max_files=0, max_fields=5)).get("token", ""))
-        onward = request.query_params.get("next", "/")
-        known = token_of(given, self._doors.tokens) if given else None
-        if known is None:
-            values = {"was_wrong": bool(given), "onward": onward}
-            return self._html(request, "login.html", filters_of({}), 403 if given else 200, **values)
-        response = RedirectResponse(_local(onward), 303, dict(HEADERS))
-        name, value = cookie(*known)
-        is_secure = request.url.scheme == "https"
-        response.set_cookie(
-            name, value, SECONDS, path="/", secure=is_secure, httponly=True, samesite="strict"
-        )
-        return response
-
-    async def logout(self, request: Request) -> Response:
-        """Take the browser's cookies back."""
-        await self._form(request)
-        response = RedirectResponse(LOGIN, 303, dict(HEADERS))
-        for name in request.cookies:
-            if name.startswith(COOKIES):
-                response.delete_cookie(name, path="/", httponly=True, samesite="strict")
-        return response
-
-    async def static(self, request: Request) -> Response:
-        """Return a file of the page; its address changes with its content."""
-        name = request.path_params["name"]
-        if name not in _STATIC:
-            return Response(status_code=404)
-        headers = {
-            "Cache-Control": "public, max-age=31536000, immutable",
-            "X-Content-Type-Options": "nosniff",
-        }
-        return Response(self._static[name], media_type=_STATIC[name], headers=headers)
-
-    async def live(self, _: Request) -> Response:
-        """Notify a page of new data, as long as it is open."""
-        if self._live.is_full:
-            return Response(status_code=204)  # tells a browser not to come again
-        return StreamingResponse(
-            self._live.events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-        )
-
-    def _role(self, request: Request) -> Role:
-        return self._doors.role(_caller(request))
-
-    def _filters(self, request: Request) -> Filters:
-        """Return the filters of an address, within what the person may see."""
-        role = self._role(request)
-        return filters_of(request.query_params, team=role.team, user=role.user)
-
-    def _sees_all(self, request: Request) -> None:
-        """Raise Refusal for a person who sees a part of the data."""
-        if not self._role(request).sees_all:
-            raise Refusal(Code.FORBIDDEN, "This is for those who see all data (TELEMETRY_WEB_ROLES).")
-
-    def _reading(self, request: Request) -> Reading:
-        return self._desk.reading(_caller(request))
-
-    async def _gathered(self, *asks: Callable[[], Any]) -> list[Any]:
-        """Ask several things, a few at a time, each in a thread."""
-        limit = asyncio.Semaphore(_SIDE_BY_SIDE)
-
-        async def one(ask: Callable[[], Any]) -> Any:
-            async with limit:
-                return await asyncio.to_thread(ask)
-
-        return await asyncio.gather(*map(one, asks))
-
-    async def _form(self, request: Request) -> Mapping[str, Any]:
-        """Return a form that this page itself was sent with. Raises Refusal."""
-        form = await request.form(max_files=0, max_fields=20)
-        if form.get("key") != form_key(self._secret, _caller(request)):
-            raise Refusal(Code.FORBIDDEN, "This form is no longer valid: load the page again.", "key")
-        return form
-
-    def _html(
-        self, request: Request, template: str, filters: Filters, status: int = 200, **values: Any
-    ) -> Response:
-        text = self._environment.get_template(template).render(
-            filters=filters,
-            path=request.url.path,
-            caller=_caller(request),
-            role=self._role(request),
-            key=form_key(self._secret, _caller(request)),
-            **values,
-        )
-        return _compressed(request, text, status)
-
-    def _answering(self, handler: Handler) -> Handler:
-        """Return a handler whose failures are pages too. Nothing that an unforeseen exception says is shown."""
-
-        async def answered(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except Refusal as refusal:
-                status = _STATUSES.get(refusal.code, 400)
-                return self._html(request, "refused.html", filters_of({}), status, refusal=refusal)
-            except QuestionError as error:
-                wrong = Refusal(Code.INVALID_ARGUMENT, str(error))
-                return self._html(request, "refused.html", filters_of({}), 400, refusal=wrong)
-            except Exception as error:  # noqa: BLE001  the edge of the service
-                log.error("A view failed.", path=request.url.path, error=type(error).__name__)  # noqa: TRY400
-                failed = Refusal(Code.QUERY_FAILED, "This view failed; the server's log has the reason.")
-                return self._html(request, "refused.html", filters_of({}), 500, refusal=failed)
-
-        return answered
-
-
-def _caller(request: Request) -> str:
-    return request.headers.get(CALLER_HEADER, "")
-
-
-def _compressed(request: Request, text: str, status: int = 200, policy: str = "") -> Response:
-    """Return a page, in gzip where the browser takes it."""
-    headers = {**HEADERS, "Vary": "Accept-Encoding"} | ({"Content-Security-Policy": policy} if policy else {})
-    if "gzip" not in request.headers.get("accept-encoding", ""):
-        return HTMLResponse(text, status, headers)
-    return HTMLResponse(gzip.compress(text.encode(), _LEVEL), status, {**headers, "Content-Encoding": "gzip"})
-
-
-def _local(address: str) -> str:
-    """Return an address of this page, `/` for any other."""
-    parts = urlsplit(address)
-    is_local = not parts.scheme and not parts.netloc and address.startswith("/") and "\\" not in address
-    return address if is_local and not address.startswith("//") and address.isprintable() else "/"
+        (text,) = await gathered(made)
+        return compressed(request, text, policy=_REPORT_POLICY)
 
 
 def _question(request: Request) -> Any:

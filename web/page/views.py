@@ -7,15 +7,21 @@ from typing import Any, Final
 
 from access.answer import Answer
 from access.collected import COLLECTED
+from access.insight.find import find
+from access.insight.series import Part
 from access.library import ask_question
 from access.reading import Reading, bounds, statement
-from access.report.figures import Scope, gather
 from access.report.findings import ReportFinding, findings
 from access.report.numbers import Kind, shown
-from access.report.period import Period
-from web.page.filters import Filters
+from access.text import visible
+from web.page.filters import LONGEST, NARROWING, Filters
 from web.page.panels import Chart, Panel
+from web.roles import Role
 
+SAMPLED: Final = 20_000
+"""Log records in which the marks of the privacy rules are counted."""
+_CHOICES: Final = 50
+"""Values that a filter offers, of those of the last 30 days; any other can be typed."""
 _MINUTES_NOW: Final = 15
 """A session with an event in the last so many minutes is one that runs now."""
 
@@ -126,6 +132,19 @@ OVERVIEW: Final = (
     Panel("activity", "Model requests", chart=Chart("hour", "requests"), has_table=False),
     Panel("cost", "Cost day by day", chart=Chart("day", "usd", "$"), has_table=False),
     Panel(
+        "cost",
+        "Tokens by type",
+        totals=("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens"),
+    ),
+    Panel(
+        "cost_by",
+        "Cost by model",
+        {"by": "model"},
+        ("value", "requests", "usd", "percent"),
+        bar="percent",
+        rows=8,
+    ),
+    Panel(
         "errors",
         "Failures by category",
         columns=("category", "failures", "percent", "change_percent"),
@@ -156,6 +175,10 @@ _MEASURES: Final = (
     ("failures", "Failures", Kind.COUNT),
     ("failure percent", "Failure rate", Kind.PERCENT),
 )
+_OF_A_MODEL: Final = frozenset(
+    {"usd", "sessions", "users", "model requests", "input and output tokens", "cache percent"}
+)
+"""The measures that can be told for one model: no prompt and no tool call says which it was for."""
 _MORE_IS_BAD: Final = frozenset({"usd", "failures", "failure percent"})
 
 
@@ -173,7 +196,7 @@ class Measure:
 def measures(reading: Reading, filters: Filters) -> list[Measure]:
     """Return the figures of the period against those of the one before. Raises Refusal."""
     answer = ask_question(reading, "summary", filters.parameters())
-    found = {row[0]: row for row in answer.rows}
+    found = {row[0]: row for row in answer.rows if not filters.model or row[0] in _OF_A_MODEL}
     made = []
     for measure, name, kind in _MEASURES:
         row = found.get(measure)
@@ -205,10 +228,43 @@ class Present:
 def present(reading: Reading, filters: Filters) -> Present:
     """Return what goes on now. Raises Refusal."""
     now = reading.desk.clock()
-    values = bounds_of(now) | {"team": filters.team, "user": filters.user, "minutes": str(_MINUTES_NOW)}
+    values = bounds_of(now) | filters.narrowing() | {"minutes": str(_MINUTES_NOW)}
     sessions, today, usual = reading.store.rows(statement("present"), values).rows[0]
     fresh = reading.freshness()
     return Present(sessions, _MINUTES_NOW, today, usual, fresh.newest, fresh.age_seconds)
+
+
+def figures(reading: Reading, filters: Filters) -> tuple[Present, Sequence[Measure]]:
+    """Return what goes on now and the figures of the period, made once for all who ask meanwhile. Raises Refusal.
+
+    Those who share them ask no question, and are not counted as asking one.
+    """
+
+    def make() -> tuple[Present, Sequence[Measure]]:
+        return present(reading, filters), measures(reading, filters)
+
+    about = reading.period("1h", "now")
+    key = ("page figures", filters.query())
+    found: tuple[Present, Sequence[Measure]] = reading.keep(reading.desk.queries, key, about, make).value
+    return found
+
+
+def choices(reading: Reading, role: Role) -> Mapping[str, Sequence[str]]:
+    """Return what a view can be narrowed to, by the names of filters, within what the person sees. Raises Refusal."""
+    about = reading.period("30d", "now")
+    values = bounds(about[0]) | {"team": role.team, "user": role.user, "limit": str(_CHOICES)}
+
+    def make() -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {name: [] for name in NARROWING}
+        for kind, value in reading.store.rows(statement("choices"), values).rows:
+            # A text that is not shown as it is stored cannot be chosen by what is shown.
+            if len(value) <= LONGEST and visible(value) == value:
+                found[kind].append(value)
+        return found
+
+    key = ("page choices", role.team, role.user)
+    kept: Mapping[str, Sequence[str]] = reading.keep(reading.desk.aggregations, key, about, make).value
+    return kept
 
 
 def bounds_of(now: datetime) -> dict[str, str]:
@@ -217,19 +273,48 @@ def bounds_of(now: datetime) -> dict[str, str]:
 
 
 def what_to_fix(reading: Reading, filters: Filters) -> Sequence[ReportFinding]:
-    """Return the report's findings for the period, kept for a while: they ask some twenty questions. Raises Refusal."""
+    """Return the report's findings for the period, kept for a while. Raises Refusal."""
     about = reading.period(filters.parameters()["from"], filters.parameters()["to"])
     # The questions count by whole hours.
     begin = about[0].start.replace(minute=0, second=0, microsecond=0)
     end = about[0].end.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
     def make() -> list[ReportFinding]:
-        return findings(gather(reading.store, Period(begin, end), Scope(filters.team, filters.user)))
+        return findings(find(reading.store, begin, end, Part(filters.team, filters.user, filters.project)))
 
     reading.admit()
-    key = ("page findings", begin.isoformat(), end.isoformat(), filters.team, filters.user)
+    key = ("page findings", begin.isoformat(), end.isoformat(), filters.team, filters.user, filters.project)
     found: list[ReportFinding] = reading.keep(reading.desk.aggregations, key, about, make).value
     return found
+
+
+def space(reading: Reading) -> Answer:
+    """Return what each table takes on the disk, and how long its rows stay. Raises Refusal."""
+    reading.admit()
+    found = reading.store.rows(statement("space"))
+    return Answer(found.columns, found.rows)
+
+
+def privacy_effects(reading: Reading, filters: Filters) -> Answer:
+    """Return what the privacy rules left their mark on, in a sample of the period's records. Raises Refusal."""
+    about = reading.period(filters.parameters()["from"], filters.parameters()["to"])
+
+    def make() -> Answer:
+        values = bounds(about[0]) | {"limit": str(SAMPLED)}
+        found = reading.store.rows(statement("privacy_effects"), values)
+        return Answer(found.columns, found.rows)
+
+    reading.admit()
+    key = ("page privacy", about[0].start.isoformat(timespec="minutes"), filters.end)
+    kept: Answer = reading.keep(reading.desk.aggregations, key, about, make).value
+    return kept
+
+
+def forgotten(reading: Reading) -> Answer:
+    """Return the deletions on demand, the latest first. Raises Refusal."""
+    reading.admit()
+    found = reading.store.rows(statement("forgotten"))
+    return Answer(found.columns, found.rows)
 
 
 def collected(reading: Reading, filters: Filters) -> Answer:

@@ -55,6 +55,8 @@ class Waterfall:
     rows: Sequence[Row]
     begin: int
     """Which span in the tree's order is the first of these rows."""
+    window: tuple[int, int]
+    """When its first span began and its last ended, in nanoseconds; (0, 0) without spans."""
 
     @property
     def ms(self) -> float:
@@ -87,7 +89,9 @@ def drawn(trace: Trace, connection: str, begin: int = 0) -> Waterfall:
         (value for node in made.nodes if (value := node.span.attributes.get("session.id", ""))), ""
     )
     rows = [_row(node, made.duration_ns) for node in made.nodes[begin : begin + SPANS]]
-    return Waterfall(trace.trace_id, connection, visible(session), made, rows, begin)
+    started = min((span.start_ns for span in trace.spans), default=0)
+    ended = max((span.start_ns + max(span.duration_ns, 0) for span in trace.spans), default=0)
+    return Waterfall(trace.trace_id, connection, visible(session), made, rows, begin, (started, ended))
 
 
 def _row(node: Node, length: int) -> Row:

@@ -1,0 +1,220 @@
+"""What is measured, of whom, by the hour or the day: the rows of `sql/insight_series.sql`.
+
+A series is one measure of one thing (failures of `tool Bash pytest`) for one value of one dimension (a team).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from access.query import Streams
+from access.reading import statement
+from access.store import ROWS, Rows, parsed
+
+DAY: Final = 86_400
+HOUR: Final = 3_600
+_LEAST: Final = 10
+
+
+class Measure(StrEnum):
+    """What is measured. The values are those of the statement."""
+
+    CONNECTION = "connection"
+    TOOL_FAILS = "tool fails"
+    HOOK_FAILS = "hook fails"
+    HOOK_BLOCKS = "hook blocks"
+    API = "api"
+    MODEL = "model"
+    SUBAGENTS = "subagents"
+    LOOPS = "loops"
+    COMPACTIONS = "compactions"
+    CACHE = "cache"
+    REFUSALS = "refusals"
+    HOOK_TIME = "hook time"
+    TOOL_TIME = "tool time"
+    FIRST_TOKEN = "first token"  # noqa: S105  not a password
+    WAIT = "wait"
+    RETRIES = "retries"
+    REQUEST_TIME = "request time"
+    REQUESTS = "requests"
+    REQUEST_COST = "request cost"
+
+
+TIMES: Final = frozenset(
+    {
+        Measure.HOOK_TIME,
+        Measure.TOOL_TIME,
+        Measure.FIRST_TOKEN,
+        Measure.WAIT,
+        Measure.REQUEST_TIME,
+    }
+)
+"""Those whose mean is of logarithms of milliseconds."""
+MEANS: Final = TIMES | {Measure.CACHE, Measure.REQUEST_COST}
+"""Those that are means; the others are counts of how often a thing happened, of how often it could."""
+
+
+SHARES: Final = frozenset(
+    {
+        Measure.CONNECTION,
+        Measure.TOOL_FAILS,
+        Measure.HOOK_FAILS,
+        Measure.HOOK_BLOCKS,
+        Measure.API,
+        Measure.MODEL,
+        Measure.REFUSALS,
+        Measure.LOOPS,
+    }
+)
+"""Counts that are at most how often a thing could happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An hour or a day of a series; see the statement."""
+
+    begin: int
+    """Unix seconds."""
+    n: float
+    k: float
+    x: float
+    xx: float
+    ms: float
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of the data that is asked about; empty: all."""
+
+    team: str = ""
+    user: str = ""
+    project: str = ""
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Return it as parameters of the statements."""
+        return {"team": self.team, "user": self.user, "project": self.project}
+
+
+ALL: Final = Part()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A value of a dimension: `team` and `search`; `everyone` has none."""
+
+    dimension: str
+    value: str = ""
+
+
+EVERYONE: Final = Scope("everyone")
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A measure of a thing for a scope, in steps that are in order."""
+
+    measure: Measure
+    thing: str
+    scope: Scope
+    steps: Sequence[Step]
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Some steps added up."""
+
+    n: float = 0.0
+    k: float = 0.0
+    x: float = 0.0
+    xx: float = 0.0
+    ms: float = 0.0
+    usd: float = 0.0
+
+    def __add__(self, other: "Sum | Step") -> "Sum":
+        """Return both together."""
+        return Sum(
+            self.n + other.n,
+            self.k + other.k,
+            self.x + other.x,
+            self.xx + other.xx,
+            self.ms + other.ms,
+            self.usd + other.usd,
+        )
+
+    def __sub__(self, other: "Sum") -> "Sum":
+        """Return what is left without the other."""
+        return Sum(
+            self.n - other.n,
+            self.k - other.k,
+            self.x - other.x,
+            self.xx - other.xx,
+            self.ms - other.ms,
+            self.usd - other.usd,
+        )
+
+
+def total(steps: Sequence[Step]) -> Sum:
+    """Return the sum of steps."""
+    n = k = x = xx = ms = usd = 0.0
+    for step in steps:
+        n += step.n
+        k += step.k
+        x += step.x
+        xx += step.xx
+        ms += step.ms
+        usd += step.usd
+    return Sum(n, k, x, xx, ms, usd)
+
+
+def answer(store: Streams, name: str, values: Mapping[str, str]) -> Rows:
+    """Return the answer to one of the statements of `sql/`. Raises what the store raises."""
+    return parsed(store.stream(statement(name), values, ROWS))
+
+
+def read(
+    store: Streams,
+    begin: datetime,
+    end: datetime,
+    part: Part,
+    *,
+    bucket: int = DAY,
+    odd: float = 0.0,
+    only: Sequence[tuple[Measure, str]] = (),
+) -> list[Series]:
+    """Return the series of a time, in steps of `bucket` seconds. Raises what the store raises.
+
+    `odd` leaves out things of which no series is so many standard deviations from its own rest, but for everyone's;
+    `only` asks for some things alone.
+    """
+    values = {
+        "from": seconds(begin),
+        "to": seconds(end),
+        **part.values,
+        "bucket": str(bucket),
+        "least": str(_LEAST if odd else 1),
+        "odd": str(odd),
+        "only": listed([f"{measure}: {thing}" for measure, thing in only]),
+    }
+    return [
+        Series(Measure(measure), thing, Scope(dimension, value), [_step(one) for one in steps])
+        for measure, thing, dimension, value, steps in answer(store, "insight_series", values).rows
+    ]
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Return texts as the value of an Array(String)."""
+    quoted = (text.replace("\\", "\\\\").replace("'", "\\'") for text in texts)
+    return "[" + ",".join(f"'{text}'" for text in quoted) + "]"
+
+
+def _step(one: Sequence[Any] | Mapping[str, Any]) -> Step:
+    return Step(*(one.values() if isinstance(one, Mapping) else one))
+
+
+def seconds(time: datetime) -> str:
+    """Return a time as a parameter of the statements, without fractions."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,107 @@
+"""`telemetry findings`: what changed for the worse, for people, for scripts and for cron."""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+from access.insight.find import find
+from access.insight.finding import Finding
+from access.insight.series import Part
+from access.questions import QuestionError
+from access.report.findings import cost_of
+from access.report.period import LENGTHS, period
+from access.text import visible
+from clickhouse.client import Client
+from clickhouse.client_errors import ClientError
+from clickhouse.endpoint import reader_endpoint
+from config.settings import SettingsError, load
+from telemetry.commands.error_text import report_errors
+
+_FOUND: Final = 3
+"""The exit code when there are findings, which is none of click's own."""
+
+
+@click.command("findings")
+@click.option(
+    "--period",
+    "length",
+    type=click.Choice(list(LENGTHS)),
+    default="weekly",
+    show_default=True,
+    help="The last day, seven days or thirty days.",
+)
+@click.option("--since", metavar="TIME", help='Or from this time on, such as 2026-11-01 or "10 days ago".')
+@click.option("--until", metavar="TIME", help="Up to this time. Default: now.")
+@click.option("--team", default="", help="One team only.")
+@click.option("--user", default="", help="One user only, as the question `users` names them.")
+@click.option("--project", default="", help="One project only.")
+@click.option(
+    "-f",
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to write them.",
+)
+@click.option("--url", help="The ClickHouse to ask. Default: this server's, or CLICKHOUSE_URL.")
+@click.pass_context
+@report_errors(SettingsError, ClientError, QuestionError)
+def findings_command(
+    context: click.Context,
+    *,
+    length: str,
+    since: str | None,
+    until: str | None,
+    team: str,
+    user: str,
+    project: str,
+    output_format: str,
+    url: str | None,
+) -> None:
+    """List what changed for the worse: for whom, since when, and what it cost.
+
+    Exits with 3 when there is something, with 0 when there is not. The report says the same.
+    """
+    asked = period(length, since, until)
+    with Client(reader_endpoint(load(), url)) as client:
+        insight = find(client, asked.since, asked.until, Part(team, user, project))
+    if output_format == "json":
+        found = {
+            "since": asked.since.isoformat(),
+            "until": asked.until.isoformat(),
+            "findings": [as_json(one) for one in insight.findings],
+            "notes": list(insight.notes),
+        }
+        click.echo(json.dumps(found, indent=2))
+    else:
+        for number, one in enumerate(insight.findings, 1):
+            click.echo(f"{number}. {one.title} ({one.who})")
+            for words in (one.reason, cost_of(one), one.advice):
+                if words:
+                    click.echo(f"   {words}")
+        for note in (*([] if insight.findings else ["Nothing changed for the worse."]), *insight.notes):
+            click.echo(note)
+    if insight.findings:
+        context.exit(_FOUND)
+
+
+def as_json(one: Finding) -> dict[str, Any]:
+    """Return a finding as JSON has it; texts of telemetry are visible ones."""
+    values = asdict(one)
+    scope = values.pop("scope")
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in {
+            "cause": one.title,
+            "dimension": scope["dimension"],
+            "value": visible(scope["value"]),
+            **values,
+            "users": [visible(user) for user in one.users],
+            "teams": [visible(team) for team in one.teams],
+            "thing": visible(one.thing),
+        }.items()
+    }

@@ -1,0 +1,3 @@
+"""Not installed where the server runs: only tests need it."""
+
+raise ImportError

@@ -1,0 +1,177 @@
+"""`access.insight`: what changed is found, with whose it is, since when and what it cost; ordinary days are quiet."""
+
+import random
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from access.insight.causes import incidents
+from access.insight.change import at_the_hour, changed
+from access.insight.find import find
+from access.insight.people import Person
+from access.insight.series import DAY, EVERYONE, HOUR, Measure, Scope, Series, Step
+from access.insight.silence import silence
+from benchmarks.incidents import Incident, Work, World
+from benchmarks.insight import fill
+from clickhouse.engine import Engine
+from tests.engine_store import EngineStore
+from tests.events import Tables, tables
+
+BEGIN = int(datetime(2026, 10, 5, tzinfo=UTC).timestamp())
+"""A Monday."""
+USERS = ("ann", "bob", "eve", "joe")
+
+
+@pytest.fixture(scope="module")
+def filled(engine: Engine) -> Iterator[Tables]:
+    with tables(engine) as made:
+        yield made
+
+
+def rates(chance: random.Random, shares: Mapping[int, float], days: int, scope: Scope) -> Series:
+    """Return failures of a tool, 60 calls a day, with these shares from these days on."""
+    steps = []
+    for day in range(days):
+        share = next(share for first, share in sorted(shares.items(), reverse=True) if first <= day)
+        k = sum(chance.random() < share for _ in range(60))
+        steps.append(Step(BEGIN + day * DAY, 60, k, 0, 0, 0, 0))
+    return Series(Measure.TOOL_FAILS, "Edit", scope, steps)
+
+
+def crew() -> dict[str, Person]:
+    """Return four people of two teams who work every day."""
+    days = [BEGIN + day * DAY for day in range(14)]
+    none: frozenset[str] = frozenset()
+    teams = {user: frozenset({"core" if number < 2 else "web"}) for number, user in enumerate(USERS)}
+    return {user: Person(user, teams[user], none, none, none, days, days[-1], 60) for user in USERS}
+
+
+def summed(scope: Scope, some: list[Series]) -> Series:
+    steps = [
+        Step(one[0].begin, sum(step.n for step in one), sum(step.k for step in one), 0, 0, 0, 0)
+        for one in zip(*(series.steps for series in some), strict=True)
+    ]
+    return Series(Measure.TOOL_FAILS, "Edit", scope, steps)
+
+
+def test_ordinary_days_are_quiet() -> None:
+    """Two hundred series without a change have none."""
+    chance = random.Random(1)  # noqa: S311
+    found = [
+        changed(rates(chance, {0: 0.05}, 28, EVERYONE), BEGIN + 21 * DAY, BEGIN + 28 * DAY)
+        for _ in range(200)
+    ]
+    assert [one for one in found if one] == []
+
+
+def test_too_little_history_is_no_usual() -> None:
+    """What was always so has not changed."""
+    series = rates(random.Random(1), {0: 0.4}, 3, EVERYONE)  # noqa: S311
+    assert changed(series, BEGIN, BEGIN + 3 * DAY) is None
+
+
+@pytest.mark.parametrize(
+    ("bad", "scope"),
+    [
+        (("ann",), Scope("user", "ann")),
+        (("ann", "bob"), Scope("team", "core")),
+        (USERS, EVERYONE),
+    ],
+    ids=["one", "a team", "all"],
+)
+def test_the_scope_is_theirs(bad: tuple[str, ...], scope: Scope) -> None:
+    """A person, a team, or everyone: who it happened to, no more and no fewer."""
+    chance = random.Random(2)  # noqa: S311
+    of = {
+        user: rates(chance, {0: 0.05, 10: 0.4} if user in bad else {0: 0.05}, 14, Scope("user", user))
+        for user in USERS
+    }
+    alike = {series.scope: series for series in of.values()}
+    for team, users in (("core", USERS[:2]), ("web", USERS[2:])):
+        alike[Scope("team", team)] = summed(Scope("team", team), [of[user] for user in users])
+    alike[EVERYONE] = summed(EVERYONE, [*of.values()])
+    found = [one for series in alike.values() if (one := changed(series, BEGIN + 7 * DAY, BEGIN + 14 * DAY))]
+    (incident,) = incidents(found, {(Measure.TOOL_FAILS, "Edit"): alike}, crew())
+    assert incident.change.series.scope == scope
+    assert incident.change.begin == BEGIN + 10 * DAY
+
+
+def test_the_hour_is_found() -> None:
+    """It began in the middle of a day."""
+    days = [
+        Step(BEGIN + day * DAY, 80, 40 if day > 9 else 20 if day == 9 else 2, 0, 0, 0, 0) for day in range(12)
+    ]
+    found = changed(Series(Measure.TOOL_FAILS, "Edit", EVERYONE, days), BEGIN + 7 * DAY, BEGIN + 12 * DAY)
+    assert found is not None
+    hours = [
+        Step(BEGIN + day * DAY + hour * HOUR, 10, 5 if (day, hour) >= (9, 13) else 0, 0, 0, 0, 0)
+        for day in range(8, 12)
+        for hour in range(9, 17)
+    ]
+    assert at_the_hour(found, hours).begin == BEGIN + 9 * DAY + 13 * HOUR
+
+
+def test_other_people_at_work_are_no_change() -> None:
+    """A team fails more since the one who always failed came back: nothing changed."""
+    chance = random.Random(3)  # noqa: S311
+    good, bad = (
+        rates(chance, {0: share}, 14, Scope("user", user)) for user, share in (("ann", 0.02), ("bob", 0.5))
+    )
+    rare = [
+        step if number > 9 else Step(step.begin, 2, 1, 0, 0, 0, 0) for number, step in enumerate(bad.steps)
+    ]
+    bad = Series(Measure.TOOL_FAILS, "Edit", Scope("user", "bob"), rare)
+    team = summed(Scope("team", "core"), [good, bad])
+    found = [
+        one for series in (good, bad, team) if (one := changed(series, BEGIN + 7 * DAY, BEGIN + 14 * DAY))
+    ]
+    assert found, "the team's rate did change"
+    alike = {series.scope: series for series in (good, bad, team)}
+    assert incidents(found, {(Measure.TOOL_FAILS, "Edit"): alike}, crew()) == []
+
+
+def test_a_team_that_stopped_is_named_and_a_holiday_is_not() -> None:
+    """Silence is when others worked."""
+    until = datetime.fromtimestamp(BEGIN + 12 * DAY, UTC)
+    everybody = crew()
+    quiet = everybody | {
+        user: Person(
+            **{**_fields(everybody[user]), "days": everybody[user].days[:9], "newest": BEGIN + 8 * DAY + HOUR}
+        )
+        for user in USERS[:2]
+    }
+    (one,) = silence(quiet, until - timedelta(days=7), until, {"ann": 5.0, "bob": 2.0})
+    assert (one.scope, one.since) == (
+        Scope("team", "core"),
+        datetime.fromtimestamp(BEGIN + 8 * DAY + HOUR, UTC),
+    )
+    away = {
+        user: Person(**{**_fields(person), "days": person.days[:9], "newest": BEGIN + 8 * DAY + HOUR})
+        for user, person in everybody.items()
+    }
+    assert silence(away, until - timedelta(days=7), until, {}) == []
+
+
+def _fields(person: Person) -> dict[str, object]:
+    return {name: getattr(person, name) for name in Person.__slots__}
+
+
+def test_cause_people_time_and_cost_come_out_of_telemetry(filled: Tables) -> None:
+    """A tool that fails for one team, in a fortnight of work: from the tables, with real statements."""
+    world = World(7, datetime(2026, 10, 5, tzinfo=UTC), people=8, teams=2)
+    team = world.crew[0].team
+    planted = Incident("tool", "Edit", {"team": team}, datetime(2026, 10, 14, 11, tzinfo=UTC), size=0.5)
+    fill(filled.engine, Work(world, planted))
+    until = world.begin + timedelta(days=14)
+    insight = find(EngineStore(filled.engine), until - timedelta(days=7), until, now=until)
+    one = insight.findings[0]
+    assert (one.kind, one.thing, one.scope) == ("tool fails", "Edit", Scope("team", team))
+    assert planted.first is not None
+    assert abs(one.since - planted.first) <= timedelta(hours=3)
+    assert one.until is None
+    assert one.usd == pytest.approx(planted.usd, rel=0.3)
+    assert set(one.users) <= {person.user for person in world.crew if person.team == team}
+    assert one.sessions
+    assert one.shapes[0][0] == "StringNotFound: exit code #"
+    assert len(insight.findings) == 1
