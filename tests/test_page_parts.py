@@ -1,7 +1,9 @@
 """The parts of the page by themselves: filters, cells, charts, turns, rows of traces; hostile texts in all."""
 
+import asyncio
 import hashlib
 import re
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from web.page.charts import Bar, bars, share
 from web.page.filters import Filters, filters_of
 from web.page.panels import _defused, _without_gaps
 from web.page.replay import EVENTS, replayed
+from web.page.streaming import Part, Slots, streamed
 from web.page.tail import latest
 from web.page.timeline import timeline
 from web.page.waterfall import SPANS, drawn
@@ -202,6 +205,37 @@ def test_the_latest_events_say_what_failed() -> None:
     assert (found.outcome, found.tokens, found.ms) == ("failed", 5, None)
     assert found.message.startswith("tool Bash ")
     assert "\x1b" not in found.message + found.session + found.name
+
+
+def test_a_view_begins_before_its_questions_are_answered() -> None:
+    """Its head comes while they wait; then each part in its place, and what fails says so in its own."""
+    slots, answered = Slots(), threading.Event()
+
+    def slow() -> str:
+        assert answered.wait(30)
+        return "slow"
+
+    def wrong() -> str:
+        raise LookupError("hunter2")
+
+    parts = {
+        "a": Part((slow, slow), "+".join),
+        "b": Part((wrong,), str),
+        "c": Part((lambda: EVIL,), lambda found: f"({found[0]})"),
+    }
+    view = f"head {slots.slot('a')} then {slots.slot('b')} {slots.slot('c')} {Slots().slot('a')[:32]}<a> end"
+
+    async def read() -> list[str]:
+        texts = streamed(slots.split(view), parts, lambda error: f"[{type(error).__name__}]")
+        first = await anext(texts)
+        assert not answered.is_set()
+        answered.set()
+        return [first, *[text async for text in texts]]
+
+    found = asyncio.run(read())
+    assert found[0] == "head "
+    assert found[1:6] == ["slow+slow", " then ", "[LookupError]", " ", f"({EVIL})"]
+    assert found[6].endswith("<a> end")
 
 
 def test_many_subagents_share_the_last_lane() -> None:
