@@ -47,8 +47,8 @@ _SCANNED_BY_OTHERS: Final = 256
 """Bytes that a check reads around one match, each pattern of its own counted."""
 
 MAX_PASSES: Final = 4
-TOGETHER: Final = 8
-"""Patterns that one pass looks for: the states of all together would be the product of their own."""
+TOGETHER: Final = 20
+"""Patterns that one pass looks for, by their prefilters. The states of all together would be the product of theirs."""
 
 MAX_SET: Final = 16_384
 """Bytes up to which one pass finds which patterns match. The state it needs grows with the variety of a text;
@@ -218,12 +218,12 @@ def find_publicly(compiled: Any) -> Find:
 
 
 def _which(patterns: Sequence[Pattern]) -> Callable[[bytes], Sequence[int]]:
-    """Return a function that lists the patterns that a text matches, and after them, always, their number."""
+    """Return a function that lists the patterns that a text may match, and after them, always, their number."""
     options = re2.Options()
     options.max_mem = 32 << 20
     found = re2.Set.SearchSet(options)
     for pattern in patterns:
-        found.Add(pattern.regex)
+        found.Add(pattern.sought)
     found.Add("")
     found.Compile()
     private = getattr(getattr(found, "_set", None), "Match", None)

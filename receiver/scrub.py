@@ -9,6 +9,7 @@ and the transform refuses its request.
 """
 
 import itertools
+import time
 from collections import Counter
 from collections.abc import Callable
 from functools import wraps
@@ -32,13 +33,22 @@ MAX_KNOWN_SIZE: Final = 1024
 """How many results are known again in one batch, and of texts of how many characters at most."""
 
 
-class Tally:
-    """What one statement redacted, by rule, and found odd, by kind; and how many values are no protobuf at all."""
+MAX_SECONDS: Final = 0.25
+"""CPU time past which a batch leaves as much to others as it takes: they share Python's lock and the processor."""
+_LONGEST_SLEEP_SECONDS: Final = 0.05
 
-    __slots__ = ("malformed", "oddities", "redactions")
+
+class Tally:
+    """What one statement redacted, by rule, and found odd, by kind; how many values are no protobuf at all.
+
+    `seconds` is the CPU time that its values took here.
+    """
+
+    __slots__ = ("malformed", "oddities", "redactions", "seconds")
 
     def __init__(self) -> None:
         self.malformed = 0
+        self.seconds = 0.0
         self.redactions: Counter[str] = Counter()
         self.oddities: Counter[str] = Counter()
 
@@ -98,6 +108,7 @@ class Scrub:
             known = run.known.get(asked)
             if known is None:
                 counts: dict[str, int] = {}
+                begun = time.thread_time()
                 try:
                     text = function(counts, *arguments)
                 except DecodeError:
@@ -106,6 +117,11 @@ class Scrub:
                 except Exception:  # noqa: BLE001  the engine would quote the value in its own error
                     run.tally.oddities["unreadable_value"] += 1
                     return UNREADABLE
+                finally:
+                    spent = time.thread_time() - begun
+                    run.tally.seconds += spent
+                    if run.tally.seconds > MAX_SECONDS:
+                        time.sleep(min(spent, _LONGEST_SLEEP_SECONDS))
                 known = text, counts
                 if len(arguments[-1]) <= MAX_KNOWN_SIZE and len(run.known) < MAX_KNOWN:
                     run.known[asked] = known

@@ -184,6 +184,18 @@ def test_what_to_fix_first_is_ranked(filled: Filled, week: Document) -> None:
     assert "error_samples -p category='tool Bash ShellError'" in {one.command for one in found}
 
 
+def test_the_command_says_what_the_report_says(filled: Filled, week: Document) -> None:
+    """As JSON, with an exit code for cron."""
+    since, until = (f"{one:%Y-%m-%d %H:%M:%S}" for one in (WEEK.since, WEEK.until))
+    options = ["findings", "--since", since, "--until", until, "--format", "json"]
+    done = CliRunner().invoke(main, options, env=own(filled.server))
+    assert done.exit_code == (3 if week.findings else 0), done.output
+    found = json.loads(done.stdout)["findings"]
+    assert [(one["cause"], one["who"], one["reason"]) for one in found] == [
+        (one.title, one.who, one.reason) for one in week.findings
+    ]
+
+
 def test_one_team_and_one_user(filled: Filled) -> None:
     """Only theirs is counted, and the report says whose it is."""
     document = filled.report(team="demo-kraken")

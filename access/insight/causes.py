@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from access.insight.change import Change, expected, misfit, plain
+from access.insight.change import Change, expected, gain, misfit, plain, within, without
 from access.insight.people import People, members
 from access.insight.series import DAY, EVERYONE, Measure, Scope, Series
 
@@ -41,6 +41,7 @@ _NEW_VERSION: Final = 1.15
 """A version that came when the trouble came is its cause, where it explains nearly as much."""
 _OWN: Final = 0.5
 """So much of a change has to be there in people's own comparison: else other people were at work."""
+_ALL: Final = 0.98
 _PARTS: Final = 4.0
 """The misfit that each part of a scope may have by chance, and since people differ."""
 _NEAR: Final = 2 * DAY
@@ -115,9 +116,21 @@ def _weight(change: Change, known: Known, everybody: People) -> float:
             worst = max(
                 worst, _differ(change, [series for one, series in alike.items() if one.dimension == way])
             )
+    whole = alike.get(EVERYONE)
+    explained = gain(change, without(change, whole) if whole is not None else change.usual)
     if change.is_of_its_own:
-        return (change.deviance - worst) * _NEW_VERSION
-    return change.deviance - worst + _FAVOUR[scope.dimension]
+        return (explained - worst) * _NEW_VERSION
+    return explained - worst + _favour(change, alike)
+
+
+def _favour(change: Change, alike: Mapping[Scope, Series]) -> float:
+    """Return the favour of a scope: that of the smallest one that has all of what it has."""
+    for dimension in ("user", "team"):
+        same = [one for scope, one in alike.items() if scope.dimension == dimension]
+        if any(within(change, one).n >= _ALL * change.inside.n for one in same):
+            own = change.series.scope.dimension == dimension
+            return _FAVOUR["everyone"] if own else -_FAVOUR["everyone"]
+    return _FAVOUR[change.series.scope.dimension]
 
 
 def _is_composition(change: Change, known: Known, everybody: People) -> bool:

@@ -2,8 +2,8 @@
 
 Windows of days that reach into the period are compared with all other days: shares by the deviance of two binomial
 rates, other counts of two Poisson ones, means by that of two normal means. The deviance is divided by the spread of the
-ordinary days (at least that of chance, with some days' worth of doubt where there are few), so that what comes in
-bursts anyway does not stand out. A window needs usual days before it. The moment is then found by the hour, where the
+ordinary days (at least that of chance, with some days' worth of doubt where there are few), so that bursts as
+there always are do not stand out. A window needs usual days before it. The moment is then found by the hour, where the
 rate before and the rate since explain the hours best. Source: Hinkley, "Inference about the change-point in a sequence
 of random variables" (1970).
 """
@@ -21,6 +21,8 @@ CERTAIN: Final = 6.0
 """Standard deviations. Some 10,000 series with some 20 windows each are looked at, and tails are heavy."""
 _CERTAIN_OF: Final = {Measure.REQUESTS: 10.0, Measure.REQUEST_COST: 10.0, Measure.REQUEST_TIME: 8.0}
 """How many requests a prompt needs depends on the prompt: prompts of a session are alike."""
+_ALIKE: Final = {Measure.MODEL: 15.0, Measure.REQUEST_COST: 4.0, Measure.SUBAGENTS: 2.0}
+"""The least spread: requests of a session have one model, and subagents are started together."""
 _DOUBT: Final = 4.0
 """As many days' worth of ordinary chance are added to the days that the spread is known by."""
 _INNER: Final = 8.0
@@ -52,6 +54,7 @@ _FLOORS: Final[dict[Measure, tuple[float, float]]] = {
     Measure.CACHE: (1.5, 0),
 }
 _OWN_USUAL: Final = 10
+_LEANS: Final = 20.0
 _POINTS: Final = 0.06
 """The share of input that is not cached has to grow by this."""
 
@@ -180,8 +183,9 @@ def _part(k: float, mean: float) -> float:
 
 def _spread(measure: Measure, days: Sequence[Step], whole: Sum) -> float:
     """Return by how much the ordinary days differ more than by chance: at least 1."""
+    least = _ALIKE.get(measure, 1.0)
     if len(days) < 2 or whole.n <= 0:  # noqa: PLR2004
-        return 1.0
+        return least
     if measure in MEANS:
         mean = whole.x / whole.n
         variance = max((whole.xx - whole.x**2 / whole.n) / max(whole.n - 1, 1), 1e-4)
@@ -189,7 +193,7 @@ def _spread(measure: Measure, days: Sequence[Step], whole: Sum) -> float:
     else:
         rate = (whole.k + 0.5) / whole.n
         squares = sum((day.k - rate * day.n) ** 2 / max(rate * day.n, 0.5) for day in days)
-    return max(1.0, (squares + _DOUBT) / (len(days) - 1 + _DOUBT))
+    return max(least, (squares + _DOUBT) / (len(days) - 1 + _DOUBT))
 
 
 def misfit(change: Change, part: Series) -> float | None:
@@ -209,6 +213,34 @@ def misfit(change: Change, part: Series) -> float | None:
     whole = change.inside
     variance = max((whole.xx - whole.x**2 / whole.n) / max(whole.n - 1, 1), 1e-4)
     return inside.n * (inside.x / inside.n - usual - shift) ** 2 / variance
+
+
+def within(change: Change, part: Series) -> Sum:
+    """Return what a series has in the window of a change."""
+    return total([one for one in part.steps if _is_inside(change, one)])
+
+
+def without(change: Change, part: Series) -> Sum:
+    """Return what a series has outside of the window of a change."""
+    return total([one for one in part.steps if not _is_inside(change, one)])
+
+
+def gain(change: Change, everyone: Sum) -> float:
+    """Return twice how much better a change explains its window than the usual does, to compare scopes with.
+
+    The usual of a scope with few attempts leans on everyone's: who had few before is not less certain to be the one.
+    """
+    measure, inside, usual = change.measure, change.inside, change.usual
+    if measure in MEANS:
+        one, two = inside.x / inside.n, usual.x / usual.n
+        variance = max((usual.xx - usual.x**2 / usual.n) / max(usual.n - 1, 1), 1e-4)
+        return inside.n * (one - two) ** 2 / variance
+    rate = (everyone.k + 0.5) / max(everyone.n, 1.0)
+    before = (usual.k + _LEANS * rate) / (usual.n + _LEANS)
+    found = _part(inside.k, before * inside.n)
+    if measure in SHARES:
+        found += _part(inside.n - inside.k, inside.n - before * inside.n)
+    return 2 * found
 
 
 def plain(change: Change, of: Sum) -> float:

@@ -98,8 +98,7 @@ class Cost:
 def detail(store: Streams, change: Change, values: Mapping[str, str]) -> Detail:
     """Return the events of a change. `values` are from, to, team and user. Raises Refusal."""
     types = _TYPES.get(change.measure, ("api_request",))
-    listed = "[" + ",".join(f"'{one}'" for one in types) + "]"
-    row = answer(store, "insight_detail", {**_about(change, values), "types": listed}).dicts()[0]
+    row = answer(store, "insight_detail", {**_about(change, values), "types": ",".join(types)}).dicts()[0]
     return Detail(
         row["events"],
         row["ms"] or 0.0,

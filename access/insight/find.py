@@ -37,7 +37,7 @@ from access.text import visible
 
 _HISTORY: Final = timedelta(days=28)
 _BY_THE_HOUR: Final = timedelta(days=21)
-_ODD: Final = 4.0
+_ODD: Final = 5.0
 """A rough look leaves out what is less; a change needs more than this."""
 _WEEK: Final = 7
 _MOST: Final = 12

@@ -3,6 +3,7 @@
 A series is one measure of one thing (failures of `tool Bash pytest`) for one value of one dimension (a team).
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -196,19 +197,13 @@ def read(
         **part.values,
         "bucket": str(bucket),
         "least": str(_LEAST if odd else 1),
-        "odd": str(odd),
-        "only": listed([f"{measure}: {thing}" for measure, thing in only]),
+        "odd": str(odd or -1e9),
+        "only": json.dumps([f"{measure}: {thing}" for measure, thing in only]),
     }
     return [
         Series(Measure(measure), thing, Scope(dimension, value), [_step(one) for one in steps])
         for measure, thing, dimension, value, steps in answer(store, "insight_series", values).rows
     ]
-
-
-def listed(texts: Sequence[str]) -> str:
-    """Return texts as the value of an Array(String)."""
-    quoted = (text.replace("\\", "\\\\").replace("'", "\\'") for text in texts)
-    return "[" + ",".join(f"'{text}'" for text in quoted) + "]"
 
 
 def _step(one: Sequence[Any] | Mapping[str, Any]) -> Step:

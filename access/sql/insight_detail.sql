@@ -9,7 +9,7 @@ WITH
                 '(sha256:)?[0-9a-fA-F]{8,}(-[0-9a-fA-F]{4,})*', '…'), '(/[\\w.@-]+){2,}', '/…'), '[0-9]+', '#') AS shape
         FROM telemetry_events
         WHERE timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
-            AND event_type IN {types:Array(String)}
+            AND has(splitByChar(',', {types:String}), toString(event_type))
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
             AND {value:String} = multiIf(
                 {dimension:String} = 'team', toString(team),

@@ -171,7 +171,7 @@ FROM (
             measure LIKE '% time' OR measure IN ('first token', 'wait', 'cache', 'request cost') AS is_mean,
             arrayCumSum(steps.2) AS n,
             arrayCumSum(if(is_mean, steps.4, steps.3)) AS k,
-            -- Roughly by how many standard deviations what follows a step differs from what came before it, and by how
+            -- Roughly by how many standard deviations what follows a step differs from the steps before it, and by how
             -- many a step differs from all: what is ordinary by this is not looked at more closely.
             greatest(n[-1], 1) AS whole,
             greatest((arraySum(steps.5) - pow(k[-1], 2) / whole) / whole, 1e-4) AS variance,
@@ -188,7 +188,7 @@ FROM (
                     (sum_x / some - k[-1] / whole) / sqrt(variance / some),
                     (times - k[-1] / whole * some) / sqrt(greatest(k[-1] / whole * some, 0.5)))),
                 steps.2, steps.3, steps.4)) AS alone,
-            greatest(after, alone) >= {odd:Float64} AS is_odd
+            greatest(after, alone - 2) >= {odd:Float64} AS is_odd
         FROM (
             SELECT measure, thing, dim, bucket,
                 sum(ifNull(n, 0)) AS ns, sum(ifNull(k, 0)) AS ks, sum(ifNull(x, 0)) AS xs, sum(ifNull(xx, 0)) AS xxs,
@@ -200,7 +200,8 @@ FROM (
                     ('everyone', ''), ('team', toString(team)), ('user', toString(user_id)), ('project', toString(project)),
                     ('model', toString(model)), ('version', toString(service_version))
                 ]) AS dim
-            WHERE empty({only:Array(String)}) OR has({only:Array(String)}, concat(measure, ': ', thing))
+            -- As JSON: drivers escape the quotation marks in an array.
+            WHERE {only:String} = '[]' OR has(JSONExtract({only:String}, 'Array(String)'), concat(measure, ': ', thing))
             GROUP BY measure, thing, dim, bucket
         )
         GROUP BY measure, thing, dim

@@ -16,9 +16,7 @@ from web.page.filters import filters_of
 from web.page.forgetting import KINDS, Said
 from web.page.site import HEADERS, Site, caller_of
 from web.page.streaming import gathered
-from web.page.views import (
-    forgotten,
-)
+from web.page.views import forgotten
 
 
 class Managing:

@@ -184,13 +184,13 @@ class Page:
     async def tail(self, request: Request) -> Response:
         """Show the latest events."""
         self._site.sees_all(request)
-        reading = self._site.live.reading(caller_of(request))
+        now, reading = self._site.live.reading(caller_of(request)), self._site.reading(request)
 
         def events() -> Answer:
-            about = reading.period("1h", "now")
-            key = ("page latest", _TAIL)
-            kept: Answer = reading.keep(
-                reading.desk.queries, key, about, lambda: latest_events(reading, _TAIL)
+            # The events are of the present; what is usual for a tool is a figure of the day, and kept as that.
+            about = now.period("1h", "now")
+            kept: Answer = now.keep(
+                now.desk.queries, ("page latest",), about, lambda: latest_events(reading, _TAIL)
             ).value
             return kept
 

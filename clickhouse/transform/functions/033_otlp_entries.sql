@@ -20,7 +20,7 @@ CREATE OR REPLACE FUNCTION otlp_entries AS (attributes) -> arrayMap(
         ((read).treatment = 0 OR ((read).treatment = 3 AND kind != 1)) AND otlp_suspicious(concat((read).key, '=', multiIf(
             kind = 1, (read).text,
             kind = 4 AND otlp_can_be_card(number), toString(number),
-            kind = 5 AND reinterpretAsFloat64((read).bytes) > 1e12, otlp_double(reinterpretAsFloat64((read).bytes)),
+            kind = 5 AND abs(reinterpretAsFloat64((read).bytes)) > 1e12, otlp_double(reinterpretAsFloat64((read).bytes)),
             ''))) AS found),
     arrayMap(
         attribute -> tuple(
