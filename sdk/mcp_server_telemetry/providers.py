@@ -7,11 +7,13 @@ is written to standard output, which belongs to the protocol of a server over st
 """
 
 import atexit
+import functools
 import logging
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import StrEnum
@@ -36,6 +38,7 @@ log = logging.getLogger("mcp_server_telemetry")
 PROMETHEUS_PORT: Final = 9464
 """OpenTelemetry's own default for a page that Prometheus scrapes."""
 _INTERVAL_MS: Final = 10_000
+_SPANS_MS: Final = 1000
 _FLUSH_MS: Final = 3_000
 _SERVICE: Final = "mcp-server"
 
@@ -79,7 +82,9 @@ def setup_otel(
     meter_provider = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
     tracer_provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
     if spans is not None:
-        tracer_provider.add_span_processor(BatchSpanProcessor(spans))
+        # A server of a short session would have all its spans left to send when its client kills it.
+        delay = None if os.environ.get("OTEL_BSP_SCHEDULE_DELAY") else _SPANS_MS
+        tracer_provider.add_span_processor(BatchSpanProcessor(spans, schedule_delay_millis=delay))
     metrics.set_meter_provider(meter_provider)
     trace.set_tracer_provider(tracer_provider)
     end = _Ending(tracer_provider, meter_provider)
@@ -106,35 +111,42 @@ def _end_when_terminated(end: Callable[[], None]) -> None:
 
 
 class _Ending:
-    """Flushes and ends the providers, and waits for it for a few seconds at most.
+    """Flushes and ends the providers side by side, and waits for it for a few seconds at most.
 
-    The thread for it is started beforehand: at the end of a program none can be.
+    A client may kill its server soon after it closed it, so that neither must wait for the other. The threads for it
+    are started beforehand: at the end of a program none can be.
     """
 
     def __init__(self, tracer_provider: TracerProvider, meter_provider: MeterProvider) -> None:
-        self._providers = (tracer_provider, meter_provider)
         self._process = os.getpid()
         self._begun = threading.Event()
-        self._done = threading.Event()
-        threading.Thread(target=self._run, name="mcp-telemetry-end", daemon=True).start()
+        self._done: list[threading.Event] = []
+        for name, shutdown in (
+            ("metrics", functools.partial(meter_provider.shutdown, _FLUSH_MS)),
+            ("traces", tracer_provider.shutdown),
+        ):
+            done = threading.Event()
+            self._done.append(done)
+            threading.Thread(
+                target=self._run, args=(shutdown, done), name=f"mcp-telemetry-end-{name}", daemon=True
+            ).start()
 
     def __call__(self) -> None:
         """Flush and end; a second call does nothing, nor does a child process that was forked."""
         if os.getpid() == self._process:
             self._begun.set()
-            self._done.wait(_FLUSH_MS / 1000)
+            deadline = time.monotonic() + _FLUSH_MS / 1000
+            for done in self._done:
+                done.wait(max(0.0, deadline - time.monotonic()))
 
-    def _run(self) -> None:
+    def _run(self, shutdown: Callable[[], None], done: threading.Event) -> None:
         self._begun.wait()
-        tracer_provider, meter_provider = self._providers
         try:
-            # The metrics first: they are one small request, and whole only at the end.
-            meter_provider.shutdown(_FLUSH_MS)
-            tracer_provider.shutdown()
+            shutdown()
         except Exception as error:  # noqa: BLE001  the program ends, whatever a backend does
             log.warning("The last telemetry could not be sent (%s).", type(error).__name__)
         finally:
-            self._done.set()
+            done.set()
 
 
 def _has_providers() -> bool:
