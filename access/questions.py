@@ -5,6 +5,7 @@ of `access.needs`), an optional `note` on how to read the answer, the parameters
 example row, and optionally the columns that a narrow table leaves out first (`wide`).
 """
 
+import difflib
 import functools
 import re
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ TOPICS: Final = ("sessions", "errors", "tools", "cost", "speed", "people", "secu
 _HEADER: Final = re.compile(r"\A/\*\n(.*?)\n\*/\n", re.DOTALL)
 _PARAMETER: Final = re.compile(r"\{(\w+):([^{}]+)\}")
 _KEPT: Final = 256
+_NEAR: Final = 0.6
 _AGO: Final = re.compile(r"(\d+) (minute|hour|day|week)s? ago")
 
 
@@ -102,7 +104,9 @@ def find(name: str, folder: Path = QUERIES) -> Question:
     """Return the question of this name. Raises QuestionError."""
     path = folder / f"{name}.sql"
     if not re.fullmatch(r"[a-z0-9_]+", name) or not path.is_file():
-        raise QuestionError(f"There is no question {name}; there are {', '.join(names(folder))}.")
+        near = difflib.get_close_matches(name, names(folder), 3, _NEAR)
+        meant = f"; did you mean {' or '.join(near)}?" if near else "."
+        raise QuestionError(f"There is no question {name}{meant} telemetry query --list shows them all.")
     return read(path)
 
 

@@ -17,7 +17,7 @@ import orjson
 from access.refusal import Code, Refusal
 from access.text import visible
 from access.times import zone_of
-from clickhouse.client_errors import ClientError, OtherFormat, StatementRefused
+from clickhouse.client_errors import ClientError, CredentialsRefused, OtherFormat, StatementRefused
 from clickhouse.endpoint import Endpoint, reader_endpoint
 from config.settings import Settings
 
@@ -155,6 +155,9 @@ def _refusals() -> Iterator[None]:
         raise refusal(error.message or str(error)) from None
     except OtherFormat:
         raise _not_rows() from None
+    except CredentialsRefused as error:
+        # To try again changes nothing.
+        raise Refusal(Code.STORE_UNAVAILABLE, visible(str(error), _WORDS)) from None
     except ClientError as error:
         raise Refusal(
             Code.STORE_UNAVAILABLE, visible(str(error), _WORDS), retry_after_seconds=_BUSY_SECONDS

@@ -97,12 +97,12 @@ FLOODS: Final[Mapping[str, Flood]] = {
     "200 texts of addresses": Flood(Signal.LOGS, PROTOBUF, texts(b"a@b.co ", 20_000, 200)),
     "5,000 texts of passwords": Flood(Signal.LOGS, PROTOBUF, texts(b"password=Xy7! ", 500, 5000)),
     "2,000,000 records": Flood(Signal.LOGS, PROTOBUF, empties(2_000_000)),
-    "100,000 records": Flood(Signal.LOGS, PROTOBUF, empties(99_000)),
+    "49,000 records": Flood(Signal.LOGS, PROTOBUF, empties(49_000)),
     "2,000,000 attributes": Flood(Signal.LOGS, PROTOBUF, empty_attributes(2_000_000)),
     "900,000 attributes in 50 records": Flood(Signal.LOGS, PROTOBUF, empty_attributes(18_000, 50)),
     "300,000 items in 100 records": Flood(Signal.LOGS, PROTOBUF, items(3_000, 100)),
     "4,000,000 records in JSON": Flood(Signal.LOGS, JSON, json_records(4_000_000)),
-    "90,000 records in JSON": Flood(Signal.LOGS, JSON, json_records(90_000)),
+    "49,000 records in JSON": Flood(Signal.LOGS, JSON, json_records(49_000)),
 }
 
 

@@ -1,7 +1,7 @@
-"""The two users of the ClickHouse interface in embedded mode, the web process's token, and the source of both.
+"""The two users of the ClickHouse interface in embedded mode, the web process's token, the key of hashes.
 
-The token, and a password that is not set, are generated at the first start and kept in the data directory, readable by
-its owner alone, as lines that a shell can read: `. data/credentials.env`.
+The token, and a password or key that is not set, are generated at the first start and kept in the data directory,
+readable by its owner alone, as lines that a shell can read: `. data/credentials.env`.
 """
 
 import os
@@ -13,6 +13,10 @@ from config.settings import Settings
 
 FILE = "credentials.env"
 LEAST_CHARACTERS = 10
+STORE = "clickhouse"
+"""The folder of the embedded tables in the data directory."""
+NO_KEY = "off"
+_HASH = "TELEMETRY_HASH_KEY"
 _WRITER, _READER, _WEB = "CLICKHOUSE_PASSWORD", "TELEMETRY_READER_PASSWORD", "TELEMETRY_WEB_TOKEN"
 
 
@@ -61,6 +65,26 @@ def made_web_token(directory: Path) -> str:
 def web_token(settings: Settings) -> str:
     """Return the generated token of the web process as this machine's user finds it, "" when there is none yet."""
     return _read(settings.data_dir / FILE).get(_WEB, "")
+
+
+def made_hash_key(settings: Settings, directory: Path) -> str:
+    """Return the key of hashes, "" for none; generate and keep one for a data directory that has no tables yet.
+
+    Hashes must agree with those that are stored. So a store from before keys were generated goes on without, and a
+    ClickHouse server, whose tables other receivers may fill, has the key that the settings say. Raises OSError.
+    """
+    is_new = not ((directory / FILE).exists() or (directory / STORE).exists() or settings.clickhouse_url)
+    if is_new and not settings.hash_key.get_secret_value():
+        _write(directory / FILE, {_HASH: secrets.token_hex(32)})
+    return hash_key(settings)
+
+
+def hash_key(settings: Settings) -> str:
+    """Return the key of hashes, as every process on this machine finds it, "" for none."""
+    key = settings.hash_key.get_secret_value()
+    if not key and not settings.clickhouse_url:
+        key = _read(settings.data_dir / FILE).get(_HASH, "")
+    return "" if key.lower() == NO_KEY else key
 
 
 def _read(path: Path) -> dict[str, str]:

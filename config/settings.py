@@ -293,7 +293,8 @@ class Settings(BaseSettings):
     hash_key: SecretStr = Field(
         SecretStr(""),
         alias="TELEMETRY_HASH_KEY",
-        description="Key for HMAC-SHA256 in place of SHA256, so that hashes of short values cannot be guessed.",
+        description="Key for HMAC-SHA256 in place of SHA256, so that hashes of short values cannot be guessed. Embedded"
+        " and unset: generated at the first start, in credentials.env in the data directory. off: none.",
     )
     sanitize_config: Path | None = Field(
         None, alias="TELEMETRY_SANITIZE_CONFIG", description="Privacy rules. Unset: the bundled ones."
@@ -322,7 +323,7 @@ class Settings(BaseSettings):
         le=1 << 30,
     )
     max_request_records: int = Field(
-        100_000,
+        50_000,
         alias="TELEMETRY_MAX_REQUEST_RECORDS",
         description="Most spans, log records or data points of a request.",
         ge=1,

@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, Final, TypeVar, cast
 
+from config.credentials import hash_key
 from config.settings import Settings
 from privacy.rules import load_rules
 from privacy.sanitizer import Sanitizer
@@ -91,4 +92,4 @@ def _is_text(value: Any) -> bool:
 def redaction(settings: Settings) -> Redaction:
     """Return the rules of the settings, as the receiver applies them. Raises RulesError."""
     rules = load_rules(settings.sanitize_config, settings.sanitize_level)
-    return Redaction(Sanitizer(rules, settings.hash_key.get_secret_value() or None))
+    return Redaction(Sanitizer(rules, hash_key(settings) or None))

@@ -33,7 +33,7 @@ _LEAST: Final = 2
 class RequestLimits:
     """The most of each that a request, or one record, may have."""
 
-    records: int = 100_000
+    records: int = 50_000
     elements: int = 1_000_000
     record_elements: int = 20_000
     expanded_bytes: int = 512 << 20

@@ -8,7 +8,7 @@ Every look back and ahead is bounded, so the time taken grows with the number of
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from privacy.literals import LINE, Literal, literal_at
@@ -32,11 +32,75 @@ def values_of(data: bytes, start: int, _: int) -> Spans:
         power = Strength.strong
     if power is Strength.none or _RESOURCE_NAME.search(data, max(0, first - 80), first):
         return ()
+    if below := _below(data, last, power):
+        return below
     for literal, form, needs in _values(data, first, last, power):
         value = data[literal.start : literal.end].decode("utf-8", "replace")
         if is_secret(min(power, needs), value, Form.quoted if literal.is_quoted else form):
             return ((literal.start, literal.end),)
     return ()
+
+
+def _below(data: bytes, last: int, power: Strength) -> Spans:
+    """Return where the secrets are in the list or the object of JSON that is the value of the name that ends at `last`.
+
+    The leaves alone are looked at, and none that describes: a schema has a `type` and a `description`.
+    """
+    opened = _JSON_OPENED.match(data, last)
+    if not opened:
+        return ()
+    slashes = len(opened[1])
+    spans: list[tuple[int, int]] = []
+    place, depth, key = opened.end(), 1, b""
+    for _ in range(_MOST_LEAVES):
+        token = _JSON_TOKEN.match(data, place, last + MAX_BELOW)
+        if not token:
+            break
+        place = token.end()
+        if token[1]:
+            depth += 1 if token[1] in b"[{" else -1
+            if depth == 0:
+                break
+        elif token[2] is not None:
+            start, end = token.start(2) + slashes + 1, token.end(2) - slashes - 1
+            if colon := _JSON_COLON.match(data, place):
+                place, key = colon.end(), data[start:end]
+                continue
+            if key not in _DESCRIBING and _is_secret_at(data, start, end, power):
+                spans.append((start, end))
+        elif key not in _DESCRIBING and _is_secret_at(data, *token.span(3), power):
+            spans.append(token.span(3))
+    return spans
+
+
+def _is_secret_at(data: bytes, start: int, end: int, power: Strength) -> bool:
+    return is_secret(power, data[start:end].decode("utf-8", "replace"), Form.quoted)
+
+
+MAX_BELOW: Final = 4096
+_MOST_LEAVES: Final = 100
+_DESCRIBING: Final = frozenset(
+    b"type description title format in name help label placeholder pattern $ref $comment summary required".split()
+)
+_JSON_OPENED: Final = re.compile(rb"(\\{0,7})[\"'][ \t]{0,8}:[ \t\r\n]{0,40}[\[{]")
+_JSON_TOKEN: Final = re.compile(
+    rb"(?:[\s,]|\\[nrt]){0,80}(?:([\[\]{}])"
+    rb"|(\"(?:[^\"\\]|\\.){0,2000}\"|'[^'\n]{0,400}'|\\{1,7}\"(?:[^\"\\]){0,2000}\\{1,7}\")"
+    rb"|([0-9]{3,40}|[A-Za-z]{4,5})(?=[\s,\]}\\]))"
+)
+_JSON_COLON: Final = re.compile(rb"(?:\s|\\[nrt]){0,20}:(?:\s|\\[nrt]){0,20}")
+
+
+def names_its_sibling(pairs: Iterable[tuple[str, str]]) -> Callable[[str], str]:
+    """Return a function from a record's key to the name that a sibling gives its value, "" where none does.
+
+    In `{"name": "DB_PASSWORD", "value": "x"}` the value's name is `DB_PASSWORD`; a text that is none is "".
+    """
+    name = next((text for key, text in pairs if text and key.lower().encode() in _NAMES), "")
+    return lambda key: name if name and key.lower().endswith(_VALUE_NAMES) else ""
+
+
+_VALUE_NAMES: Final = ("value", "val", "content", "string", "body", "data", "default")
 
 
 def _name_start(data: bytes, start: int) -> int:
@@ -151,7 +215,9 @@ def _argument(data: bytes, place: int, *, is_closed: bool) -> Iterator[tuple[Lit
     gap = _BLANKS.match(data, place) or _NEXT_ITEM.match(data, place) or _NEXT_ELEMENT.match(data, place)
     if gap and data[gap.end() : gap.end() + 1] not in (b"-", b"|", b">", b"&", b";"):
         literal = literal_at(data, gap.end())
-        if literal and (literal.is_quoted or not is_closed):
+        # Behind a flag in quotes, the next element of the list is in quotes too, or a number.
+        is_element = literal and (literal.is_quoted or data[literal.start : literal.end].isdigit())
+        if literal and (is_element or not is_closed):
             yield literal, Form.argument, Strength.strong
 
 
@@ -346,7 +412,7 @@ _CELL: Final = re.compile(
     rb"[`\"']?[ \t]{0,40}\|(?!\|)[ \t]{0,40}[`\"']?([^\s|`\"'\\]{3,400})[`\"']?[ \t]{0,80}(?:\||\Z|\r|\n|"
     rb"\\[nr]|\"|\x1b)"
 )
-_ROW: Final = re.compile(rb"[,;\t]([^\s,;\"'\\]{6,200})(?:[,;\t]|\Z|\r|\n|\\[nr]|\"|\x1b)")
+_ROW: Final = re.compile(rb"[,;\t]([^\s,;\"'\\]{5,199}[^\s,;\"'\\\]])\]?(?:[,;\t]|\Z|\r|\n|\\[nr]|\"|\x1b)")
 _FORM_NAMES: Final = (b'name="', b"name='", b'name=\\"')
 _FORM_PART: Final = re.compile(LINE + LINE + rb"([^\r\n\\]{3,200})")
 _SETS_SECRET: Final = re.compile(

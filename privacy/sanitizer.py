@@ -21,9 +21,10 @@ from privacy.rules import Label, Rules
 from privacy.search import Counts, Search
 
 MAX_NAME: Final = 64
-MAX_LABEL: Final = 200
 MAX_COMMAND: Final = 1000
-"""Characters. A name is remembered; a longer label is content; a command's program is looked for in its beginning."""
+"""Characters. A longer label is content; a command's program is looked for in its beginning."""
+NOT_SENT: Final = "<REDACTED>"
+"""What Claude Code sends in place of a text that it was not told to send. A hash of it would look like a text's."""
 
 
 class Sanitizer:
@@ -57,10 +58,13 @@ class Sanitizer:
         return self._search.redact(f"{key}=", text, counts)
 
     def hashed(self, text: str) -> str:
-        """Hash to `sha256:` or `hmac-sha256:` and 64 hex digits; nothing stays nothing."""
-        if not text:
+        """Hash to `sha256:` or `hmac-sha256:` and 64 hex digits; nothing, and what says that it was left out, stays."""
+        return text if text == NOT_SENT else self.hashed_bytes(text.encode("utf-8", "replace"))
+
+    def hashed_bytes(self, data: bytes) -> str:
+        """Hash bytes as `hashed` does a text."""
+        if not data:
             return ""
-        data = text.encode("utf-8", "replace")
         if self._hash_key is None:
             return f"sha256:{hashlib.sha256(data).hexdigest()}"
         return f"hmac-sha256:{hmac.digest(self._hash_key, data, 'sha256').hex()}"
@@ -70,8 +74,11 @@ class Sanitizer:
         line = text.partition("\n")[0].partition("\r")[0][: self.rules.excerpt_length]
         return line if len(line) == len(text) else f"{line}…"
 
-    def labels(self, key: str, text: str, counts: Counts) -> dict[str, str]:
-        """Take the harmless fields, redacted, from a JSON object, as `key.label`; none if it is not one."""
+    def labels(self, key: str, text: str) -> dict[str, str]:
+        """Take the harmless fields from a JSON object, as `key.label`; none if it is not one.
+
+        A field that is no name, in which anything may be written, is hashed.
+        """
         wanted = self.rules.extract.get(key)
         if not wanted:
             return {}
@@ -82,12 +89,12 @@ class Sanitizer:
         found: dict[str, str] = {}
         for label in wanted if isinstance(fields, dict) else ():
             value = fields.get(label.name)
-            kept = self._label(label, value, counts) if isinstance(value, str) else ""
+            kept = self._label(label, value) if isinstance(value, str) else ""
             if kept:
                 found[f"{key}.{label.name}"] = kept
         return found
 
-    def _label(self, label: Label, value: str, counts: Counts) -> str:
+    def _label(self, label: Label, value: str) -> str:
         if label.take == "first_word":
             plain = _PLAIN_COMMAND.match(value)
             if plain and plain[1] not in _PREFIXES and self._is_clean(plain[1]):
@@ -95,9 +102,9 @@ class Sanitizer:
             # Redacted first, as a path or a secret is known by its surroundings. Not counted, because
             # all but the program is hashed, not stored.
             return _program(self.redact(value[:MAX_COMMAND], {}))
-        if len(value) <= MAX_NAME and self._is_clean(value):
-            return legible(value)
-        return legible(self.redact(value, counts)) if len(value) <= MAX_LABEL else ""
+        if len(value) <= MAX_NAME and _LABEL.fullmatch(value) and self._is_clean(value):
+            return value
+        return self.hashed(value)
 
 
 def legible(text: str) -> str:
@@ -134,6 +141,10 @@ def _program(command: str) -> str:
 
 # What most commands begin with: a short word and a blank. It is matched at the text's start, so in no time.
 _PLAIN_COMMAND: Final = re.compile(r"([A-Za-z][A-Za-z0-9._+-]{0,30})(?:\s|\Z)")
+# A name in a program or a settings file, which has no blanks; Claude's own connectors have: `claude.ai Google Drive`.
+_LABEL: Final = re.compile(
+    r"[A-Za-z0-9_][A-Za-z0-9._:/@+-]*|claude\.ai [A-Za-z0-9._-]+(?: [A-Za-z0-9._-]+){0,3}", re.ASCII
+)
 _PREFIXES: Final = frozenset({"sudo", "env"})
 _VARIABLE: Final = re2.compile("[A-Za-z_][A-Za-z0-9_]*")
-_PROGRAM: Final = re2.compile("[A-Za-z0-9._+][A-Za-z0-9._+-]{0,99}")
+_PROGRAM: Final = re2.compile("[A-Za-z0-9._+][A-Za-z0-9._+-]{0,63}")

@@ -47,8 +47,8 @@ _SCANNED_BY_OTHERS: Final = 256
 """Bytes that a check reads around one match, each pattern of its own counted."""
 
 MAX_PASSES: Final = 4
-TOGETHER: Final = 8
-"""Patterns that one pass looks for: the states of all together would be the product of their own."""
+TOGETHER: Final = 20
+"""Patterns that one pass looks for, by their prefilters. The states of all together would be the product of theirs."""
 
 MAX_SET: Final = 16_384
 """Bytes up to which one pass finds which patterns match. The state it needs grows with the variety of a text;
@@ -218,12 +218,12 @@ def find_publicly(compiled: Any) -> Find:
 
 
 def _which(patterns: Sequence[Pattern]) -> Callable[[bytes], Sequence[int]]:
-    """Return a function that lists the patterns that a text matches, and after them, always, their number."""
+    """Return a function that lists the patterns that a text may match, and after them, always, their number."""
     options = re2.Options()
     options.max_mem = 32 << 20
     found = re2.Set.SearchSet(options)
     for pattern in patterns:
-        found.Add(pattern.regex)
+        found.Add(pattern.sought)
     found.Add("")
     found.Compile()
     private = getattr(getattr(found, "_set", None), "Match", None)
@@ -254,13 +254,18 @@ def _bare_in_json(data: bytes, start: int, end: int) -> bytes:
     """Return the quotes that a number of JSON needs when a marker takes its place, none elsewhere."""
     if data[start - 1 : start] not in _BEFORE_BARE or not data[start:end].isalnum():
         return b""
-    found = _JSON_KEY.search(data[max(0, start - 16) : start])
+    before = data[max(0, start - 16) : start]
+    if before.rstrip()[-1:] in (b"[", b","):
+        found = _JSON_LIST.search(data[max(0, start - 512) : start])
+    else:
+        found = _JSON_KEY.search(before)
     return bytes(found[1]) if found and data[end : end + 1] in _AFTER_BARE else b""
 
 
-_BEFORE_BARE: Final = (b":", b" ")
+_BEFORE_BARE: Final = (b":", b" ", b"[", b",", b"\n")
 _AFTER_BARE: Final = (b",", b"}", b"]", b" ", b"\n", b"\r")
 _JSON_KEY: Final = re.compile(rb"(\\{0,7}\")[ \t]{0,4}:[ \t]{0,4}\Z")
+_JSON_LIST: Final = re.compile(rb"(\\{0,7}\")\s{0,8}:\s{0,8}\[[^\[\]{}]{0,400}\Z")
 
 
 def _word_end(data: bytes, start: int) -> int:

@@ -27,7 +27,7 @@ columns:
   tools_rejected: tool calls that were not allowed
   api_errors: model requests that failed for good
   failures: failures of any kind
-  outcome: 'no failures; recovered: each thing that failed worked later; went on: not each did; stopped: nothing succeeded after the last failure'
+  outcome: 'nothing done: it was opened alone, as `claude --continue` does before it goes on with the old one; no failures; recovered: each thing that failed worked later; went on: not each did; stopped: nothing succeeded after the last failure'
   tokens: input and output tokens, without cache
   usd: what its requests cost
   recomputed_usd: how much of that is recomputed from tokens and prices, as the client sent no cost
@@ -105,7 +105,9 @@ SELECT
     tools_rejected,
     api_errors,
     failures,
-    multiIf(failures = 0, 'no failures', lost = 0, 'recovered', succeeded > failed, 'went on', 'stopped') AS outcome,
+    multiIf(
+        prompts + requests + tool_calls + tools_rejected + failures = 0, 'nothing done',
+        failures = 0, 'no failures', lost = 0, 'recovered', succeeded > failed, 'went on', 'stopped') AS outcome,
     tokens,
     if(costless > 0 AND costless = requests, NULL, round(nanos / 1e9, 4)) AS usd,
     round(recomputed / 1e9, 4) AS recomputed_usd,

@@ -48,7 +48,7 @@ class ArrivingLimits:
 
 
 class Share:
-    """What one body holds of the budget. `give_up` is called when it has to give way, once, by the one who needs room."""
+    """What one body holds of the budget. `give_up` is called when it has to give way, once."""
 
     __slots__ = ("arrived", "begun", "bytes", "give_up", "given_up")
 

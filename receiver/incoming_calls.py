@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from receiver.arriving import PATIENCE_SECONDS
 
-CROWDED_PATIENCE_SECONDS: Final = 0.1
+CROWDED_PATIENCE_SECONDS: Final = 0.25
 """How long a message may take before it gives way, where more calls wait than are read."""
 _QUICK_SECONDS: Final = 0.05
 _REMEMBERED: Final = 4096

@@ -126,9 +126,9 @@ class _Export:
     def _answer_to(self, sender: Sender) -> Answer:
         succeeded = self._metrics.requests.labels(self._signal, "grpc", "ok", sender.name)
 
-        async def answer(body: bytes) -> bytes:
+        async def answer(body: bytes, client: bytes) -> bytes:
             try:
-                accepted = await sender.accept(self._signal, body)
+                accepted = await sender.accept(self._signal, body, client)
             except Failure as failure:
                 self._metrics.requests.labels(self._signal, "grpc", failure.reason, sender.name).inc()
                 raise

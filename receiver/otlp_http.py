@@ -30,7 +30,10 @@ from receiver.arriving import Arriving, ArrivingLimits, Share, crowded
 from receiver.metrics import Metrics
 from receiver.pipeline import Accepted
 from receiver.senders import Sender, Senders
+from receiver.turns import BySize
 
+# Threads share Python's lock: more at a time would only hold more memory.
+_DECODED_AT_ONCE = 2
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 # All of them reach the endpoint, so that a wrong one is answered in the encoding of the request.
@@ -74,6 +77,7 @@ class _Endpoint:
         bounds: RequestLimits,
     ) -> None:
         self._bounds = bounds
+        self._decoding = BySize(_DECODED_AT_ONCE)
         self._senders = senders
         self._metrics = metrics
         self._counts = {signal: metrics.of(signal) for signal in Signal}
@@ -129,15 +133,16 @@ class _Endpoint:
         finally:
             self._arriving.release(share)
         if decoded is None:
-            return await sender.accept(signal, body)
+            return await sender.accept(signal, body, _connection(request))
         if decoded.message:
             self._counts[signal].decoded(decoded)
-        return _with_refused(await sender.accept(signal, decoded.body), decoded)
+        return _with_refused(await sender.accept(signal, decoded.body, _connection(request)), decoded)
 
     async def _decoded(self, signal: Signal, body: bytes) -> Decoded:
-        """Translate a request in JSON, in a thread."""
+        """Translate a request in JSON, in a thread, the small ones first."""
         try:
-            return await asyncio.to_thread(decode, signal.value, body, self._bounds)
+            async with self._decoding.turn(len(body)):
+                return await asyncio.to_thread(decode, signal.value, body, self._bounds)
         except Rejected as rejected:
             self._refuse(signal, rejected.reason, rejected.message)
         except MalformedJson as error:
@@ -192,6 +197,11 @@ def _expire(share: Share, patience: asyncio.Timeout) -> None:
     """End the wait for a body that has to give way to another."""
     if not share.arrived:
         patience.reschedule(0)
+
+
+def _connection(request: Request) -> bytes:
+    """Return the address and port that a request came from."""
+    return f"{request.client.host}:{request.client.port}".encode() if request.client else b""
 
 
 def _with_refused(accepted: Accepted, decoded: Decoded) -> Accepted:

@@ -15,7 +15,6 @@ It does not decode, redact or store: `signals`, `transform` and `delivery` do. I
 
 import asyncio
 import os
-import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -37,18 +36,20 @@ from receiver.resends import Resends
 from receiver.signal_queue import Batch, Outcome, QueueLimits, SignalQueue, Waiting
 from receiver.store_health import StoreHealth
 from receiver.transform import Block, Refused, Surveyed, Transform
+from receiver.turns import BESIDE_SLOW, Clients, Turns, may_begin
 
 log = structlog.get_logger()
 
 # Half the cores make rows, which takes the most memory and leaves the others to receive. The engine needs a
-# connection for each, and one to insert meanwhile.
+# connection for each, one to insert meanwhile, one for what is stored alone, and some beside slow ones.
 TRANSFORMS = max(1, (os.cpu_count() or 2) // 2)
-CONNECTIONS = TRANSFORMS + 1
+CONNECTIONS = TRANSFORMS + 2 + BESIDE_SLOW
 # Batches of a signal in work: one becomes rows while another is inserted. Each signal has its own, so that a table
 # that is slow to take them holds up no other signal's.
-_IN_WORK = CONNECTIONS
+_IN_WORK = TRANSFORMS + 1
 # A request so large is surveyed in a thread, since the event loop answers all the others.
 _LARGE_BYTES = 1 << 20
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Accepted:
     """How many are committed; for counting, the client is not told."""
 
 
-Accept = Callable[[Signal, bytes], Awaitable[Accepted]]
+Accept = Callable[[Signal, bytes, bytes], Awaitable[Accepted]]
 """What a transport is given: `Pipeline.accept`."""
 
 
@@ -90,8 +91,13 @@ class Pipeline:
         self._queued_bytes = 0
         metrics.queued_bytes.set_function(lambda: self._queued_bytes)
         self._stopping = False
-        self._workers = ThreadPoolExecutor(len(Signal) * _IN_WORK, thread_name_prefix="store")
-        self._transforms = threading.Semaphore(TRANSFORMS)
+        self._workers = ThreadPoolExecutor(
+            len(Signal) * (_IN_WORK + BESIDE_SLOW) + 1, thread_name_prefix="store"
+        )
+        self._transforms = Turns(TRANSFORMS)
+        self._clients = Clients()
+        # The batch that is stored alone, of whatever signal.
+        self._alone: asyncio.Task[None] | None = None
         self._queues = {signal: SignalQueue(limits, lambda: bool(health.troubles)) for signal in Signal}
         self._under_way: dict[bytes, asyncio.Future[Outcome]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,9 +107,10 @@ class Pipeline:
         for signal, queue in self._queues.items():
             self._own(self._flush_forever(signal, queue))
 
-    async def accept(self, signal: Signal, body: bytes) -> Accepted:
+    async def accept(self, signal: Signal, body: bytes, client: bytes = b"") -> Accepted:
         """Store a serialized Export request; return once its records are committed, or synced in the spool.
 
+        `client` names its sender and connection; clients are served in turn.
         Raises Rejected when it must not be sent again, TryLater when it should be.
         """
         counts = self._counts[signal]
@@ -122,7 +129,7 @@ class Pipeline:
                 body, found = mended.body, mended.survey
             counts.surveyed(found, len(body), time.perf_counter() - begun)
             records = found.records
-            stored, later = await self._store(signal, body, found) if records else (0, None)
+            stored, later = await self._store(signal, body, found, client) if records else (0, None)
         except Failure as failure:
             counts.refused(failure.reason, records)
             raise
@@ -174,7 +181,9 @@ class Pipeline:
             await asyncio.gather(*self._tasks)
         self._workers.shutdown()
 
-    async def _store(self, signal: Signal, body: bytes, found: Survey) -> tuple[int, Repaired | None]:
+    async def _store(
+        self, signal: Signal, body: bytes, found: Survey, client: bytes
+    ) -> tuple[int, Repaired | None]:
         """Have a request's records stored; return how many, and its repair.
 
         None are stored when they are stored already, or under way.
@@ -186,7 +195,7 @@ class Pipeline:
         earlier = self._under_way.get(name)
         if earlier is not None:
             self._counts[signal].resent(found.records)
-        awaited = earlier or self._enqueue(signal, Waiting(body, found, time.monotonic(), name))
+        awaited = earlier or self._enqueue(signal, Waiting(body, found, time.monotonic(), name, client))
         # A client that goes away takes nothing with it: its request is stored, and the next one like it awaits that.
         outcome = await asyncio.shield(awaited)
         if isinstance(outcome, Failure):
@@ -219,13 +228,24 @@ class Pipeline:
         a batch is stored, and batches grow until they keep up.
         """
         under_way: asyncio.Task[None] | None = None
-        slots = asyncio.Semaphore(_IN_WORK)
+        working: dict[asyncio.Task[None], float] = {}
         while await queue.due():
             if under_way is not None and not under_way.done():
                 await queue.full_or(under_way)
-            await slots.acquire()
-            under_way = self._own(self._flush(signal, queue.take()))
-            under_way.add_done_callback(lambda _: slots.release())
+            while not may_begin(working.values(), _IN_WORK):
+                await asyncio.wait(working, timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            is_one_alone = self._alone is not None and not self._alone.done()
+            batch = queue.take(self._clients, is_one_alone=is_one_alone)
+            if not batch:  # those that wait are to be stored alone, and one is
+                await asyncio.sleep(_LOOK_SECONDS)
+                continue
+            task = self._own(self._flush(signal, batch))
+            if batch[0].is_alone:
+                self._alone = task
+            else:
+                under_way = task
+                working[task] = time.monotonic()
+                task.add_done_callback(working.pop)
 
     async def _flush(self, signal: Signal, batch: Batch) -> None:
         """Have a batch stored, and answer its requests."""
@@ -268,8 +288,8 @@ class Pipeline:
     def _rows(self, signal: Signal, batch: Batch) -> list[Block]:
         """Turn a batch into a block for each of its tables. Raises Refused."""
         tables = sorted({table for waiting in batch for table in waiting.survey.tables})
-        with self._transforms, self._counts[signal].transforming():
-            return [
+        with self._transforms.turn(is_alone=batch[0].is_alone), self._counts[signal].transforming():
+            blocks = [
                 self._transform.run(
                     table,
                     [
@@ -280,6 +300,11 @@ class Pipeline:
                 )
                 for table in tables
             ]
+        seconds = sum(block.tally.seconds for block in blocks)
+        self._clients.learn(
+            {waiting.client for waiting in batch}, seconds, sum(len(waiting.body) for waiting in batch)
+        )
+        return blocks
 
     def _commit_apart(self, signal: Signal, batch: Batch, refused: Refused) -> list[Outcome]:
         """Find the requests for which a batch was refused, repair what can be, and commit all that is left."""

@@ -24,6 +24,7 @@ class Sender:
 
     def __init__(self, name: str, accept: Accept, metrics: Metrics, rate: Rate | None) -> None:
         self.name = name
+        self._name = name.encode()
         self._accept = accept
         self._rate = rate
         self._refused = {signal: metrics.refused.labels(signal, Reason.RATE_LIMITED) for signal in Signal}
@@ -35,12 +36,15 @@ class Sender:
         if self._rate:
             self._hold_to_rate(signal, self._rate.wait_seconds())
 
-    async def accept(self, signal: Signal, body: bytes) -> Accepted:
-        """Store a request of this sender's, as `Pipeline.accept` does, and count it by the sender's name."""
+    async def accept(self, signal: Signal, body: bytes, connection: bytes) -> Accepted:
+        """Store a request of this sender's, as `Pipeline.accept` does, and count it by the sender's name.
+
+        `connection` is the address and port that it came from.
+        """
         if self._rate:
             self._hold_to_rate(signal, self._rate.pay(len(body)))
         self._bytes[signal].inc(len(body))
-        accepted = await self._accept(signal, body)
+        accepted = await self._accept(signal, body, b"%b %b" % (self._name, connection))
         self._records[signal].inc(accepted.records)
         return accepted
 

@@ -1,6 +1,7 @@
 """The requests of one signal that wait to be stored, and when the next batch of them is due.
 
-A batch is what `take` returns: requests of one signal that are transformed and stored together.
+A batch is what `take` returns: requests of one signal that are transformed and stored together. Which ones these are,
+`turns` says: clients are served in turn.
 """
 
 import asyncio
@@ -13,9 +14,17 @@ from typing import TypeAlias
 from otlp.signals import Survey
 from otlp.status import Failure
 from receiver.request_repair import Repaired
+from receiver.turns import SLOW_SECONDS, Clients, Manner
 
 # While the store is away no row can be read, and each batch costs files, syncs and later an insert.
 _AWAY_SECONDS = 1.0
+# A request is small, or one of many records, whose storing takes a while whatever they say.
+_SMALL_BYTES = 32 << 10
+_MANY_RECORDS = 10_000
+_MANY_BYTES = 8 << 20
+# Of requests of clients that are not known, in a batch with others; and of one that is stored alone.
+_FEW_BYTES = 64 << 10
+_ALONE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,9 @@ class Waiting:
     survey: Survey
     arrived: float
     name: bytes = b""
+    client: bytes = b""
+    is_alone: bool = False
+    """Whether it is stored with no other client's requests, beside other batches."""
     outcome: asyncio.Future[Outcome] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -55,7 +67,9 @@ class SignalQueue:
     def __init__(self, limits: QueueLimits, is_store_away: Callable[[], bool] = lambda: False) -> None:
         self._limits = limits
         self._is_store_away = is_store_away
-        self._waiting: deque[Waiting] = deque()
+        # By client, the one that was served last at the end.
+        self._waiting: dict[bytes, deque[Waiting]] = {}
+        self._were_together = False
         self._bytes = 0
         self._records = 0
         self._closed = False
@@ -64,10 +78,11 @@ class SignalQueue:
 
     def add(self, waiting: Waiting) -> None:
         """Let a request wait."""
-        self._waiting.append(waiting)
+        is_first = not self._waiting
+        self._waiting.setdefault(waiting.client, deque()).append(waiting)
         self._bytes += len(waiting.body)
         self._records += waiting.survey.records
-        if len(self._waiting) == 1 or self._full:
+        if is_first or self._full:
             self._changed.set()
 
     def hurry(self) -> None:
@@ -94,24 +109,64 @@ class SignalQueue:
         return True
 
     async def full_or(self, under_way: asyncio.Task[None]) -> None:
-        """Wait until the next batch is full, or a flush under way has ended."""
+        """Wait until the next batch is full, or a flush under way has ended or is slow."""
+        patience = asyncio.get_running_loop().time() + SLOW_SECONDS
         while not (self._full or under_way.done()):
+            left = patience - asyncio.get_running_loop().time()
+            if left <= 0:
+                return
             self._changed.clear()
             changed = asyncio.ensure_future(self._changed.wait())
-            await asyncio.wait([changed, under_way], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([changed, under_way], timeout=left, return_when=asyncio.FIRST_COMPLETED)
             changed.cancel()
 
-    def take(self) -> Batch:
-        """Take a batch: the oldest requests up to the limits, at least one."""
+    def take(self, clients: Clients, *, is_one_alone: bool = False) -> Batch:
+        """Take a batch: the oldest requests up to the limits, of clients in turn.
+
+        There is none when none may be stored. `is_one_alone` says that a batch is under way that is stored alone.
+        """
+        alone = [one for one in self._waiting if self._manner(one, clients) is Manner.ALONE]
+        apart = set(alone)
+        together = [one for one in self._waiting if one not in apart]
+        if alone and not is_one_alone and (not together or self._were_together):
+            self._were_together = False
+            batch = self._batch(alone[:1], _ALONE_BYTES, clients)
+            for waiting in batch:
+                waiting.is_alone = True
+            return batch
+        self._were_together = True
+        return self._batch(together, self._limits.batch_bytes, clients)
+
+    def _manner(self, client: bytes, clients: Clients) -> Manner:
+        """Return how a client's oldest request is to be stored."""
+        waiting = self._waiting[client][0]
+        is_many = waiting.survey.records > _MANY_RECORDS or len(waiting.body) > _MANY_BYTES
+        return clients.manner(client, is_small=len(waiting.body) <= _SMALL_BYTES, is_many=is_many)
+
+    def _batch(self, chosen: Sequence[bytes], most_bytes: int, clients: Clients) -> Batch:
+        """Take requests of these clients, one of each in turn, as long as they are to be stored like the first."""
         batch: list[Waiting] = []
-        size = records = 0
-        while self._waiting:
-            head = self._waiting[0]
-            size += len(head.body)
-            records += head.survey.records
-            if batch and (size > self._limits.batch_bytes or records > self._limits.batch_records):
+        size = records = few = 0
+        turn = deque(chosen)
+        most_bytes = min(most_bytes, self._limits.batch_bytes)
+        while turn:
+            client = turn.popleft()
+            waiting = self._waiting[client]
+            manner = self._manner(client, clients)
+            few += len(waiting[0].body) if manner is Manner.FEW else 0
+            if batch and few > _FEW_BYTES and manner is Manner.FEW:
+                continue
+            size += len(waiting[0].body)
+            records += waiting[0].survey.records
+            if batch and (size > most_bytes or records > self._limits.batch_records):
                 break
-            batch.append(self._waiting.popleft())
+            batch.append(waiting.popleft())
+            # Who was served comes last the next time.
+            del self._waiting[client]
+            if waiting:
+                self._waiting[client] = waiting
+                if (self._manner(client, clients) is Manner.ALONE) is (manner is Manner.ALONE):
+                    turn.append(client)
         self._bytes -= sum(len(waiting.body) for waiting in batch)
         self._records -= sum(waiting.survey.records for waiting in batch)
         return batch
@@ -124,7 +179,8 @@ class SignalQueue:
     def _patience(self) -> float | None:
         if not self._waiting:
             return None
-        return max(0.0, self._waiting[0].arrived + self._age_seconds - time.monotonic())
+        oldest = min(waiting[0].arrived for waiting in self._waiting.values())
+        return max(0.0, oldest + self._age_seconds - time.monotonic())
 
     @property
     def _age_seconds(self) -> float:

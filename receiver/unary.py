@@ -38,8 +38,11 @@ _PATIENCE_SECONDS = 1.0
 _LOOK_SECONDS = 0.05
 
 
-Answer = Callable[[bytes], Coroutine[Any, Any, bytes]]
-"""Turns a request's message into the response's, in the event loop; raises Failure, which the client then sees."""
+Answer = Callable[[bytes, bytes], Coroutine[Any, Any, bytes]]
+"""Turns a request's message into the response's, in the event loop; raises Failure, which the client then sees.
+
+The second argument is the address and port that the request came from.
+"""
 
 Admit = Callable[[Mapping[str, str | bytes]], Answer]
 """Check a call's metadata before its message is read, in a thread of the server. Return the handler, or Failure."""
@@ -73,7 +76,7 @@ class UnaryCalls:
         self._stopping = False
         # Calls that are awaited or under way; once it runs, the thread alone counts.
         self._open = 0
-        self._arrived: deque[tuple[Answer, Any, bytes]] = deque()
+        self._arrived: deque[tuple[Awaited, bytes]] = deque()
         self._woken = False
         self._tasks: set[asyncio.Task[bytes]] = set()
         self._cancelling = False
@@ -103,11 +106,11 @@ class UnaryCalls:
 
     def _serve(self) -> None:
         while self._open:
-            event = self._events.poll(time.time() + _LOOK_SECONDS if self._incoming else None)
+            event = self._events.poll(self._deadline())
             try:
-                if event.tag is not None:  # else none came in time
+                if event.tag is not None:
                     event.tag(event)
-                if self._incoming:
+                else:  # none has come: what is awaited is not here yet
                     self._look()
             except Exception as error:  # noqa: BLE001  a service edge: the other calls go on
                 log.error("A call failed in an unforeseen way.", error=type(error).__name__)  # noqa: TRY400
@@ -115,6 +118,12 @@ class UnaryCalls:
             # An event holds its call, which the core waits for when it stops.
             del event
         self._events.shutdown()
+
+    def _deadline(self) -> float | None:
+        """Return when the calls are to be looked at whose messages do not come; events that are there come first."""
+        if not self._incoming:
+            return None
+        return time.time() + max(0.0, self._looked + _LOOK_SECONDS - time.monotonic())
 
     def _await_call(self, path: str) -> None:
         with self._lock:
@@ -153,10 +162,7 @@ class UnaryCalls:
 
     def _look(self) -> None:
         """Refuse the calls that have had their time, and those that have to give way to others."""
-        now = time.monotonic()
-        if now < self._looked + _LOOK_SECONDS:
-            return
-        self._looked = now
+        self._looked = time.monotonic()
         for awaited in self._incoming.overdue():
             late = Rejected(
                 Reason.SLOW_SENDER, f"The message did not arrive within {self._timeout_seconds:g} s."
@@ -173,12 +179,11 @@ class UnaryCalls:
         if not self._incoming.arrived(awaited):
             return
         self._read()
-        answer, call = awaited.answer, awaited.call
         body = event.batch_operations[0].message()
         if body is None:  # the client went away, or ended without a message
-            self._end(call, grpc.StatusCode.UNIMPLEMENTED, "The method takes one message.")
+            self._end(awaited.call, grpc.StatusCode.UNIMPLEMENTED, "The method takes one message.")
             return
-        self._arrived.append((answer, call, body))
+        self._arrived.append((awaited, body))
         if not self._woken:
             self._woken = True
             self._loop.call_soon_threadsafe(self._begin)
@@ -186,11 +191,11 @@ class UnaryCalls:
     def _begin(self) -> None:
         self._woken = False  # first, so that what arrives from now on wakes us again
         while self._arrived:
-            answer, call, body = self._arrived.popleft()
-            task = self._loop.create_task(answer(body))
+            awaited, body = self._arrived.popleft()
+            task = self._loop.create_task(awaited.answer(body, awaited.client))
             self._tasks.add(task)
             # Not in the task itself: one that is cancelled before its first step does nothing.
-            task.add_done_callback(partial(self._answered, call))
+            task.add_done_callback(partial(self._answered, awaited.call))
             if self._cancelling:
                 task.cancel()
 

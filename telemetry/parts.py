@@ -21,7 +21,7 @@ from clickhouse.engine import Engine
 from clickhouse.migrations import Migration
 from clickhouse.startup import Store, open_engine, open_store
 from clickhouse.store import StoreAway
-from config.credentials import passwords
+from config.credentials import made_hash_key, passwords
 from config.data_directory import StartError, data_directory
 from config.disk_room import warn_of_little_room
 from config.settings import Settings
@@ -31,7 +31,7 @@ from gateway.policy import Role
 from gateway.session import ask_read_only
 from otlp.bounds import RequestLimits
 from privacy.measuring import measure_own
-from privacy.rules import load_rules
+from privacy.rules import Rules, load_rules
 from privacy.sanitizer import Sanitizer
 from receiver.delivery import Delivery
 from receiver.disk import Disk
@@ -78,11 +78,12 @@ def parts_of(settings: Settings) -> Iterator[Parts]:
     rules = load_rules(settings.sanitize_config, settings.sanitize_level)
     if settings.sanitize_config:
         measure_own(rules)
-    hash_key = settings.hash_key.get_secret_value()
     tls = tls_of(settings)
     with data_directory(settings) as directory:
         try_ports(settings)
         warn_of_little_room(directory)
+        hash_key = made_hash_key(settings, directory)
+        _warn_of_plain_hashes(settings, rules, hash_key)
         engine = open_engine(settings, directory, CONNECTIONS)
         try:
             store = open_store(settings, engine, _log_migrations)
@@ -117,6 +118,14 @@ def parts_of(settings: Settings) -> Iterator[Parts]:
             store.writer.close()
         finally:
             engine.close()
+
+
+def _warn_of_plain_hashes(settings: Settings, rules: Rules, hash_key: str) -> None:
+    if rules.hash_keys and not hash_key and not settings.hash_key.get_secret_value():
+        log.warning(
+            "Hashes have no key, so short texts can be found by guessing: set TELEMETRY_HASH_KEY to the output of"
+            " `openssl rand -hex 32`, after which new hashes differ from old ones, or to off to keep it so."
+        )
 
 
 def _log_migrations(applied: Sequence[Migration]) -> None:

@@ -15,6 +15,7 @@ from opentelemetry.proto.common.v1.common_pb2 import (
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
+from privacy.rules import Level
 from tests.reference import Row, Scrub, rows
 
 TRACE_ID, SPAN_ID = bytes(range(16)), b"\xab\xcd\xef\x01\x02\x03\x04\x05"
@@ -75,6 +76,7 @@ class FakeRules:
     safe_keys: frozenset[str] = frozenset({"safe", "all", "secret.safe"})
     excerpt_keys: frozenset[str] = frozenset({"excerpt"})
     extract: frozenset[str] = frozenset({"call"})
+    level: Level = Level.strict
 
 
 class FakeScrub:
@@ -97,12 +99,15 @@ class FakeScrub:
         counts["secret"] = counts.get("secret", 0) + text.count("secret")
         return text.replace("secret", "***")
 
-    def hashed(self, text: str) -> str:
-        return f"<{text}>"
+    def redact_attribute(self, _: str, text: str, counts: MutableMapping[str, int]) -> str:
+        return self.redact(text, counts)
 
-    def labels(self, key: str, text: str, counts: MutableMapping[str, int]) -> dict[str, str]:
+    def hashed(self, text: str) -> str:
+        return f"<{text}>" if text else ""
+
+    def labels(self, key: str, text: str) -> dict[str, str]:
         name, _, argument = text.partition(" ")
-        return {f"{key}.name": self.redact(name, counts), f"{key}.argument": self.redact(argument, counts)}
+        return {f"{key}.name": self.redact(name, {}), f"{key}.argument": self.redact(argument, {})}
 
     def excerpt(self, text: str) -> str:
         return text[:6]

@@ -22,6 +22,8 @@ class Model:
         self.results: list[str] = []
         self.requests: list[dict[str, Any]] = []
         self.url = ""
+        self.needs_servers = True
+        """Whether to wait until tools of MCP servers are there."""
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the content block of an answer to one request."""
@@ -36,7 +38,7 @@ class Model:
             if block.get("type") == "tool_result" and not block["tool_use_id"].startswith("wait")
         ]
         self.results = [_text(block["content"]) for block in found]
-        if not any(tool["name"].startswith("mcp__") for tool in request["tools"]):
+        if self.needs_servers and not any(tool["name"].startswith("mcp__") for tool in request["tools"]):
             # The client does not wait for its servers.
             wait = {"command": "sleep 2", "description": "Wait"}
             return {"type": "tool_use", "id": f"wait_{len(self.requests)}", "name": "Bash", "input": wait}

@@ -14,13 +14,14 @@ import math
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from privacy.sanitizer import legible
+from receiver.nested import text_of
 
 Signal = Literal["traces", "logs", "metrics"]
 Row = dict[str, Any]
@@ -64,8 +65,9 @@ class Scrub(Protocol):
     def rules(self) -> Rules: ...
     def attribute(self, key: str, text: str, counts: MutableMapping[str, int]) -> str | None: ...
     def redact(self, text: str, counts: MutableMapping[str, int]) -> str: ...
+    def redact_attribute(self, key: str, text: str, counts: MutableMapping[str, int]) -> str: ...
     def hashed(self, text: str) -> str: ...
-    def labels(self, key: str, text: str, counts: MutableMapping[str, int]) -> Mapping[str, str]: ...
+    def labels(self, key: str, text: str) -> Mapping[str, str]: ...
     def excerpt(self, text: str) -> str: ...
 
 
@@ -279,10 +281,6 @@ class Plain:
     def attribute(self, key: str, value: Any) -> str | None:  # noqa: ARG002  the key matters to Private
         return self.text(value, self.string)
 
-    def member(self, key: str, value: Any) -> str | None:  # noqa: ARG002  as above
-        """Render a value of a key-value list as JSON; None when the pair is dropped."""
-        return self.json(value, self.string)
-
     def text(self, value: Any, rule: StringRule) -> str | None:  # noqa: PLR0911  a line for each type
         """Render an AnyValue as a map holds it; `rule` is as in `json`."""
         match value.WhichOneof("value"):
@@ -310,7 +308,7 @@ class Plain:
             case "kvlist_value":
                 members: dict[str, str] = {}
                 for pair in value.kvlist_value.values:
-                    member = self.member(pair.key, pair.value)
+                    member = self.json(pair.value, self.string)
                     if member is not None:
                         members[self.key(pair.key)] = member
                 return "{" + ",".join(f"{_quoted(k)}:{v}" for k, v in _sorted(members).items()) + "}"
@@ -328,7 +326,10 @@ class Plain:
 
 
 class Private(Plain):
-    """The stored form under the decisions of a sanitizer."""
+    """The stored form under the decisions of a sanitizer.
+
+    What becomes of structures and bytes is the product's own word, which tests/test_nested.py holds to examples.
+    """
 
     def __init__(self, scrub: Scrub) -> None:
         self.scrub = scrub
@@ -360,7 +361,7 @@ class Private(Plain):
         labels: dict[str, str] = {}
         for pair in pairs:
             if pair.key in self.rules.extract and pair.value.WhichOneof("value") == "string_value":
-                labels |= self.scrub.labels(pair.key, pair.value.string_value, self.counts)
+                labels |= self.scrub.labels(pair.key, pair.value.string_value)
         return _sorted(labels | self.attributes(pairs))
 
     def key(self, key: str) -> str:
@@ -373,27 +374,26 @@ class Private(Plain):
             return None
         if key in self.rules.hash_keys:
             return self.hashed(value)
+        kind = value.WhichOneof("value")
+        if kind in ("array_value", "kvlist_value", "bytes_value"):
+            return self.structured(key, value)
         if key in self.rules.safe_keys:
-            is_text = value.WhichOneof("value") == "string_value"
+            is_text = kind == "string_value"
             return legible(value.string_value) if is_text else self.plain.text(value, self.plain.string)
-        if value.WhichOneof("value") == "string_value":
+        if kind == "string_value":
             return self.scrub.attribute(key, value.string_value, self.counts)
-        return self.text(value, self.strings_under(key))
+        text = self.plain.text(value, self.plain.string) or ""
+        is_number = kind in ("int_value", "double_value")
+        return self.scrub.redact_attribute(key, text, self.counts) if is_number else text
 
-    def strings_under(self, key: str) -> StringRule:
-        """Return the rule for strings inside a value: the key's own, or plain redaction where there is none."""
-        if not key:
-            return self.string
-        return lambda text: self.scrub.attribute(key, text, self.counts)
+    def body(self, value: Any) -> str:
+        kind = value.WhichOneof("value")
+        if kind == "string_value":
+            return self.string(value.string_value)
+        return self.structured("", value) if kind else ""
 
-    def member(self, key: str, value: Any) -> str | None:
-        if key in self.rules.drop_keys:
-            return None
-        if key in self.rules.hash_keys:
-            return _quoted(self.hashed(value))
-        if key in self.rules.safe_keys:
-            return self.plain.json(value, self.plain.string)
-        return self.json(value, self.strings_under(key))
+    def structured(self, key: str, value: Any) -> str:
+        return text_of(value, key, cast("Any", self.scrub), self.counts)
 
 
 def _quoted(text: str) -> str:

@@ -90,6 +90,7 @@ PRIVATE_TEXTS = (
     '{"mcp_server_name":"github","mcp_tool_name":"search","skill_name":"review","nested":{"a":[1,null]}}',
     '{"command":',
     '["command"]',
+    "<REDACTED>",
 )
 INTS = (0, 1, -1, 2**53 + 1, 2**63 - 1, -(2**63))
 DOUBLES = (

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from access.refusal import Refusal
+from access.store import open_store
 from clickhouse.client import Client
 from clickhouse.client_errors import ClientError, CredentialsRefused, StatementRefused, Unreachable
 from clickhouse.endpoint import Endpoint, ServerEndpoint, reader_endpoint, server_endpoint, writer_endpoint
@@ -147,6 +149,10 @@ def test_errors_are_told_apart_and_quote_nothing(server: Server) -> None:
     wrong = Endpoint(server.endpoint().url, "telemetry_reader", "hunter2", "telemetry", None, "THE_SETTING")
     with Client(wrong) as client, pytest.raises(CredentialsRefused, match="set THE_SETTING") as unknown:
         client.rows("SELECT 1")
+    # A model that is told to wait would only ask again.
+    with pytest.raises(Refusal, match="set THE_SETTING") as told:
+        open_store(wrong)
+    assert told.value.retry_after_seconds is None
     with Client(server.endpoint()) as client:
         with pytest.raises(StatementRefused) as refused:
             client.command("SELECT toUInt8('hunter2')")

@@ -150,6 +150,11 @@ def test_https_to_a_server_without_tls_is_found(server: Server, home: Path) -> N
         ({"OTEL_METRIC_EXPORT_INTERVAL": None}, "intervals", "Set OTEL_METRIC_EXPORT_INTERVAL=10000"),
         ({"OTEL_LOGS_EXPORT_INTERVAL": "60000"}, "intervals", "Set OTEL_LOGS_EXPORT_INTERVAL"),
         ({"OTEL_LOG_USER_PROMPTS": "1"}, "content", "Unset what you do not want sent"),
+        (
+            {"OTEL_LOG_TOOL_DETAILS": "1", "OTEL_LOG_RAW_API_BODIES": "1"},
+            "content",
+            "Unset what you do not want",
+        ),
         ({"OTEL_LOGS_EXPORTER": "none"}, "exporters", "Set OTEL_LOGS_EXPORTER=otlp"),
     ],
 )
@@ -160,6 +165,12 @@ def test_what_may_not_be_wanted_is_a_warning(
     done = doctor(server, home, changes)
     assert (done.exit_code, finding(done, link)["state"]) == (0, "warning"), done.output
     assert fix in finding(done, link)["fix"]
+
+
+def test_what_setup_recommends_is_no_warning(server: Server, home: Path) -> None:
+    """The doctor does not warn of what it asks for itself."""
+    done = doctor(server, home, {"OTEL_LOG_TOOL_DETAILS": "1"})
+    assert finding(done, "content")["state"] == "ok", done.output
 
 
 def test_a_repositorys_settings_do_not_turn_telemetry_on(server: Server, home: Path) -> None:

@@ -298,8 +298,8 @@ def test_failures_have_a_category(store: Tables) -> None:
         ),
         (
             "tool_result",
-            {"tool_name": "mcp_tool", "success": False, "mcp_server_name": "a b", "mcp_tool_name": "c"},
-            "tool mcp__a b__c",
+            {"tool_name": "mcp_tool", "success": False, "mcp_server_name": "a-b", "mcp_tool_name": "c"},
+            "tool mcp__a-b__c",
         ),
         ("api_refusal", {"server_fallback_hop": False}, "api refusal"),
         ("api_refusal", {"server_fallback_hop": True}, ""),

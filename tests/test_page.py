@@ -371,6 +371,6 @@ def test_the_page_of_an_empty_store_says_how_to_get_data(tmp_path: Path) -> None
         with browser(server, kept(server, "TELEMETRY_WEB_TOKEN")) as client:
             page = client.get("/").text
             assert "No telemetry has arrived yet" in page
-            assert "telemetry setup" in page
+            assert all(f"telemetry {way}" in page for way in ("setup", "import", "demo"))
             assert client.get("/data").status_code == 200
             assert client.get("/sessions").status_code == 200

@@ -138,8 +138,9 @@ def test_a_wrong_form_is_shown_again_with_what_is_wrong(
     alice: httpx.Client, form: dict[str, str], said: str
 ) -> None:
     """And with what was typed; nothing is added."""
-    answer = sent(alice, "/connections/edit", **form)
+    answer = sent(alice, "/connections/edit", **{"config.headers": "X: hunter2-typed", **form})
     assert answer.status_code == 400
+    assert "hunter2" not in answer.text
     assert said in re.sub(r"<[^>]+>", "", answer.text)
     assert id_of(alice.get("/connections").text, "telemetry")
 

@@ -168,7 +168,7 @@ def test_the_questions_are_listed(server: Server) -> None:
 def test_mistakes_name_their_remedy(filled: Server) -> None:
     """On standard error, with exit code 1, and without a trace."""
     for arguments, more, message in (
-        (["nope"], {}, "There is no question nope; there are activity"),
+        (["nope"], {}, "There is no question nope. telemetry query --list shows them all"),
         (["tools", "-p", "days=1"], {}, "it has from, to, team, user"),
         (["tools", "-p", "days"], {}, "A parameter is NAME=VALUE"),
         (["SELECT nope"], {}, "telemetry: Unknown expression identifier `nope`. DESCRIBE"),

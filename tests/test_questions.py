@@ -208,8 +208,10 @@ def test_times_may_be_relative() -> None:
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     """With what is."""
-    with pytest.raises(QuestionError, match="There is no question nope; there are activity, adoption"):
+    with pytest.raises(QuestionError, match=r"There is no question nope\. telemetry query --list shows"):
         find("nope")
+    with pytest.raises(QuestionError, match=r"There is no question costs; did you mean cost or "):
+        find("costs")
     with pytest.raises(QuestionError, match=r"There is no question \.\./pyproject"):
         find("../pyproject")
     with pytest.raises(QuestionError, match="tools has no parameter days; it has from, to, team, user"):

@@ -296,6 +296,10 @@ def test_a_hash_says_how_it_was_made(text: str, key: str) -> None:
 def test_nothing_hashes_to_nothing() -> None:
     """An empty value can still be told from a text."""
     assert (SANITIZER.hashed(""), Sanitizer(RULES, "key").hashed("")) == ("", "")
+    # Nor does what the client sends in place of a text become one.
+    assert (SANITIZER.hashed("<REDACTED>"), Sanitizer(RULES, "key").hashed("<REDACTED>")) == (
+        "<REDACTED>",
+    ) * 2
 
 
 @pytest.mark.parametrize(
@@ -342,25 +346,45 @@ COMMANDS = {
 @pytest.mark.parametrize(("command", "expected"), COMMANDS.items())
 def test_of_a_command_only_the_program_is_kept(command: str, expected: str) -> None:
     """No argument, assignment, path or secret, and nothing where it cannot be told."""
-    labels = SANITIZER.labels("tool_parameters", f'{{"full_command": {orjson.dumps(command).decode()}}}', {})
-    expected = expected if len(expected) <= 200 else ""
+    labels = SANITIZER.labels("tool_parameters", f'{{"full_command": {orjson.dumps(command).decode()}}}')
+    expected = expected if len(expected) <= 64 else ""
     assert labels == ({"tool_parameters.full_command": expected} if expected else {})
 
 
+LABELS = {
+    "github": True,
+    "plugin:github@market": True,
+    "claude.ai Google Drive": True,
+    "code-review_2": True,
+    "mcp__x": True,
+    "delete the account of Bob Smith": False,
+    "bob@example.com": False,
+    "ghp_0123456789abcdefghijABCDEFGHIJ012345": False,
+    "größe": False,
+    "line\nline": False,
+    "name\n": False,
+    "-rf": False,
+    "x" * 65: False,
+    "x" * 5000: False,
+}
+
+
+@pytest.mark.parametrize(("sent", "is_name"), LABELS.items())
+def test_a_label_is_a_name_or_a_hash(sent: str, is_name: bool) -> None:  # noqa: FBT001  a case
+    """A field that is meant for a name can hold any text; equal ones can still be counted."""
+    text = orjson.dumps({"skill_name": sent}).decode()
+    kept = sent if is_name else SANITIZER.hashed(sent)
+    assert SANITIZER.labels("tool_parameters", text) == {"tool_parameters.skill_name": kept}
+
+
 def test_labels_are_the_texts_that_the_rules_name() -> None:
-    """Redacted, not too long, strings only, from an extract key only."""
-    counts = Counter[str]()
-    text = (
-        '{"mcp_server_name":"github","mcp_tool_name":"bob@example.com","skill_name":"%s","subagent_type":1,'
-        '"bash_command":"echo hello","other":"x"}' % ("x" * 201)
-    )
-    assert SANITIZER.labels("tool_parameters", text, counts) == {
+    """Strings only, from an extract key only."""
+    text = '{"mcp_server_name":"github","mcp_tool_name":"","subagent_type":1,"bash_command":"echo hello","other":"x"}'
+    assert SANITIZER.labels("tool_parameters", text) == {
         "tool_parameters.mcp_server_name": "github",
-        "tool_parameters.mcp_tool_name": "[REDACTED:email]",
         "tool_parameters.bash_command": "echo",
     }
-    assert counts == {"email": 1}
-    assert SANITIZER.labels("prompt", text, counts) == {}
+    assert SANITIZER.labels("prompt", text) == {}
 
 
 @pytest.mark.parametrize(
@@ -368,7 +392,7 @@ def test_labels_are_the_texts_that_the_rules_name() -> None:
 )
 def test_what_is_no_json_object_has_no_labels(text: str) -> None:
     """Half a text, or another value, gives nothing and raises nothing."""
-    assert SANITIZER.labels("tool_input", text, {}) == {}
+    assert SANITIZER.labels("tool_input", text) == {}
 
 
 def test_the_key_decides_what_becomes_of_an_attribute() -> None:

@@ -1,6 +1,7 @@
 -- As 0061, but that a failed request says its status also where it stands in its message alone, as after the last retry
 -- ("Repeated 529 Overloaded errors"), and that the failures of tools of MCP servers, which the client all calls
--- `mcp_tool`, are told apart by server and tool where these are sent.
+-- `mcp_tool`, are told apart by server and tool where these are sent. A prompt that is sent as `prompt_text` too is
+-- content like the other.
 ALTER TABLE telemetry_events_mv MODIFY QUERY
 WITH
     -- What has a column of its own is left out of `attributes`. Numbers come with the largest that can be true.
@@ -24,7 +25,7 @@ WITH
         'decision', 'decision_type', 'decision_source', 'request_id', 'error_type', 'error'
     ] AS text_keys,
     [
-        'prompt', 'prompt.text', 'response', 'response.text', 'tool_parameters', 'tool.parameters', 'tool_input', 'tool.input',
+        'prompt', 'prompt.text', 'prompt_text', 'response', 'response.text', 'response_text', 'tool_parameters', 'tool.parameters', 'tool_input', 'tool.input',
         'tool_output', 'tool.output', 'body', 'body_ref', 'hook_definitions', 'workspace.host_paths'
     ] AS content_keys,
     (

@@ -8,6 +8,7 @@ import click
 from clickhouse.client import Client
 from clickhouse.client_errors import ClientError
 from clickhouse.endpoint import writer_endpoint
+from config.credentials import hash_key
 from config.settings import Settings, SettingsError, load
 from operations.forget.erase import SECONDS, EraseError, Erasure
 from operations.forget.subject import Subject, SubjectError, person, session
@@ -81,7 +82,7 @@ def _erase(erasure: Erasure, found: dict[str, int]) -> bool:
 
 def _subject(settings: Settings, user: str | None, session_id: str | None) -> Subject:
     rules = load_rules(settings.sanitize_config, settings.sanitize_level)
-    sanitizer = Sanitizer(rules, settings.hash_key.get_secret_value() or None)
+    sanitizer = Sanitizer(rules, hash_key(settings) or None)
     if session_id is not None:
         return session(session_id, sanitizer)
     return person(sys.stdin.readline() if user == "-" else str(user), sanitizer)

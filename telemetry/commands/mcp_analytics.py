@@ -68,7 +68,10 @@ def start(exporter: str, endpoint: str, folder: Path) -> None:
 )
 @report_errors(ProviderError)
 def setup_otel_command(exporter: str, endpoint: str) -> None:
-    """Print the code and the environment that send a server's telemetry, after a look whether they can work."""
+    """Print the code and the environment that send a server's telemetry.
+
+    Fails when what they need is not installed.
+    """
     # Raises when the exporter is not installed.
     setup_otel(exporter, endpoint=endpoint, prometheus_port=0)()
     click.echo(code(exporter, endpoint, CATEGORIES))

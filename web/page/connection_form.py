@@ -114,6 +114,9 @@ def _fields(
         kind, default = _kind(about), about.get("default")
         is_secret = about.get("format") == "password"
         value = "" if is_secret else _text(found if found is not None else default)
+        if about.get("additionalProperties", {}) and isinstance(found, Mapping):
+            # Values of headers are credentials: those that were typed are not shown again.
+            value = "\n".join(f"{key}: {SET if one == SET else ''}".strip() for key, one in found.items())
         yield Field(
             path + name,
             kind,

@@ -1,8 +1,8 @@
 """Deletion on demand from the page: `telemetry forget` in a process of its own, so that this one never holds the right.
 
-The page's own process asks as the user who only reads. The name goes in by standard input where it is a
-person, and is in no log. One deletion runs at a time; it goes on when the browser is closed, and what it said is kept
-until the next one.
+The page's own process asks as the user who only reads. A person's name goes in by standard input, and is in no log and
+no list of processes. One deletion runs at a time; it goes on when the browser is closed, and what it said is kept until
+the next one.
 """
 
 import asyncio

@@ -38,7 +38,7 @@ class Slots:
         self._found = re.compile(f"{self._mark}<([a-z0-9-]+)>")
 
     def slot(self, name: str) -> Markup:
-        """Return the place of a part until it is answered."""
+        """Return the mark of a part, for its place in a template."""
         return Markup(f"{self._mark}<{name}>")  # noqa: S704  a constant of a template
 
     def split(self, text: str) -> list[str]:

@@ -76,7 +76,7 @@ def timeline(replay: Replay) -> Markup:
         f" {shown(Kind.USD, total)}. The turns below say the same."
     )
     parts = [
-        Markup('<svg class="timeline" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
+        Markup('<svg class="timeline" viewBox="0 0 {} {}" role="group" aria-label="{}">').format(
             int(_WIDTH), height, label
         )
     ]

@@ -226,18 +226,27 @@ class Present:
 
 
 def present(reading: Reading, filters: Filters) -> Present:
-    """Return what goes on now, as `Live.reading` has it. Raises Refusal."""
+    """Return what goes on now. Raises Refusal."""
     now = reading.desk.clock()
     values = bounds_of(now) | filters.narrowing() | {"minutes": str(_MINUTES_NOW)}
-    about = reading.period("1h", "now")
-
-    def make() -> tuple[Any, ...]:
-        return reading.store.rows(statement("present"), values).rows[0]
-
-    key = ("page present", *sorted(filters.narrowing().items()))
-    sessions, today, usual = reading.keep(reading.desk.queries, key, about, make).value
+    sessions, today, usual = reading.store.rows(statement("present"), values).rows[0]
     fresh = reading.freshness()
     return Present(sessions, _MINUTES_NOW, today, usual, fresh.newest, fresh.age_seconds)
+
+
+def figures(reading: Reading, filters: Filters) -> tuple[Present, Sequence[Measure]]:
+    """Return what goes on now and the figures of the period, made once for all who ask meanwhile. Raises Refusal.
+
+    Those who share them ask no question, and are not counted as asking one.
+    """
+
+    def make() -> tuple[Present, Sequence[Measure]]:
+        return present(reading, filters), measures(reading, filters)
+
+    about = reading.period("1h", "now")
+    key = ("page figures", filters.query())
+    found: tuple[Present, Sequence[Measure]] = reading.keep(reading.desk.queries, key, about, make).value
+    return found
 
 
 def choices(reading: Reading, role: Role) -> Mapping[str, Sequence[str]]:

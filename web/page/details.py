@@ -1,0 +1,139 @@
+"""The views of one session and of traces: what happened in it, step by step and span by span."""
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from access.refusal import Code, Refusal
+from connectors.contract import Signal
+from web.page.filters import filters_of
+from web.page.replay import EVENTS, STEPS, Replay, exported, replay, whose
+from web.page.site import HEADERS, Site, place_of
+from web.page.streaming import gathered
+from web.page.timeline import timeline
+from web.page.traces import Line, connections, found_traces, log_lines, wanted_of
+from web.page.waterfall import OWN, SPANS, waterfall
+
+_LONGEST_CURSOR: Final = 2_000
+
+
+class Details:
+    """One session, one trace, and the traces among which it is."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def session(self, request: Request) -> Response:
+        """Show how one session went, a part of a long one."""
+        given = request.query_params
+        found: Replay
+        (found,) = await gathered(
+            partial(replay, self._site.reading(request), given.get("id", "")[:200], self._site.role(request))
+        )
+        return self._site.html(
+            request,
+            "session.html",
+            filters_of({}),
+            replay=found,
+            part=found.part(place_of(given.get("step", "1"))),
+            picture=timeline(found),
+            most=EVENTS,
+            per_view=STEPS,
+            may_forget=self._site.may_forget(request),
+        )
+
+    async def exported(self, request: Request) -> Response:
+        """Return a session as a file: all of its events, as lines of JSON."""
+        session = request.query_params.get("id", "")[:200]
+        (lines,) = await gathered(
+            partial(exported, self._site.reading(request), session, self._site.role(request))
+        )
+        name = re.sub(r"[^A-Za-z0-9-]", "", session)[:40]
+        headers = {**HEADERS, "Content-Disposition": f'attachment; filename="session-{name}.jsonl"'}
+        return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
+
+    async def trace(self, request: Request) -> Response:
+        """Show one trace."""
+        given = request.query_params
+        role = self._site.role(request)
+        found = await waterfall(
+            self._site.reading(request),
+            self._site.asking,
+            given.get("id", "")[:80],
+            (given.get("connection") or None) if role.sees_all else OWN,
+            place_of(given.get("begin", "0")),
+        )
+        if not role.sees_all:
+            # Refused, as a trace that there is not, when its session is another's.
+            await gathered(partial(whose, self._site.reading(request), found.session, role))
+        return self._site.html(request, "trace.html", filters_of({}), trace=found, most=SPANS)
+
+    async def traces(self, request: Request) -> Response:
+        """List the traces of a connection; for who sees a part of the data, those of one session of it."""
+        given, filters, role = request.query_params, self._site.filters(request), self._site.role(request)
+        reading, wanted = self._site.reading(request), wanted_of(given)
+        values: dict[str, Any] = {"wanted": wanted, "found": None, "refusal": None, "connections": ()}
+        if role.sees_all:
+            values["connections"] = await connections(reading, self._site.asking, Signal.TRACES)
+        elif wanted.session:
+            await gathered(partial(whose, reading, wanted.session, role))
+        else:
+            message = (
+                "Name a session: its page leads to its traces. All traces are for those who see all data."
+            )
+            raise Refusal(Code.FORBIDDEN, message, "session")
+        connection = (given.get("connection") or OWN) if role.sees_all else OWN
+        about = reading.period(filters.parameters()["from"], filters.parameters()["to"])
+        if wanted.session and not filters.query():
+            # The traces of a session, whenever it was.
+            about = reading.period("30d", "now")
+        try:
+            values["found"] = await found_traces(
+                reading,
+                self._site.asking,
+                wanted,
+                about,
+                connection,
+                given.get("cursor", "")[:_LONGEST_CURSOR],
+            )
+        except Refusal as refusal:
+            values["refusal"] = refusal
+        return self._site.html(request, "traces.html", filters, connection=connection, **values)
+
+    async def trace_logs(self, request: Request) -> Response:
+        """Show the log lines of a trace, from the connection that is named or fits best."""
+        given, role = request.query_params, self._site.role(request)
+        reading = self._site.reading(request)
+        found = await waterfall(
+            reading,
+            self._site.asking,
+            given.get("id", "")[:80],
+            (given.get("connection") or None) if role.sees_all else OWN,
+        )
+        if not role.sees_all:
+            await gathered(partial(whose, reading, found.session, role))
+        source = (given.get("logs") or None) if role.sees_all else OWN
+        others = await connections(reading, self._site.asking, Signal.LOGS) if role.sees_all else ()
+        if source is None and any(one.name == found.connection for one in others):
+            source = found.connection
+        lines: Sequence[Line] = ()
+        refused = None
+        try:
+            source, lines = await log_lines(reading, self._site.asking, found.trace_id, found.window, source)
+        except Refusal as refusal:
+            refused = refusal
+        template = "trace_logs.html" if "hx-request" in request.headers else "trace_logs_page.html"
+        return self._site.html(
+            request,
+            template,
+            filters_of({}),
+            trace=found,
+            source=source or "",
+            lines=lines,
+            others=[one.name for one in others],
+            refusal=refused,
+        )
