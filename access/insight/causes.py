@@ -131,7 +131,7 @@ def _favour(change: Change, alike: Mapping[Scope, Series]) -> float:
         same = [one for scope, one in alike.items() if scope.dimension == dimension]
         if any(_has_all(change, within(change, one)) for one in same):
             own = change.series.scope.dimension == dimension
-            return _FAVOUR["everyone"] if own else -_FAVOUR["everyone"]
+            return _FAVOUR["everyone"] if own else -0.5 * change.deviance
     return _FAVOUR[change.series.scope.dimension]
 
 
