@@ -11,7 +11,7 @@ from typing import Final
 
 from access.insight.change import Change, expected, gain, misfit, plain, within, without
 from access.insight.people import People, members
-from access.insight.series import DAY, EVERYONE, Measure, Scope, Series
+from access.insight.series import DAY, EVERYONE, MEANS, Measure, Scope, Series, Sum
 
 _ORDER: Final = (
     Measure.CONNECTION,
@@ -41,7 +41,9 @@ _NEW_VERSION: Final = 1.15
 """A version that came when the trouble came is its cause, where it explains nearly as much."""
 _OWN: Final = 0.5
 """So much of a change has to be there in people's own comparison: else other people were at work."""
-_ALL: Final = 0.98
+_ALL: Final = 0.95
+_CHOSEN: Final = frozenset({Measure.MODEL, Measure.REQUEST_COST})
+"""What people choose: a version or a project whose people change has another share of it."""
 _PARTS: Final = 4.0
 """The misfit that each part of a scope may have by chance, and since people differ."""
 _NEAR: Final = 2 * DAY
@@ -127,15 +129,23 @@ def _favour(change: Change, alike: Mapping[Scope, Series]) -> float:
     """Return the favour of a scope: that of the smallest one that has all of what it has."""
     for dimension in ("user", "team"):
         same = [one for scope, one in alike.items() if scope.dimension == dimension]
-        if any(within(change, one).n >= _ALL * change.inside.n for one in same):
+        if any(_has_all(change, within(change, one)) for one in same):
             own = change.series.scope.dimension == dimension
-            return _FAVOUR["everyone"] if own else -_FAVOUR["everyone"]
+            return _FAVOUR["everyone"] if own else -0.5 * change.deviance
     return _FAVOUR[change.series.scope.dimension]
+
+
+def _has_all(change: Change, part: Sum) -> bool:
+    """Whether a part has nearly all of what a change is about."""
+    whole = change.inside
+    return part.n >= _ALL * whole.n or (change.measure not in MEANS and part.k >= _ALL * whole.k)
 
 
 def _is_composition(change: Change, known: Known, everybody: People) -> bool:
     """Whether a scope changed only since others of its people were at work, who were always so."""
     scope = change.series.scope
+    if change.measure in _CHOSEN and scope.dimension in {"version", "project", "model"}:
+        return True
     if scope.dimension == "user" or change.is_of_its_own:
         return False
     alike = known[change.measure, change.series.thing]
