@@ -116,6 +116,8 @@ class Server:
                     "TELEMETRY_LOG_FORMAT": "json",
                     # Tests send the same requests again and again, and mean it.
                     "TELEMETRY_RESEND_SECONDS": "0",
+                    # Tests say what the hash of a text is.
+                    "TELEMETRY_HASH_KEY": "off",
                     **environment,
                 },
                 stdin=terminal,
