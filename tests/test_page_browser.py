@@ -179,7 +179,9 @@ def test_what_arrives_is_shown_by_itself(server: Server, tab: Callable[..., Any]
 def test_what_to_fix_is_fetched_when_the_overview_is_open(tab: Callable[..., Any]) -> None:
     """Its questions are many, and the page does not wait for them."""
     page = tab()
-    page.locator("#fix ol li").first.wait_for(timeout=30_000)
+    page.get_by_text("days with events before this period: what is usual needs a week").wait_for(
+        timeout=30_000
+    )
 
 
 def test_tables_are_sorted_by_their_numbers(tab: Callable[..., Any]) -> None:

@@ -134,7 +134,7 @@ class Page:
         filters = self._site.filters(request)
         (found,) = await gathered(partial(what_to_fix, self._site.reading(request), filters))
         template = "fix.html" if "hx-request" in request.headers else "fix_page.html"
-        return self._site.html(request, template, filters, findings=found)
+        return self._site.html(request, template, filters, found=found)
 
     async def sessions(self, request: Request) -> Response:
         """List sessions."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 from access.answer import Answer
 from access.collected import COLLECTED
 from access.insight.find import find
+from access.insight.finding import Usual
 from access.insight.series import Part
 from access.library import ask_question
 from access.reading import Reading, bounds, statement
@@ -272,19 +273,29 @@ def bounds_of(now: datetime) -> dict[str, str]:
     return {"now": now.strftime("%Y-%m-%d %H:%M:%S")}
 
 
-def what_to_fix(reading: Reading, filters: Filters) -> Sequence[ReportFinding]:
+@dataclass(frozen=True, slots=True)
+class ToFix:
+    """What to fix first, what is large and as it always was, and what cannot be said."""
+
+    findings: Sequence[ReportFinding]
+    always: Sequence[Usual]
+    notes: Sequence[str]
+
+
+def what_to_fix(reading: Reading, filters: Filters) -> ToFix:
     """Return the report's findings for the period, kept for a while. Raises Refusal."""
     about = reading.period(filters.parameters()["from"], filters.parameters()["to"])
     # The questions count by whole hours.
     begin = about[0].start.replace(minute=0, second=0, microsecond=0)
     end = about[0].end.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
-    def make() -> list[ReportFinding]:
-        return findings(find(reading.store, begin, end, Part(filters.team, filters.user, filters.project)))
+    def make() -> ToFix:
+        found = find(reading.store, begin, end, Part(filters.team, filters.user, filters.project))
+        return ToFix(findings(found), found.always, found.notes)
 
     reading.admit()
     key = ("page findings", begin.isoformat(), end.isoformat(), filters.team, filters.user, filters.project)
-    found: list[ReportFinding] = reading.keep(reading.desk.aggregations, key, about, make).value
+    found: ToFix = reading.keep(reading.desk.aggregations, key, about, make).value
     return found
 
 
