@@ -271,7 +271,7 @@ def test_the_page_is_read_without_scripts(tab: Callable[..., Any]) -> None:
     page = tab(java_script_enabled=False)
     assert page.get_by_role("heading", name="What is going on").is_visible()
     page.get_by_role("link", name="Show what stands out in this period").click()
-    assert page.get_by_text("of all failures").first.is_visible()
+    assert page.get_by_text("days with events before this period").first.is_visible()
     page.goto("/cost")
     assert page.locator("svg.chart").first.is_visible()
     page.get_by_label("Period").select_option("24h")
