@@ -80,6 +80,7 @@ def tab(server: Server, chromium: Any) -> Iterator[Callable[..., Any]]:
     def new(**how: Any) -> Any:
         context = chromium.new_context(base_url=url(server, ""), **how)
         opened.append(context)
+        context.set_default_timeout(90_000)  # machines are shared
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
