@@ -105,6 +105,9 @@ class FakeScrub:
     def hashed(self, text: str) -> str:
         return f"<{text}>" if text else ""
 
+    def hashed_bytes(self, data: bytes) -> str:
+        return f"<{data.hex()}>" if data else ""
+
     def labels(self, key: str, text: str) -> dict[str, str]:
         name, _, argument = text.partition(" ")
         return {f"{key}.name": self.redact(name, {}), f"{key}.argument": self.redact(argument, {})}

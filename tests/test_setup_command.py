@@ -36,6 +36,8 @@ def setup(server: Server, *arguments: str, stdin: str | None = None) -> Result:
         "TELEMETRY_OTLP_HTTP_PORT": server.listening["otlp_http"].rpartition(":")[2],
         "TELEMETRY_CLICKHOUSE_HTTP_PORT": server.listening["clickhouse_http"].rpartition(":")[2],
         "TELEMETRY_INGEST_TOKENS": "right",
+        # Where telemetry is, so that nothing has to be said of it.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     }
     return CliRunner().invoke(main, ["setup", *arguments], env=settings, input=stdin)
 
