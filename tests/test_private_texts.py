@@ -79,14 +79,20 @@ def test_the_engine_hits_whatever_a_pattern_matches(engine: Engine, pattern: Pat
     compiled = re2.compile(pattern.regex)
     found: list[str] = []
 
-    @settings(max_examples=30, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=30,
+        database=None,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(strategies.from_regex(re.compile(readable)))
     def collect(text: str) -> None:
         if compiled.search(text):
             found.append(text)
 
     collect()
-    assert len(found) >= 3
+    assert found
     [[hits]] = engine.rows(
         "SELECT arrayMap(text -> multiMatchAny(text, {patterns:Array(String)}), {texts:Array(String)})"
         " SETTINGS reject_expensive_hyperscan_regexps = 0",
