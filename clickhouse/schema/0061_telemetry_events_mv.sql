@@ -1,7 +1,10 @@
 -- As 0021, but that what was counted before is not an event again (docs/decisions/0018), that all after the server in
 -- mcp__server__tool belongs to the tool, and that a request without a cost is priced by its tokens, where they and the
 -- model's price are known. The longest pattern counts, the band of prompts that the request is in, and the latest price
--- of its day, as in queries/prices.sql.
+-- of its day, as in queries/prices.sql. A failed request says its status also where it stands in its message alone, as
+-- after the last retry ("Repeated 529 Overloaded errors"), and the failures of tools of MCP servers, which the client all
+-- calls `mcp_tool`, are told apart by server and tool where these are sent. A prompt that is sent as `prompt_text` too is
+-- content like the other.
 ALTER TABLE telemetry_events_mv MODIFY QUERY
 WITH
     -- What has a column of its own is left out of `attributes`. Numbers come with the largest that can be true.
@@ -25,7 +28,7 @@ WITH
         'decision', 'decision_type', 'decision_source', 'request_id', 'error_type', 'error'
     ] AS text_keys,
     [
-        'prompt', 'prompt.text', 'response', 'response.text', 'tool_parameters', 'tool.parameters', 'tool_input', 'tool.input',
+        'prompt', 'prompt.text', 'prompt_text', 'response', 'response.text', 'response_text', 'tool_parameters', 'tool.parameters', 'tool_input', 'tool.input',
         'tool_output', 'tool.output', 'body', 'body_ref', 'hook_definitions', 'workspace.host_paths'
     ] AS content_keys,
     (
@@ -188,6 +191,7 @@ SELECT
         type NOT IN ('api_error', 'api_retries_exhausted'), '',
         n['status_code'] IS NOT NULL, toString(status_code),
         error_type != '', error_type,
+        extract(a['error'], '^(?:API Error:? |HTTP |Repeated |Error:? )*([45][0-9]{2})(?:[^0-9]|$)') AS told != '', told,
         'connection') AS api_error_code,
     if(type IN ('api_error', 'api_retries_exhausted'), a['error'], '') AS api_error_message,
     multiIf(
@@ -196,7 +200,11 @@ SELECT
     if(type IN ('api_error', 'api_retries_exhausted'), '', a['error']) AS error_message,
     -- What api_retries_exhausted reports is the api_error beside it: one failure, counted once.
     multiIf(
-        type = 'tool_result' AND success_sent = 0, trimRight(concat('tool ', a['tool_name'], ' ', error_type)),
+        type = 'tool_result' AND success_sent = 0, trimRight(concat(
+            'tool ',
+            if(a['tool_name'] = 'mcp_tool' AND mcp_tool_name != '', concat('mcp__', mcp_server_name, '__', mcp_tool_name), a['tool_name']),
+            ' ',
+            error_type)),
         type = 'api_error', concat('api ', api_error_code),
         type = 'api_refusal' AND lower(a['server_fallback_hop']) != 'true', 'api refusal',
         type = 'internal_error', trimRight(concat('internal ', error_type)),
