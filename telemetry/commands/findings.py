@@ -12,32 +12,21 @@ from access.insight.finding import Finding
 from access.insight.series import Part
 from access.questions import QuestionError
 from access.report.findings import cost_of
-from access.report.period import LENGTHS, period
+from access.report.period import period
 from access.text import visible
 from clickhouse.client import Client
 from clickhouse.client_errors import ClientError
 from clickhouse.endpoint import reader_endpoint
 from config.settings import SettingsError, load
 from telemetry.commands.error_text import report_errors
+from telemetry.commands.period_options import period_options
 
 _FOUND: Final = 3
 """The exit code when there are findings, which is none of click's own."""
 
 
 @click.command("findings")
-@click.option(
-    "--period",
-    "length",
-    type=click.Choice(list(LENGTHS)),
-    default="weekly",
-    show_default=True,
-    help="The last day, seven days or thirty days.",
-)
-@click.option("--since", metavar="TIME", help='Or from this time on, such as 2026-11-01 or "10 days ago".')
-@click.option("--until", metavar="TIME", help="Up to this time. Default: now.")
-@click.option("--team", default="", help="One team only.")
-@click.option("--user", default="", help="One user only, as the question `users` names them.")
-@click.option("--project", default="", help="One project only.")
+@period_options
 @click.option(
     "-f",
     "--format",

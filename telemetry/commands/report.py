@@ -9,28 +9,18 @@ from access.report.contents import write
 from access.report.figures import Scope, gather
 from access.report.markdown import markdown
 from access.report.page import page
-from access.report.period import LENGTHS, period
+from access.report.period import period
 from clickhouse.client import Client
 from clickhouse.client_errors import ClientError
 from clickhouse.endpoint import reader_endpoint
 from config import private_file
 from config.settings import SettingsError, load
 from telemetry.commands.error_text import report_errors
+from telemetry.commands.period_options import period_options
 
 
 @click.command("report")
-@click.option(
-    "--period",
-    "length",
-    type=click.Choice(list(LENGTHS)),
-    default="weekly",
-    show_default=True,
-    help="The last day, seven days or thirty days.",
-)
-@click.option("--since", metavar="TIME", help='Or from this time on, such as 2026-11-01 or "10 days ago".')
-@click.option("--until", metavar="TIME", help="Up to this time. Default: now.")
-@click.option("--team", default="", help="One team only.")
-@click.option("--user", default="", help="One user only, as the question `users` names them.")
+@period_options
 @click.option(
     "-f",
     "--format",
@@ -53,6 +43,7 @@ def report_command(
     until: str | None,
     team: str,
     user: str,
+    project: str,
     output_format: str | None,
     output: Path | None,
     url: str | None,
@@ -66,7 +57,7 @@ def report_command(
         output_format is None and output is not None and output.suffix == ".html"
     )
     with Client(reader_endpoint(load(), url)) as client:
-        document = write(gather(client, asked, Scope(team, user)))
+        document = write(gather(client, asked, Scope(team, user, project)))
     with private_file.output(output) as target:
         target.write((page(document) if is_page else markdown(document)).encode())
     if output is not None:
