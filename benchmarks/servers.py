@@ -78,10 +78,7 @@ def ours(directory: Path, sink: Server | None, data: Path | None = None, **setti
         **settings,
     }
     # As scripts/start.sh installs it: the tests' pyarrow, which the engine imports where it finds it, is 45 MiB.
-    without = directory / "without"
-    without.mkdir(parents=True)
-    (without / "pyarrow.py").write_text("raise ImportError\n")
-    environment["PYTHONPATH"] = str(without)
+    environment["PYTHONPATH"] = str(ROOT / "tests" / "as_installed")
     if sink:
         environment |= {
             "CLICKHOUSE_URL": f"http://{sink.target}",

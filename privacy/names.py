@@ -33,11 +33,6 @@ class Strength(IntEnum):
     strong = 4
 
 
-def is_secret_name(name: str) -> bool:
-    """Whether any value under this name but a placeholder is a secret."""
-    return strength(name) >= Strength.vague
-
-
 @lru_cache(8192)
 def strength(name: str) -> Strength:
     """Return what a name says of its value, by its segments."""

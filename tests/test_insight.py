@@ -44,7 +44,7 @@ def crew() -> dict[str, Person]:
     days = [BEGIN + day * DAY for day in range(14)]
     none: frozenset[str] = frozenset()
     teams = {user: frozenset({"core" if number < 2 else "web"}) for number, user in enumerate(USERS)}
-    return {user: Person(user, teams[user], none, none, none, days, days[-1], 60) for user in USERS}
+    return {user: Person(user, teams[user], none, none, none, days, days[-1]) for user in USERS}
 
 
 def summed(scope: Scope, some: list[Series]) -> Series:

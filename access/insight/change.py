@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from access.insight.series import DAY, MEANS, SHARES, TIMES, Measure, Series, Step, Sum, total
+from access.insight.series import DAY, MEANS, SHARES, Measure, Series, Step, Sum, total
 
 BASE_DAYS: Final = 4
 """Days with data that a window needs before it."""
@@ -301,8 +301,3 @@ def _gain(change: Change, hour: Step) -> float:
         return hour.n * ((mean - two) ** 2 - (mean - one) ** 2) / (2 * variance)
     one, two = inside.k / inside.n, (usual.k + 0.5) / usual.n
     return hour.k * math.log(max(one, 1e-9) / two) - hour.n * (one - two)
-
-
-def is_time(measure: Measure) -> bool:
-    """Whether a measure's level is in milliseconds."""
-    return measure in TIMES

@@ -21,7 +21,6 @@ class Person:
     """The midnights of the days with events, Unix seconds, in order."""
     newest: int
     """The time of the newest event."""
-    events_a_day: float
 
     def is_in(self, scope: Scope) -> bool:
         """Whether a scope is about this person too."""
@@ -55,7 +54,6 @@ def people(store: Streams, begin: datetime, end: datetime, part: Part) -> dict[s
             frozenset(row["versions"]),
             row["days"],
             row["newest"],
-            row["events_a_day"],
         )
         for row in answer(store, "insight_people", values).dicts()
     }

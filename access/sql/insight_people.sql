@@ -6,8 +6,7 @@ SELECT
     groupUniqArrayIf(toString(model_name), event_type = 'api_request') AS models,
     groupUniqArray(toString(service_version)) AS versions,
     arraySort(groupUniqArray(toUInt32(toUnixTimestamp(toStartOfDay(timestamp, 'UTC'))))) AS days,
-    toUnixTimestamp(toDateTime(max(timestamp), 'UTC')) AS newest,
-    count() / length(days) AS events_a_day
+    toUnixTimestamp(toDateTime(max(timestamp), 'UTC')) AS newest
 FROM telemetry_events
 WHERE timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')} AND user_id != ''
     AND event_type IN ('user_prompt', 'api_request', 'api_error', 'mcp_server_connection')
