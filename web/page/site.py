@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +35,7 @@ from web.page.filters import PERIODS, Filters, filters_of
 from web.page.forgetting import Forgetting
 from web.page.live import Live
 from web.page.panels import Panel, fill
-from web.page.streaming import Part, Slots, packed, plain, streamed
+from web.page.streaming import Ask, Part, Slots, gathered, packed, plain, streamed
 from web.page.views import VIEWS, choices
 from web.roles import Role
 
@@ -195,6 +196,24 @@ class Site:
         """Return a rendered template as an answer."""
         return compressed(request, self.rendered(request, template, filters, **values), status)
 
+    async def shared(
+        self, request: Request, template: str, filters: Filters, asks: Mapping[str, Ask]
+    ) -> "Shared":
+        """Return a part of the present, made once for all who look at it with the same filters and the same role.
+
+        The answers have the names by which the template knows them. It is written without what is the reader's own.
+        """
+        role = self.role(request)
+
+        async def make() -> Shared:
+            found = await gathered(*asks.values())
+            text = self._environment.get_template(template).render(
+                filters=filters, **dict(zip(asks, found, strict=True))
+            )
+            return Shared(text, gzip.compress(text.encode(), _LEVEL))
+
+        return await self.live.shared((template, filters.query(), role.team, role.user), make)
+
     def rendered(self, request: Request, template: str, filters: Filters, **values: Any) -> str:
         """Return a rendered template."""
         return self._environment.get_template(template).render(
@@ -226,6 +245,14 @@ class Site:
         return answered
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A part that several readers get: its text, and the same in gzip."""
+
+    text: str
+    in_gzip: bytes
+
+
 def caller_of(request: Request) -> str:
     """Return the name of the person's token."""
     return request.headers.get(CALLER_HEADER, "")
@@ -236,9 +263,10 @@ def place_of(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else 0
 
 
-def compressed(request: Request, text: str, status: int = 200, policy: str = "") -> Response:
+def compressed(request: Request, text: str | Shared, status: int = 200, policy: str = "") -> Response:
     """Return a page, in gzip where the browser takes it."""
     headers = {**HEADERS, "Vary": "Accept-Encoding"} | ({"Content-Security-Policy": policy} if policy else {})
     if "gzip" not in request.headers.get("accept-encoding", ""):
-        return HTMLResponse(text, status, headers)
-    return HTMLResponse(gzip.compress(text.encode(), _LEVEL), status, {**headers, "Content-Encoding": "gzip"})
+        return HTMLResponse(text.text if isinstance(text, Shared) else text, status, headers)
+    content = text.in_gzip if isinstance(text, Shared) else gzip.compress(text.encode(), _LEVEL)
+    return HTMLResponse(content, status, {**headers, "Content-Encoding": "gzip"})

@@ -235,21 +235,6 @@ def present(reading: Reading, filters: Filters) -> Present:
     return Present(sessions, _MINUTES_NOW, today, usual, fresh.newest, fresh.age_seconds)
 
 
-def figures(reading: Reading, filters: Filters) -> tuple[Present, Sequence[Measure]]:
-    """Return what goes on now and the figures of the period, made once for all who ask meanwhile. Raises Refusal.
-
-    Those who share them ask no question, and are not counted as asking one.
-    """
-
-    def make() -> tuple[Present, Sequence[Measure]]:
-        return present(reading, filters), measures(reading, filters)
-
-    about = reading.period("1h", "now")
-    key = ("page figures", filters.query())
-    found: tuple[Present, Sequence[Measure]] = reading.keep(reading.desk.queries, key, about, make).value
-    return found
-
-
 def choices(reading: Reading, role: Role) -> Mapping[str, Sequence[str]]:
     """Return what a view can be narrowed to, by the names of filters, within what the person sees. Raises Refusal."""
     about = reading.period("30d", "now")
