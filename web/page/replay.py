@@ -5,6 +5,7 @@ beginnings and other events that only begin something are left out: their ends s
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -166,14 +167,19 @@ def exported(reading: Reading, session: str, role: Role = ALL) -> Iterator[bytes
     return lines()
 
 
-def replay(reading: Reading, session: str, role: Role = ALL) -> Replay:
-    """Return how a session went. Raises Refusal as `whose` does."""
-    about = whose(reading, session, role)
-    values = {"session": session}
-    rows = reading.store.rows(statement("replay"), values | {"limit": str(EVENTS + 1)}).dicts()
-    prompts = reading.store.rows(statement("replay_prompts"), values).dicts()
-    spans = reading.store.rows(statement("replay_waits"), values).dicts()
-    return replayed(about, rows, prompts, spans)
+def replay(reading: Reading, about: Mapping[str, Any]) -> Replay:
+    """Return how a session went, of which `whose` says what it was. Raises Refusal."""
+    values = {"session": about["session_id"]}
+
+    def rows(name: str, **more: str) -> list[dict[str, Any]]:
+        return reading.store.rows(statement(name), values | more).dicts()
+
+    # Three statements side by side: they read different tables.
+    with ThreadPoolExecutor(2) as threads:
+        prompts = threads.submit(rows, "replay_prompts")
+        spans = threads.submit(rows, "replay_waits")
+        events = rows("replay", limit=str(EVENTS + 1))
+        return replayed(about, events, prompts.result(), spans.result())
 
 
 def replayed(

@@ -8,8 +8,7 @@ import gzip
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode
@@ -197,22 +196,26 @@ class Site:
         return compressed(request, self.rendered(request, template, filters, **values), status)
 
     async def shared(
-        self, request: Request, template: str, filters: Filters, asks: Mapping[str, Ask]
+        self,
+        request: Request,
+        template: str,
+        filters: Filters,
+        asks: Mapping[str, Ask],
+        key: tuple[str, ...] = (),
+        **values: Any,
     ) -> "Shared":
-        """Return a part of the present, made once for all who look at it with the same filters and the same role.
+        """Return a part that is made once for all who look at it with the same filters, role and `key`.
 
-        The answers have the names by which the template knows them. It is written without what is the reader's own.
+        The answers have the names by which the template knows them. `key` names what the values and the asks depend on.
+        The template is given nothing of the reader's own: no name and no form's key.
         """
         role = self.role(request)
 
         async def make() -> Shared:
-            found = await gathered(*asks.values())
-            text = self._environment.get_template(template).render(
-                filters=filters, **dict(zip(asks, found, strict=True))
-            )
-            return Shared(text, gzip.compress(text.encode(), _LEVEL))
+            found = dict(zip(asks, await gathered(*asks.values()), strict=True))
+            return Shared(self._environment.get_template(template).render(filters=filters, **found, **values))
 
-        return await self.live.shared((template, filters.query(), role.team, role.user), make)
+        return await self.live.shared((template, filters.query(), role.team, role.user, *key), make)
 
     def rendered(self, request: Request, template: str, filters: Filters, **values: Any) -> str:
         """Return a rendered template."""
@@ -245,12 +248,16 @@ class Site:
         return answered
 
 
-@dataclass(frozen=True, slots=True)
 class Shared:
-    """A part that several readers get: its text, and the same in gzip."""
+    """A part that several readers get, compressed once for all of them."""
 
-    text: str
-    in_gzip: bytes
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def in_gzip(self) -> bytes:
+        """The text in gzip."""
+        return gzip.compress(self.text.encode(), _LEVEL)
 
 
 def caller_of(request: Request) -> str:
