@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import re
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,17 @@ from hypothesis import strategies as st
 from jinja2 import Environment
 
 from access.answer import Answer
+from access.reading import Desk
+from access.refusal import Code, Refusal
+from access.store import Rows
 from access.tail import ERROR, LATEST_DATA
 from connectors.contract import Span, Trace
 from web.page.cells import cell, grid
 from web.page.charts import Bar, bars, share
 from web.page.filters import Filters, filters_of
+from web.page.live import Live
 from web.page.panels import _defused, _without_gaps
-from web.page.replay import EVENTS, replayed
+from web.page.replay import EVENTS, Turn, replayed
 from web.page.streaming import Part, Slots, streamed
 from web.page.tail import latest
 from web.page.timeline import timeline
@@ -325,3 +331,84 @@ def test_a_table_has_what_its_columns_mean() -> None:
 def test_htmx_is_the_file_that_was_published() -> None:
     """htmx.org 4.0.1 of npm, dist/htmx.min.js, unchanged."""
     assert hashlib.sha256((STATIC / "htmx.min.js").read_bytes()).hexdigest() == HTMX
+
+
+class Arriving:
+    """A store in which something arrives between any two looks. Nothing else is asked of it here."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def rows(self, *_: Any, **__: Any) -> Rows:
+        """Return the number of the newest insert."""
+        self.looks += 1
+        return Rows(("block", "engine"), ("UInt64", "String"), [(self.looks, "MergeTree")])
+
+    def stream(self, *_: Any) -> Iterator[bytes]:
+        """Refuse to be asked in another way."""
+        raise NotImplementedError
+
+
+def test_a_part_is_made_once_for_all_who_may_see_the_same() -> None:
+    """However many ask, one who leaves among them; a part of other keys is another, and a failure is not kept."""
+
+    async def run() -> None:
+        live, begun, goes_on = Live(Desk(Arriving())), [], asyncio.Event()
+
+        async def make(name: str) -> str:
+            begun.append(name)
+            await goes_on.wait()
+            return f"what {name} sees"
+
+        async def fail() -> str:
+            raise Refusal(Code.TIMEOUT, "too long")
+
+        many = [asyncio.create_task(live.shared(("now", "", "a"), partial(make, "a"))) for _ in range(50)]
+        other = asyncio.create_task(live.shared(("now", "", "b"), partial(make, "b")))
+        while len(begun) < 2:  # noqa: ASYNC110  another task
+            await asyncio.sleep(0)
+        many.pop(0).cancel()
+        goes_on.set()
+        assert set(await asyncio.gather(*many)) == {"what a sees"}
+        assert await other == "what b sees"
+        assert begun == ["a", "b"]
+        with pytest.raises(Refusal):
+            await live.shared(("wrong",), fail)
+        assert await live.shared(("wrong",), partial(make, "again")) == "what again sees"
+
+    asyncio.run(run())
+
+
+def test_pages_are_not_told_again_while_they_are_answered() -> None:
+    """However fast data arrives: what viewers ask is done before they are told to ask again."""
+
+    async def run() -> None:
+        store, done = Arriving(), asyncio.Event()
+        live = Live(Desk(store), seconds=0.001)
+        lines = live.events()
+        assert await anext(lines) == "retry: 3000\n\n"
+        assert (await anext(lines)).startswith("event: fresh")
+        asked = asyncio.create_task(live.shared(("now",), done.wait))
+        await asyncio.sleep(0)
+        looks = store.looks
+        # More than enough for a thousand looks, and less than the longest rest.
+        await asyncio.sleep(1.5)
+        assert store.looks <= looks + 2
+        done.set()
+        assert await asked
+        async with asyncio.timeout(60):
+            while store.looks <= looks + 2:
+                await anext(lines)
+        await lines.aclose()  # type: ignore[attr-defined]  a generator
+
+    asyncio.run(run())
+
+
+def test_a_prompt_that_cannot_be_read_says_why() -> None:
+    """One that the client did not send, and one that is kept as a hash."""
+    hashed = Turn(1, "hmac-sha256:" + "7" * 64, BEGIN)
+    assert ("--content prompts" in Turn(1, "<REDACTED>", BEGIN).unread, "hash" in hashed.unread) == (
+        True,
+        True,
+    )
+    assert (Turn(1, "Mend it", BEGIN).unread, Turn(1, "", BEGIN).unread) == ("", "")

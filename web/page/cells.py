@@ -117,10 +117,15 @@ def cell(
     at = moment_of(text)
     if at is not None:
         return Cell(when(at), text, href, sort=text, is_short=True)
-    if name in _IDS or _HASH.fullmatch(text):
+    if name in _IDS or is_hash(text):
         short = short_id(text) if name in _TRACES else shown(Kind.ID, text)
         return Cell(short, text, href, is_short=True)
     return Cell(text, "", href, is_short=len(text) <= _NAME)
+
+
+def is_hash(text: str) -> bool:
+    """Whether a text is a hash, which says nothing to a reader."""
+    return _HASH.fullmatch(text) is not None
 
 
 def kind_of(name: str) -> Kind | None:

@@ -38,7 +38,7 @@ class Details:
     async def session(self, request: Request) -> Response:
         """Show how one session went, a part of a long one; one that runs renews itself while it is looked at.
 
-        What renews it names the version that it has (`part`), and is answered with nothing where there is no other.
+        What renews it names the state that it shows (`part`), and is answered with nothing where there is no other.
         """
         given, role, reading = request.query_params, self._site.role(request), self._site.reading(request)
         session, step = given.get("id", "")[:200], max(place_of(given.get("step", "1")), 1)
@@ -46,8 +46,8 @@ class Details:
             ("session", session, role.team, role.user),
             partial(asyncio.to_thread, whose, reading, session, role),
         )
-        version = _version(about)
-        if given.get("part") == version:
+        state = _state(about)
+        if given.get("part") == state:
             return Response(status_code=204, headers=dict(HEADERS))
         may_forget = self._site.may_forget(request)
         body = partial(
@@ -56,14 +56,14 @@ class Details:
             "replay.html",
             filters_of({}),
             {"shown": partial(_shown, reading, about, step)},
-            (session, version, str(step), str(may_forget)),
+            (session, state, str(step), str(may_forget)),
             most=EVENTS,
             per_view=STEPS,
             may_forget=may_forget,
         )
         values = {
             "about": about,
-            "version": version,
+            "state": state,
             "step": step,
             "is_running": about["ended"] > reading.desk.clock() - timedelta(minutes=MINUTES_NOW),
         }
@@ -188,7 +188,7 @@ def _shown(reading: Reading, about: Mapping[str, Any], step: int) -> _Shown:
     return _Shown(found, found.part(step), timeline(found))
 
 
-def _version(about: Mapping[str, Any]) -> str:
+def _state(about: Mapping[str, Any]) -> str:
     """Return what changes when something has happened in a session."""
     names = ("prompts", "requests", "tool_calls", "failures", "compactions")
     return " ".join([about["ended"].isoformat(), *(str(about[name]) for name in names)])

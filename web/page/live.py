@@ -9,7 +9,7 @@ Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 LOOK_SECONDS: Final = 0.5
 SHARED_SECONDS: Final = 1.0
 """A part is shared no longer, since it also says how long ago things were."""
-REST: Final = 3.0
+REST: Final = 2.0
 LONGEST_REST_SECONDS: Final = 10.0
 _KEEP_SECONDS: Final = 20.0
 """A line is sent at least so often, so that a connection that has gone is noticed."""
@@ -31,7 +31,7 @@ VIEWERS: Final = 200
 """Pages that are told at a time; further ones are not, and show what they showed when they were opened."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Work:
     """A part that is being made for all who ask, or was: when it was begun, and when it ended."""
 
@@ -50,8 +50,11 @@ class Live:
         self._renewed = _renewed(desk)
         self._seconds = seconds
         self._heard: set[asyncio.Queue[str]] = set()
+        self._new: set[asyncio.Queue[str]] = set()
+        """Those whose page was made before they were heard: what arrived between, they have not been told of."""
         self._task: asyncio.Task[None] | None = None
         self._shared: dict[tuple[str, ...], _Work] = {}
+        self._running: list[_Work] = []
         self._spent = 0.0
         """Seconds that parts took which were made since the pages were told last."""
 
@@ -79,6 +82,7 @@ class Live:
                 if one.ended is None or now - one.ended < SHARED_SECONDS
             }
             work = self._shared[key] = _Work(asyncio.ensure_future(make()), now)
+            self._running.append(work)
             work.task.add_done_callback(lambda _: self._end(key, work))
         # One reader who leaves breaks nothing off for the others.
         result: T = await asyncio.shield(work.task)
@@ -88,6 +92,7 @@ class Live:
         """Yield the lines for one page until it is closed."""
         mine: asyncio.Queue[str] = asyncio.Queue(1)
         self._heard.add(mine)
+        self._new.add(mine)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look())
         try:
@@ -100,6 +105,7 @@ class Live:
                     yield ": still here\n\n"
         finally:
             self._heard.discard(mine)
+            self._new.discard(mine)
             if not self._heard and self._task is not None:
                 self._task.cancel()
 
@@ -112,14 +118,18 @@ class Live:
             try:
                 newest = await asyncio.to_thread(newest_insert, self._reading)
             except Refusal:
-                self._tell("away" if not was_away else "")
+                if not was_away:
+                    self._tell("away")
                 was_away = True
             else:
-                if was_away or (known is not None and newest != known):
+                if was_away or newest != known:
                     self._renewed = _renewed(self._desk)
                     self._shared, self._spent = {}, 0.0
                     self._tell("fresh")
                     told = clock()
+                else:
+                    self._tell("fresh", self._new)
+                self._new.clear()
                 known, was_away = newest, False
             await asyncio.sleep(self._seconds)
             while (left := told + self._rest(clock()) - clock()) > 0:  # noqa: ASYNC110  grows while parts are made
@@ -127,20 +137,19 @@ class Live:
 
     def _rest(self, now: float) -> float:
         """Return how long pages are not told again after they were told."""
-        running = sum(now - one.begun for one in self._shared.values() if one.ended is None)
+        running = sum(now - one.begun for one in self._running)
         return min(REST * (self._spent + running), LONGEST_REST_SECONDS)
 
     def _end(self, key: tuple[str, ...], work: _Work) -> None:
         work.ended = asyncio.get_running_loop().time()
+        self._running.remove(work)
         self._spent += work.ended - work.begun
         failed = work.task.cancelled() or work.task.exception() is not None
         if failed and self._shared.get(key) is work:
             del self._shared[key]
 
-    def _tell(self, event: str) -> None:
-        if not event:
-            return
-        for one in self._heard:
+    def _tell(self, event: str, whom: Iterable[asyncio.Queue[str]] | None = None) -> None:
+        for one in self._heard if whom is None else whom:
             # A page that has not taken the last event yet learns nothing new from a second one.
             if one.empty():
                 one.put_nowait(f"event: {event}\ndata: 1\n\n")

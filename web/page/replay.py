@@ -14,6 +14,7 @@ import orjson
 
 from access.reading import Reading, statement
 from access.refusal import unknown
+from web.page.cells import is_hash
 from web.roles import ALL, Role
 
 EVENTS: Final = 20_000
@@ -21,6 +22,8 @@ EVENTS: Final = 20_000
 STEPS: Final = 1_000
 """Steps on one view."""
 _LANES: Final = 8
+_NOT_SENT: Final = "<REDACTED>"
+"""What the client sends in place of a text that it is not to send."""
 _QUIET: Final = frozenset({"hook_execution_start", "tool_decision", "api_request_body", "api_response_body"})
 _KINDS: Final[Mapping[str, str]] = {
     "user_prompt": "prompt",
@@ -87,6 +90,15 @@ class Turn:
     def total_usd(self) -> float:
         """What the session had cost when this turn had ended, as far as costs are known."""
         return self.steps[-1].total_usd if self.steps else 0.0
+
+    @property
+    def unread(self) -> str:
+        """Why the prompt's text cannot be read, where it cannot."""
+        if self.prompt == _NOT_SENT:
+            return (
+                "The client did not send this prompt's text: telemetry setup --content prompts has it sent."
+            )
+        return "This prompt's text is kept as a hash, by the privacy rules." if is_hash(self.prompt) else ""
 
     def count(self, kind: str) -> int:
         """Return how many steps are of a kind."""
