@@ -119,7 +119,7 @@ def cell(
         return Cell(when(at), text, href, sort=text, is_short=True)
     if name in _IDS or is_hash(text):
         short = short_id(text) if name in _TRACES else shown(Kind.ID, text)
-        return Cell(short, text, href, is_short=True)
+        return Cell(short, text, href, is_short=len(short) <= _NAME)
     return Cell(text, "", href, is_short=len(text) <= _NAME)
 
 

@@ -6,6 +6,7 @@ own files.
 
 import gzip
 import hashlib
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property, partial
@@ -15,6 +16,7 @@ from urllib.parse import quote_plus, urlencode
 
 import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
@@ -55,6 +57,7 @@ HEADERS: Final[Mapping[str, str]] = {
 _LEVEL: Final = 5
 """Of gzip: a view is compressed to a sixth, for less than a millisecond of work."""
 _DIGITS: Final = 7
+_CODE: Final = re.compile("`([^`]+)`")
 STATIC_TYPES: Final[Mapping[str, str]] = {
     "style.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
@@ -111,6 +114,7 @@ class Site:
             "urlencode": urlencode,
             "urlencode_text": quote_plus,
             "seen": visible,
+            "coded": coded,
         }
 
     def role(self, request: Request) -> Role:
@@ -258,6 +262,11 @@ class Shared:
     def in_gzip(self) -> bytes:
         """The text in gzip."""
         return gzip.compress(self.text.encode(), _LEVEL)
+
+
+def coded(text: str) -> Markup:
+    """Return a note with what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped before
 
 
 def caller_of(request: Request) -> str:
