@@ -42,7 +42,7 @@ EVENT: dict[str, Any] = {
     "tool_use_id": "", "detail": "", "model": "m", "decision": "", "decision_source": "", "success": None,
     "failure": "", "duration_ms": 10.0, "ttft_ms": None, "result_bytes": None, "input_tokens": 5, "output_tokens": 1,
     "cache_read_tokens": None, "cache_creation_tokens": 2, "cost_usd": 0.5, "attempt": None, "status_code": None,
-    "message": "", "about": "",
+    "message": "", "about": "", "is_async": False,
 }  # fmt: skip
 ABOUT = {"session_id": "s", "started": BEGIN, "ended": BEGIN + timedelta(seconds=100)}
 
@@ -412,3 +412,21 @@ def test_a_prompt_that_cannot_be_read_says_why() -> None:
         True,
     )
     assert (Turn(1, "Mend it", BEGIN).unread, Turn(1, "", BEGIN).unread) == ("", "")
+
+
+def test_the_end_of_a_subagent_in_the_background_is_no_persons_prompt() -> None:
+    """It is told by its text where that is sent, else by when it comes; a subagent that was waited for has none."""
+    rows = [
+        event("user_prompt", prompt_id="a"),
+        event("subagent_completed", 1, is_async=True),
+        event("user_prompt", 1.2, prompt_id="b"),
+        event("subagent_completed", 5),
+        event("user_prompt", 5.2, prompt_id="c"),
+        event("subagent_completed", 9, is_async=True),
+        event("user_prompt", 60, prompt_id="d"),
+        event("user_prompt", 80, prompt_id="e"),
+    ]
+    texts = [{"prompt_id": "e", "prompt": "<task-notification> <task-id>7</task-id>"}]
+    found = replayed(ABOUT, rows, texts, [])
+    assert [turn.is_note for turn in found.turns] == [False, True, False, False, True]
+    assert [turn.number for turn in found.turns] == [1, 2, 3, 4, 5]

@@ -52,7 +52,9 @@ class Cell:
     @property
     def style(self) -> str:
         """The class of its column's width."""
-        return "n" if self.is_number else "t" if self.is_short else "long" if len(self.text) > _LONG else ""
+        if self.is_number or self.is_short:
+            return "n" if self.is_number else "t"
+        return "long" if len(self.text) > _LONG else "mid" if len(self.text) > _NAME else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ beginnings and other events that only begin something are left out: their ends s
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -24,6 +24,9 @@ STEPS: Final = 1_000
 _LANES: Final = 8
 _NOT_SENT: Final = "<REDACTED>"
 """What the client sends in place of a text that it is not to send."""
+_NOTE: Final = "<task-notification>"
+_AT_ONCE: Final = timedelta(seconds=1)
+"""No person reads an answer and asks on in that time. Where the text is not sent, nothing else tells the two apart."""
 _QUIET: Final = frozenset({"hook_execution_start", "tool_decision", "api_request_body", "api_response_body"})
 _KINDS: Final[Mapping[str, str]] = {
     "user_prompt": "prompt",
@@ -77,6 +80,8 @@ class Turn:
     prompt: str
     time: datetime
     steps: list[Step] = field(default_factory=list)
+    is_note: bool = False
+    """It began by no person: the client told the model that a subagent in the background had ended."""
     usd: float = 0.0
     unknown_costs: int = 0
     failures: int = 0
@@ -207,6 +212,7 @@ def replayed(
     lanes = _Lanes()
     turns: list[Turn] = []
     total, number, has_start = 0.0, 0, False
+    ended: datetime | None = None
     for row in rows[:EVENTS]:
         kind = row["event_type"]
         if kind in _QUIET:
@@ -216,6 +222,9 @@ def replayed(
             # Turn 0 is all before the first prompt.
             turns.append(Turn(len(turns) + (kind == "user_prompt") - has_start, text, row["timestamp"]))
             has_start |= kind != "user_prompt"
+            turns[-1].is_note = text.startswith(_NOTE) or _follows(ended, row)
+        if kind == "subagent_completed" and row["is_async"]:
+            ended = row["timestamp"]
         turn = turns[-1]
         number += 1
         if kind == "api_request":
@@ -260,6 +269,12 @@ def replayed(
         next((step.number for step in steps if step.failed), None),
         max(turns, key=lambda turn: turn.usd).number if any(turn.usd for turn in turns) else None,
     )
+
+
+def _follows(ended: datetime | None, row: Mapping[str, Any]) -> bool:
+    """Whether this is what the client asks at once when a subagent has ended in the background."""
+    is_prompt = row["event_type"] == "user_prompt"
+    return is_prompt and ended is not None and row["timestamp"] - ended <= _AT_ONCE
 
 
 class _Lanes:
