@@ -199,7 +199,7 @@ SESSIONS: Final = Panel(
     "sessions",
     "Sessions",
     columns=(
-        "session", "outcome", "started", "minutes", "user", "team", "project", "prompts", "requests", "tool_calls",
+        "session", "outcome", "started", "minutes", "user", "team", "project", "prompts", "tool_calls",
         "failures", "tokens", "usd",
     ),
     rows=100,
