@@ -64,6 +64,8 @@ class Page:
         self._entrance = Entrance(self._site)
         self._details = Details(self._site)
         self._managing = Managing(self._site)
+        self._is_empty = True
+        """As far as is known: what has been seen to hold something is not looked at again before the overview."""
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -109,7 +111,9 @@ class Page:
     async def overview(self, request: Request) -> Response:
         """Show what is going on, and what to fix first."""
         filters = self._site.filters(request)
-        fresh = (await gathered(self._site.live.reading(caller_of(request)).freshness))[0]
+        if self._is_empty:
+            (fresh,) = await gathered(self._site.live.reading(caller_of(request)).freshness)
+            self._is_empty = fresh.newest is None
         parts = {
             # Escaped already, as a template's text.
             "now": Part((partial(self._now, request),), lambda found: found[0].text),
@@ -117,7 +121,7 @@ class Page:
         }
         names = [name for name in parts if name != "now"]
         return self._site.streamed(
-            request, "overview.html", filters, parts, panels=names, is_empty=fresh.newest is None
+            request, "overview.html", filters, parts, panels=names, is_empty=self._is_empty
         )
 
     async def now(self, request: Request) -> Response:
