@@ -1,6 +1,6 @@
 """Viewers of the page, in a process of their own at the lowest priority: `python -m benchmarks.viewers BASE COUNT`.
 
-They stand for browsers on other machines, whose own work is none of the server's. The token is the first line of
+They are as browsers on other machines, whose own work is none of the server's. The token is the first line of
 standard input. Each has the overview open: told of new data, it renews its figures. A line says that all are connected;
 when standard input ends, they end, and the last line says how often they renewed.
 """

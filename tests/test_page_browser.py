@@ -176,7 +176,7 @@ def test_from_the_overview_to_a_failure_by_keyboard(tab: Callable[..., Any]) -> 
 
 
 def test_what_arrives_is_shown_by_itself(server: Server, tab: Callable[..., Any]) -> None:
-    """Live events, the figures of the overview, each time anew, and a session that runs; without a reload."""
+    """Live events, the figures of the overview, each time, and a session that runs; without a reload."""
     send(server, [record("user_prompt", time.time_ns(), "live")])
     tail, overview, session = tab(), tab(), tab()
     tail.goto("/tail")
