@@ -21,7 +21,7 @@ from tests.engine_store import EngineStore
 
 _TABLES = (
     "otel_logs", "otel_traces", "telemetry_events", "telemetry_spans", "telemetry_hourly", "telemetry_daily",
-    "telemetry_sessions",
+    "telemetry_sessions", "telemetry_measures",
 )  # fmt: skip
 _KINDS = {
     "tool": ("tool fails",),
