@@ -92,7 +92,8 @@ def find(
     ]
     secure, notes = firsts(store, history, since, until, part, everybody)
     quiet = silence(everybody, since, until, _usd_a_day(known))
-    quiet += clocks(store, max(now or datetime.now(UTC), until), part, everybody)
+    present = max(now or datetime.now(UTC), until)
+    quiet += clocks(store, (history, since, until), present, part, everybody)
     return Insight(
         (*sorted(costly, key=lambda one: -one.weight), *secure, *quiet),
         _always(known, begin, end),

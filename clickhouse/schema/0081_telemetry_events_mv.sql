@@ -1,4 +1,4 @@
--- As 0061, with the time at which it was stored.
+-- As 0061, with the time at which it is stored, and the machine. A repeated insert stores nothing, and changes neither.
 ALTER TABLE telemetry_events_mv MODIFY QUERY
 WITH
     -- What has a column of its own is left out of `attributes`. Numbers come with the largest that can be true.
@@ -111,6 +111,7 @@ SELECT
     ServiceName AS service_name,
     if(r['service.version'] != '', r['service.version'], a['app.version']) AS service_version,
     a['terminal.type'] AS terminal_type,
+    if(r['host.name'] != '', r['host.name'], r['host.id']) AS host_name,
     multiIf(
         r['team.id'] != '', r['team.id'], r['team'] != '', r['team'],
         a['team.id'] != '', a['team.id'], a['team']) AS team,
