@@ -645,7 +645,7 @@ def incidents(world: World, seed: int) -> Iterator[Incident]:
     yield Incident("bypass", "", user(), moment())
     yield Incident("plugin", "", user(), moment())
     yield Incident("internal", "RangeError", team(), moment(), size=0.1)
-    yield Incident("clock behind", "", user(), moment(), size=-random.Random(seed).choice([1, 6, 26]))  # noqa: S311
+    yield Incident("clock behind", "", user(), moment(), size=-random.Random(seed).choice([1, 6, 26]))
     yield Incident(
         "version", chance.choice(["Edit", "Grep"]), anybody(), moment(), size=chance.uniform(0.2, 0.5)
     )
