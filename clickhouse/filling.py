@@ -12,7 +12,7 @@ from clickhouse.database import Database
 
 MARK: Final = "-- Filled with what is stored."
 """How the migration of such a view begins."""
-_VIEW: Final = re.compile(r"CREATE MATERIALIZED VIEW IF NOT EXISTS \w+ TO (\w+) AS\n(.*)", re.DOTALL)
+_VIEW: Final = re.compile(r"CREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+) AS\n(.*)", re.DOTALL)
 _SOURCE: Final = "telemetry_events"
 _DAY: Final = "toDate(least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC')"
 """The source's partitions."""
@@ -20,11 +20,16 @@ _ONE_BLOCK: Final = "min_insert_block_size_rows = 100000000, min_insert_block_si
 
 
 def fill(database: Database, view: str) -> None:
-    """Fill the target of a view that is not made yet; `view` is the statement that makes it."""
+    """Fill the target of a view, unless that is made already; `view` is the statement that makes it."""
     found = _VIEW.search(view)
-    if found is None or f"FROM {_SOURCE} " not in found[2]:
+    if found is None or f"FROM {_SOURCE} " not in found[3]:
         raise ValueError(f"only a materialized view of {_SOURCE} can be filled")
-    target, select = found[1], found[2]
+    name, target, select = found.groups()
+    if database.rows(
+        "SELECT 1 FROM system.tables WHERE database = currentDatabase() AND name = {view:String}",
+        {"view": name},
+    ):
+        return
     # The names of tables are the schema's own.
     of_day = select.replace(
         f"FROM {_SOURCE} ",
