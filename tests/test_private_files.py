@@ -61,7 +61,7 @@ for path in sys.argv[2:]:
     assert len(paths) > 5
     done = subprocess.run(
         [sys.executable, "-c", script, str(folder.parent), f"{folder.name}/", *paths],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=180, check=True,
     )  # fmt: skip
     return done.stdout.splitlines()
 
@@ -188,7 +188,7 @@ print(close_to_others(Path()))
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=True,
     )
     assert done.stdout == f"{is_closed}\n"

@@ -351,7 +351,7 @@ def test_a_waiting_call_leaves_the_server_free(server: Server, store: ClientStor
 
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(tail_telemetry, reading, cursor, 20, pause=pause)
-        assert waiting.wait(20)
+        assert waiting.wait(180)
         body = logs([event(time.time(), "tool_result", session__id="one", tool_name="Bash", success=True)])
         assert server.post("logs", body).status_code == 200
         sent.set()

@@ -81,7 +81,7 @@ def command(data: Path, *words: str) -> list[str]:
         stdin=terminal.theirs,
         stdout=terminal.theirs,
         stderr=terminal.theirs,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     lines = terminal.lines()
@@ -97,7 +97,7 @@ def ask(server: Server, sql: str) -> httpx.Response:
         f"http://{server.listening['clickhouse_http']}",
         content=sql,
         auth=("telemetry_reader", password),
-        timeout=30,
+        timeout=180,
         verify=NO_TLS,
     )
 

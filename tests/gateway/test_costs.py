@@ -140,7 +140,7 @@ class Calls:
         )
         self._reader = threading.Thread(target=_read, args=(self._process, self._lines), daemon=True)
         self._reader.start()
-        assert self._lines.get(timeout=60) == "ready\n"
+        assert self._lines.get(timeout=180) == "ready\n"
 
 
 def _read(process: "subprocess.Popen[str]", lines: "queue.Queue[str]") -> None:
