@@ -287,7 +287,7 @@ class Image:
                 case "COPY":
                     self._copy(*shlex.split(step.rest), image=bool(step.flags.get("from")))
                 case "RUN":
-                    self.run(["/bin/sh", "-euc", self._within(step.rest)], timeout=240)
+                    self.run(["/bin/sh", "-euc", self._within(step.rest)], timeout=800)
                 case _:
                     pass
 
