@@ -149,14 +149,14 @@ def post(server: Server, text: str) -> int:
 @pytest.mark.slow
 def test_a_server_that_hangs_does_not_hold_up_the_stop(start: Callable[..., Server], black_hole: int) -> None:
     """Requests under way go to the spool and are acknowledged, within the time for stopping."""
-    receiver = start(**pointed(black_hole, TELEMETRY_SHUTDOWN_SECONDS="4"))
+    receiver = start(**pointed(black_hole, TELEMETRY_SHUTDOWN_SECONDS="4", CLICKHOUSE_INSERT_SECONDS="600"))
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(receiver.post, "logs", captures("logs")[0])
         eventually(lambda: receiver.metric("telemetry_received_records_total") > 0)
         began = time.monotonic()
         assert receiver.stop() == 0
         assert answer.result().status_code == 200
-    assert time.monotonic() - began < 30, "the insert's own 60 s were waited for"
+    assert time.monotonic() - began < 150, "the insert's own ten minutes were waited for"
     (batch,) = (receiver.data / "spool/batches").iterdir()
     assert batch.suffix == ".stopping"
     assert sorted(path.name for path in batch.iterdir()) == ["00.otel_logs.block", "requests"]

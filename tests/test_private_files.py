@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from config.closing import close_to_others
 from operations import archive
 from telemetry.cli import main
-from tests.server import ROOT, Server
+from tests.server import AS_INSTALLED, ROOT, Server
 from tests.test_demo import own
 
 _OPEN = "Other users can enter the data directory"
@@ -199,7 +199,7 @@ def _apply_schema(data: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "telemetry", "schema", "--apply"],
         cwd=ROOT,
-        env={**os.environ, "TELEMETRY_DATA_DIR": str(data), "CLICKHOUSE_URL": ""},
+        env={**os.environ, **AS_INSTALLED, "TELEMETRY_DATA_DIR": str(data), "CLICKHOUSE_URL": ""},
         capture_output=True,
         text=True,
         timeout=120,

@@ -238,7 +238,7 @@ def test_it_waits_until_something_arrives(filled: Tables, reading: Reading) -> N
     assert (sessions(answer), waited) == (["new"], [0.5] * 3)
     began = time.monotonic()
     assert tail_telemetry(reading, answer.next_cursor, 0.2).rows == []
-    assert 0.2 <= time.monotonic() - began < 10
+    assert 0.2 <= time.monotonic() - began < 60
 
 
 def test_an_emptied_store_is_said(filled: Tables, reading: Reading) -> None:

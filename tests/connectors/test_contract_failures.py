@@ -163,7 +163,7 @@ def test_a_system_that_does_not_answer_is_waited_for_no_longer_than_said(http_su
                     with pytest.raises(BackendError) as caught:
                         await call(adapter)
                     assert caught.value.kind == Kind.TIMEOUT
-                    assert time.monotonic() - started < 10
+                    assert time.monotonic() - started < 30
                 assert (await adapter.health()).health == Health.UNHEALTHY
             finally:
                 await adapter.close()

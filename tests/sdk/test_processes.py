@@ -206,8 +206,8 @@ def test_a_backend_that_fails_costs_no_call(tmp_path: Path, backend: str) -> Non
         spent = anyio.run(
             session, f"http://127.0.0.1:{free_port()}" if backend == "away" else "http://no such host"
         )
-    assert spent < 30
-    assert time.monotonic() - begin < 60
+    assert spent < 300
+    assert time.monotonic() - begin < 400
     assert len((tmp_path / "log").read_text().splitlines()) < 1000
 
 
