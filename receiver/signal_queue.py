@@ -43,7 +43,7 @@ Outcome: TypeAlias = Failure | Repaired | None
 
 @dataclass(slots=True)
 class Waiting:
-    """A request that waits to be stored; its future resolves to the outcome."""
+    """A request that waits to be stored."""
 
     body: bytes
     survey: Survey
@@ -52,9 +52,8 @@ class Waiting:
     client: bytes = b""
     is_alone: bool = False
     """Whether it is stored with no other client's requests, beside other batches."""
-    outcome: asyncio.Future[Outcome] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
+    ends: list[Callable[[Outcome], None]] = field(default_factory=list)
+    """Called with the outcome; several when the same bytes are sent again meanwhile."""
 
 
 Batch: TypeAlias = Sequence[Waiting]
