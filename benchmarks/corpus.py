@@ -15,7 +15,7 @@ It does not imitate metrics, which are a few hundred bytes a minute and cost not
 
 import string
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,9 +83,13 @@ def logs(records: int, seed: int, start: int = START) -> bytes:
 
 def write(path: Path, make: Callable[[int, int, int], bytes], items: int, count: int, start: int) -> None:
     """Write `count` requests of `items` spans or records to `path`, each behind its length in four bytes."""
+    write_all(path, (make(items, seed, start + seed * 1_000_000_000) for seed in range(count)))
+
+
+def write_all(path: Path, bodies: Iterable[bytes]) -> None:
+    """Write requests to `path`, each behind its length in four bytes."""
     with path.open("wb") as file:
-        for seed in range(count):
-            body = make(items, seed, start + seed * 1_000_000_000)
+        for body in bodies:
             file.write(len(body).to_bytes(4, "little") + body)
 
 

@@ -26,7 +26,7 @@ class Connection:
         ).encode()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def __call__(self, request: bytes, *, timeout: float) -> bytes:
+    async def __call__(self, request: bytes, *, timeout: float) -> bytes:  # noqa: ASYNC109  as gRPC's methods have it
         """Send a request and return the answer's body. Raises StatusError, OSError, TimeoutError."""
         async with asyncio.timeout(timeout):
             if self._streams is None:

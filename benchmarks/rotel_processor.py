@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from rotel_sdk.open_telemetry.common.v1 import AnyValue
+
 from benchmarks.peer_rules import HASHED, PATTERNS, SAFE
 
 COMPILED = [(re.compile(pattern), f"[{name}]") for name, pattern in PATTERNS.items()]
@@ -36,7 +38,7 @@ def process_logs(group: Any) -> None:
         for record in scope.log_records:
             attributes(record.attributes)
             if record.body is not None and isinstance(text := record.body.value, str):
-                record.body.value = redact(text)
+                record.body = AnyValue(redact(text))
 
 
 def attributes(pairs: Iterable[Any]) -> None:
@@ -47,7 +49,9 @@ def attributes(pairs: Iterable[Any]) -> None:
             continue
         value = pair.value.value
         if isinstance(value, str):
-            pair.value.value = hashlib.sha256(value.encode()).hexdigest() if key in HASHED else redact(value)
+            private = hashlib.sha256(value.encode()).hexdigest() if key in HASHED else redact(value)
+            if private != value:
+                pair.value = AnyValue(private)
 
 
 def redact(text: str) -> str:
