@@ -94,8 +94,8 @@ def write_all(path: Path, bodies: Iterable[bytes]) -> None:
 
 
 def as_json(body: bytes, request: type[Message]) -> bytes:
-    """Return a serialized request in OTLP's JSON, whose ids are in hex (protobuf's own JSON has them in base64)."""
-    translated = MessageToDict(request.FromString(body))
+    """Return a serialized request in OTLP's JSON, whose ids are in hex and enums numbers (not so in protobuf's own JSON)."""
+    translated = MessageToDict(request.FromString(body), use_integers_for_enums=True)
 
     def hexed(value: Any) -> Any:
         if isinstance(value, list):

@@ -419,7 +419,7 @@ def peer_head() -> None:
         "p50 / p99 ms",
         "bytes to the sink",
     ]
-    print(f"\n| {' | '.join([*names, 'ours to it', 'target'])} |\n|{'---|' * (len(names) + 2)}")
+    print(f"\n| {' | '.join([*names, 'ratio', 'target'])} |\n|{'---|' * (len(names) + 2)}")
 
 
 def row(comparison: Comparison, subject: Side, peer: Side) -> str:
