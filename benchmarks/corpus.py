@@ -94,7 +94,10 @@ def write_all(path: Path, bodies: Iterable[bytes]) -> None:
 
 
 def as_json(body: bytes, request: type[Message]) -> bytes:
-    """Return a serialized request in OTLP's JSON, whose ids are in hex and enums numbers (not so in protobuf's own JSON)."""
+    """Return a serialized request in OTLP's JSON.
+
+    There ids are in hex and enums are numbers, where protobuf's own JSON has base64 and names.
+    """
     translated = MessageToDict(request.FromString(body), use_integers_for_enums=True)
 
     def hexed(value: Any) -> Any:
