@@ -116,7 +116,7 @@ def test_the_columns_are_those_promised(store: Tables) -> None:
     ]
     columns = [row["name"] for row in store.dicts("DESCRIBE telemetry_events")]
     assert [name for name in promised if name not in columns] == []
-    assert columns == ["timestamp", *EMPTY]
+    assert columns == ["timestamp", "arrived", *EMPTY]
 
 
 def test_a_model_request_is_typed(store: Tables) -> None:
