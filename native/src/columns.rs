@@ -110,7 +110,10 @@ fn put_maps(out: &mut Vec<u8>, batch: &Batch<'_, '_>, maps: &[u32]) -> Result<()
         return Err(Failure::TooLarge);
     }
     // The dictionary's first element is the default value.
-    let mut places = vec![0u32; batch.worker.keys.len()];
+    let mut places = vec![u32::MAX; batch.worker.keys.len()];
+    if let Some(default) = batch.worker.keys.seen(b"") {
+        places[default as usize] = 0;
+    }
     let mut dictionary: Vec<u32> = Vec::new();
     let mut last = u32::MAX;
     for &map in maps {
@@ -120,7 +123,7 @@ fn put_maps(out: &mut Vec<u8>, batch: &Batch<'_, '_>, maps: &[u32]) -> Result<()
         last = map;
         for entry in batch.entries_of(map) {
             let place = &mut places[entry.key() as usize];
-            if *place == 0 {
+            if *place == u32::MAX {
                 dictionary.push(entry.key());
                 *place = dictionary.len() as u32;
             }

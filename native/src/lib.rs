@@ -8,6 +8,9 @@ mod city;
 mod columns;
 mod digest;
 mod keys;
+mod logs;
+mod metrics;
+mod rows;
 mod rules;
 mod search;
 mod traces;
@@ -25,8 +28,12 @@ use pyo3::types::{PyBytes, PyList, PyString};
 
 use batch::{Answer, Ask, Batch, Worker};
 use digest::Digest;
+use logs::Logs;
+use metrics::Metrics;
+use rows::{Block, Table};
 use rules::{Rules, Treatment};
 use search::Search;
+use traces::Traces;
 use wire::Malformed;
 
 pyo3::create_exception!(telemetry_native, MalformedError, PyException, "The requests are no OTLP.");
@@ -61,33 +68,9 @@ impl From<Failure> for PyErr {
     }
 }
 
-/// The rows of a group of requests.
-pub struct Block {
-    pub data: Vec<u8>,
-    pub rows: usize,
-    pub contents: Vec<u64>,
-    pub identities: Vec<u64>,
-    pub past_retention: u64,
-    pub ends_before_start: u64,
-}
-
-/// What is gathered for the rows of one table.
-trait Table<'a>: Default + Send {
-    /// Read a request; `oldest` is the time before which the table's TTL removes a row.
-    fn read(&mut self, batch: &mut Batch<'a, '_>, request: &'a [u8], oldest: i64) -> Result<(), Malformed>;
-
-    /// Write the rows, once Python has answered.
-    fn write(self, batch: &mut Batch<'a, '_>) -> Result<Block, Failure>;
-}
-
 /// A time in nanoseconds since 1970. One after 2262, which DateTime64(9) cannot hold, becomes its last moment.
 pub(crate) fn nanoseconds(time: u64) -> i64 {
     i64::try_from(time).unwrap_or(i64::MAX)
-}
-
-/// The number of a row in a column of UInt64.
-pub(crate) fn latest(column: &[u8], row: usize) -> u64 {
-    column[8 * row..8 * row + 8].try_into().map_or(0, u64::from_le_bytes)
 }
 
 fn run<'a, T: Table<'a>>(
@@ -97,9 +80,9 @@ fn run<'a, T: Table<'a>>(
     requests: &[&'a [u8]],
     oldest: i64,
     finish: &Bound<'_, PyAny>,
+    mut table: T,
 ) -> Result<Block, Failure> {
     let mut batch = Batch::new(rules, worker);
-    let mut table = T::default();
     py.detach(|| requests.iter().try_for_each(|request| table.read(&mut batch, request, oldest)))?;
     if !batch.asks.is_empty() {
         batch.answers = answers(py, &batch.asks, finish)?;
@@ -242,9 +225,14 @@ impl Pass {
         let bodies: Vec<&[u8]> = requests.iter().map(|request| request.as_bytes()).collect();
         let taken = self.idle.lock().map_or(None, |mut idle| idle.pop());
         let mut worker = taken.unwrap_or_else(|| Worker::new(&self.rules));
+        let worker_ = &mut worker;
         let block = match table {
-            "otel_traces" => run::<traces::Traces>(py, &self.rules, &mut worker, &bodies, oldest, &finish),
-            _ => return Err(PyValueError::new_err("no such table")),
+            "otel_traces" => run(py, &self.rules, worker_, &bodies, oldest, &finish, Traces::default()),
+            "otel_logs" => run(py, &self.rules, worker_, &bodies, oldest, &finish, Logs::default()),
+            _ => match Metrics::of(table) {
+                Some(metrics) => run(py, &self.rules, worker_, &bodies, oldest, &finish, metrics),
+                None => return Err(PyValueError::new_err("no such table")),
+            },
         }?;
         if let Ok(mut idle) = self.idle.lock() {
             idle.push(worker);

@@ -1,10 +1,11 @@
 //! The rows of `otel_traces`, as `clickhouse/transform/otel_traces.sql` describes them.
 
-use crate::batch::{Batch, Text, EMPTY};
+use crate::batch::{Batch, Text};
 use crate::city;
 use crate::columns::{put_number, put_text, write, Column, TIME};
+use crate::rows::{city_of_map, number_at, read_attributes, read_scope, services, Block, Scope, Table};
 use crate::wire::{Field, Malformed, Message};
-use crate::{latest, nanoseconds, Block, Failure, Table};
+use crate::{nanoseconds, Failure};
 
 const KINDS: [&[u8]; 6] = [b"Unspecified", b"Internal", b"Server", b"Client", b"Producer", b"Consumer"];
 const CODES: [&[u8]; 3] = [b"Unset", b"Ok", b"Error"];
@@ -12,8 +13,7 @@ const CODES: [&[u8]; 3] = [b"Unset", b"Ok", b"Error"];
 #[derive(Default)]
 pub struct Traces<'a> {
     resource: u32,
-    scope_name: Option<Text<'a>>,
-    scope_version: Option<Text<'a>>,
+    scope: Scope<'a>,
     pairs: Vec<&'a [u8]>,
     rows: usize,
     past: u64,
@@ -125,22 +125,7 @@ impl<'a> Traces<'a> {
         data: &'a [u8],
         oldest: i64,
     ) -> Result<(), Malformed> {
-        let (mut name, mut version): (&[u8], &[u8]) = (b"", b"");
-        let mut message = Message::new(data);
-        while let Some(field) = message.next()? {
-            if let (1, Field::Bytes(content)) = field {
-                let mut scope = Message::new(content);
-                while let Some(field) = scope.next()? {
-                    match field {
-                        (1, Field::Bytes(text)) => name = text,
-                        (2, Field::Bytes(text)) => version = text,
-                        _ => {}
-                    }
-                }
-            }
-        }
-        self.scope_name = Some(batch.clean(0, name)?);
-        self.scope_version = Some(batch.clean(1, version)?);
+        self.scope = read_scope(data)?;
         let mut message = Message::new(data);
         while let Some(field) = message.next()? {
             if let (2, Field::Bytes(content)) = field {
@@ -198,8 +183,8 @@ impl<'a> Traces<'a> {
         self.names.push(batch.clean(3, name)?);
         put_text(&mut self.kinds, name_of(&KINDS, kind));
         self.resources.push(self.resource);
-        self.scope_names.push(self.scope_name.unwrap_or(EMPTY));
-        self.scope_versions.push(self.scope_version.unwrap_or(EMPTY));
+        self.scope_names.push(batch.clean(0, self.scope.name)?);
+        self.scope_versions.push(batch.clean(1, self.scope.version)?);
         self.attributes.push(batch.map(&pairs, true));
         self.pairs = pairs;
         self.backwards += u64::from(end < start);
@@ -261,7 +246,7 @@ impl<'a> Traces<'a> {
             let mut hash = city::bytes(&self.times[8 * row..8 * row + 8]);
             hash = city::joined(hash, city::bytes(within(&self.trace_ids, trace_at, trace_end)));
             hash = city::joined(hash, city::bytes(within(&self.span_ids, span_at, span_end)));
-            hash = city::joined(hash, city::number(latest(&self.durations, row)));
+            hash = city::joined(hash, city::number(number_at(&self.durations, row)));
             hash = city::joined(hash, city::bytes(batch.bytes(self.names[row])));
             contents.push(city_of_map(batch, hash, self.attributes[row]));
         }
@@ -274,44 +259,6 @@ fn within(written: &[u8], start: u32, end: u32) -> &[u8] {
     let mut message = Message::new(&written[start as usize..end as usize]);
     let size = message.varint().unwrap_or(0) as usize;
     &written[end as usize - size..end as usize]
-}
-
-/// Join the hash of a map to that of the values before it.
-pub fn city_of_map(batch: &Batch<'_, '_>, before: u64, map: u32) -> u64 {
-    let entries = batch.entries_of(map);
-    let mut hash = city::joined(before, city::number(entries.len() as u64));
-    for entry in entries {
-        let key = batch.worker.keys[entry.key()].city;
-        hash = city::joined(hash, city::joined(key, city::bytes(batch.bytes(entry.value))));
-    }
-    hash
-}
-
-/// The service's name of each row.
-pub fn services<'a>(batch: &Batch<'a, '_>, resources: &[u32]) -> Vec<Text<'a>> {
-    let mut last = (u32::MAX, EMPTY);
-    resources
-        .iter()
-        .map(|&resource| {
-            if resource != last.0 {
-                last = (resource, batch.value_in(resource, b"service.name"));
-            }
-            last.1
-        })
-        .collect()
-}
-
-/// Add the attributes of a message to `pairs`.
-pub fn read_attributes<'a>(data: &'a [u8], number: u64, pairs: &mut Vec<&'a [u8]>) -> Result<(), Malformed> {
-    let mut message = Message::new(data);
-    while let Some(field) = message.next()? {
-        if let (found, Field::Bytes(pair)) = field {
-            if found == number {
-                pairs.push(pair);
-            }
-        }
-    }
-    Ok(())
 }
 
 fn name_of<'n>(names: &[&'n [u8]], number: i32) -> &'n [u8] {
