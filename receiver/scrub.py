@@ -108,7 +108,8 @@ class Scrub:
     def _answer(self, statement: int, name: str, key: str, text: str) -> str | list[tuple[str, str]]:
         function = self._functions[name]
         if name == "extract":
-            return list(orjson.loads(function(statement, text)).items())
+            labels = function(statement, text)
+            return [] if labels == UNREADABLE else list(orjson.loads(labels).items())
         return function(statement, key, text) if name in _OF_KEYS else function(statement, text)
 
     def begin(self) -> int:

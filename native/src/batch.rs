@@ -70,11 +70,13 @@ pub struct Worker {
     pub keys: Keys,
     pub cache: Option<Cache>,
     pub scratch: Vec<u8>,
+    /// The bytes of the last batch's requests, and of its block.
+    pub sizes: (usize, usize),
 }
 
 impl Worker {
     pub fn new(rules: &Rules) -> Self {
-        Worker { keys: Keys::default(), cache: rules.search.cache(), scratch: Vec::new() }
+        Worker { keys: Keys::default(), cache: rules.search.cache(), scratch: Vec::new(), sizes: (1, 0) }
     }
 }
 
@@ -173,9 +175,9 @@ impl<'a, 'w> Batch<'a, 'w> {
             Treatment::Excerpt => match self.cleaned.get(&(column, text)) {
                 Some(&known) => known,
                 None => {
-                    let asked = Text::Asked(self.ask(Ask::Text(KEY, text)));
-                    self.cleaned.insert((column, text), asked);
-                    asked
+                    let made = self.excerpt(KEY, text);
+                    self.cleaned.insert((column, text), made);
+                    made
                 }
             },
             Treatment::Scan | Treatment::Extract => self.clean(column, text)?,
@@ -267,7 +269,8 @@ impl<'a, 'w> Batch<'a, 'w> {
                     let digest = &self.rules.digest;
                     self.make(|out| digest.put(out, text))
                 }
-                Treatment::Scan | Treatment::Excerpt => Text::Asked(self.ask(Ask::Text(key, text))),
+                Treatment::Excerpt => self.excerpt(key, text),
+                Treatment::Scan => Text::Asked(self.ask(Ask::Text(key, text))),
             },
             Kind::None => EMPTY,
             _ if is_hashed => Text::Asked(self.ask(Ask::Value(pair))),
@@ -307,6 +310,15 @@ impl<'a, 'w> Batch<'a, 'w> {
     fn finds_made(&mut self, key: &[u8], made: Text<'a>) -> bool {
         let text = self.bytes(made).to_vec();
         self.finds_pair(key, &text)
+    }
+
+    /// The beginning of an error text; Python redacts one in which a pattern matches before it cuts it.
+    fn excerpt(&mut self, key: &'a [u8], text: &'a [u8]) -> Text<'a> {
+        if self.finds_pair(key, text) {
+            return Text::Asked(self.ask(Ask::Text(key, text)));
+        }
+        let length = self.rules.excerpt_length;
+        self.make(|out| value::put_excerpt(out, &String::from_utf8_lossy(text), length))
     }
 
     #[inline]
@@ -392,7 +404,9 @@ impl<'a, 'w> Batch<'a, 'w> {
 
     /// The value under a key in a map, after `settle`; nothing when there is none.
     pub fn value_in(&self, map: u32, key: &[u8]) -> Text<'a> {
-        let Some(id) = self.worker.keys.seen(key) else { return EMPTY };
+        let Some(id) = self.worker.keys.seen(key) else {
+            return EMPTY;
+        };
         self.entries_of(map).iter().find(|entry| entry.key == id).map_or(EMPTY, |entry| entry.value)
     }
 }

@@ -129,7 +129,12 @@ fn longer(s: &[u8]) -> u64 {
     y = y.rotate_right(33).wrapping_mul(K1);
     let mut at = 0;
     while at < (len - 1) & !63 {
-        x = x.wrapping_add(y).wrapping_add(v.0).wrapping_add(word(s, at + 16)).rotate_right(37).wrapping_mul(K1);
+        x = x
+            .wrapping_add(y)
+            .wrapping_add(v.0)
+            .wrapping_add(word(s, at + 16))
+            .rotate_right(37)
+            .wrapping_mul(K1);
         y = y.wrapping_add(v.1).wrapping_add(word(s, at + 48)).rotate_right(42).wrapping_mul(K1);
         x ^= w.1;
         y ^= v.0;

@@ -53,9 +53,14 @@ impl<'a> Column<'a> {
     }
 }
 
-/// Write a block.
-pub fn write(batch: &Batch<'_, '_>, rows: usize, columns: &[Column<'_>]) -> Result<Vec<u8>, Failure> {
-    let mut out = Vec::new();
+/// Write a block, of about `capacity` bytes.
+pub fn write(
+    batch: &Batch<'_, '_>,
+    rows: usize,
+    columns: &[Column<'_>],
+    capacity: usize,
+) -> Result<Vec<u8>, Failure> {
+    let mut out = Vec::with_capacity(capacity);
     put_varint(&mut out, columns.len() as u64);
     put_varint(&mut out, rows as u64);
     for column in columns {

@@ -14,9 +14,8 @@ impl Digest {
     /// `key` is the inner and the outer key of HMAC-SHA256, 64 bytes each, or empty.
     /// Source: https://www.rfc-editor.org/rfc/rfc2104
     pub fn new(key: &[u8]) -> Self {
-        let keyed = (key.len() == 128).then(|| {
-            (Sha256::new_with_prefix(&key[..64]), Sha256::new_with_prefix(&key[64..]))
-        });
+        let keyed = (key.len() == 128)
+            .then(|| (Sha256::new_with_prefix(&key[..64]), Sha256::new_with_prefix(&key[64..])));
         Digest { keyed }
     }
 

@@ -19,9 +19,10 @@ mod wire;
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::c_int;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Mutex;
 
-use pyo3::exceptions::{PyBufferError, PyException, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyException, PyRuntimeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
@@ -89,7 +90,13 @@ fn run<'a, T: Table<'a>>(
     }
     py.detach(|| {
         batch.settle()?;
-        table.write(&mut batch)
+        let sent: usize = requests.iter().map(|request| request.len()).sum();
+        let (before, made) = batch.worker.sizes;
+        // What the last batch grew by, and some more, since growing costs a copy.
+        let capacity = sent.saturating_mul(made) / before.max(1);
+        let block = table.write(&mut batch, (capacity + capacity / 16).min(columns::MOST_BYTES))?;
+        batch.worker.sizes = (sent.max(1), block.data.len());
+        Ok(block)
     })
 }
 
@@ -195,6 +202,7 @@ impl Pass {
         treatments: HashMap<String, u8>,
         drop_keys: HashSet<String>,
         hash_key: Vec<u8>,
+        excerpt_length: usize,
     ) -> PyResult<Self> {
         let search = Search::new(&patterns).map_err(PyValueError::new_err)?;
         let treatments = treatments
@@ -205,7 +213,7 @@ impl Pass {
             })
             .collect::<PyResult<_>>()?;
         let drop_keys = drop_keys.into_iter().map(String::into_bytes).collect();
-        let rules = Rules { treatments, drop_keys, search, digest: Digest::new(&hash_key) };
+        let rules = Rules { treatments, drop_keys, search, digest: Digest::new(&hash_key), excerpt_length };
         Ok(Pass { rules, idle: Mutex::new(Vec::new()) })
     }
 
@@ -225,15 +233,17 @@ impl Pass {
         let bodies: Vec<&[u8]> = requests.iter().map(|request| request.as_bytes()).collect();
         let taken = self.idle.lock().map_or(None, |mut idle| idle.pop());
         let mut worker = taken.unwrap_or_else(|| Worker::new(&self.rules));
-        let worker_ = &mut worker;
-        let block = match table {
-            "otel_traces" => run(py, &self.rules, worker_, &bodies, oldest, &finish, Traces::default()),
-            "otel_logs" => run(py, &self.rules, worker_, &bodies, oldest, &finish, Logs::default()),
+        let rules = &self.rules;
+        let made = catch_unwind(AssertUnwindSafe(|| match table {
+            "otel_traces" => run(py, rules, &mut worker, &bodies, oldest, &finish, Traces::default()),
+            "otel_logs" => run(py, rules, &mut worker, &bodies, oldest, &finish, Logs::default()),
             _ => match Metrics::of(table) {
-                Some(metrics) => run(py, &self.rules, worker_, &bodies, oldest, &finish, metrics),
-                None => return Err(PyValueError::new_err("no such table")),
+                Some(metrics) => run(py, rules, &mut worker, &bodies, oldest, &finish, metrics),
+                None => Err(PyValueError::new_err("there is no such table").into()),
             },
-        }?;
+        }));
+        // A panic is a fault of ours; as it is, it would be no Exception to Python.
+        let block = made.map_err(|_| PyRuntimeError::new_err("the native pass failed"))??;
         if let Ok(mut idle) = self.idle.lock() {
             idle.push(worker);
         }
@@ -255,6 +265,7 @@ fn numbers<'py>(py: Python<'py>, hashes: &[u64]) -> Bound<'py, PyBytes> {
 
 #[pymodule]
 fn telemetry_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<Pass>()?;
     module.add("MalformedError", module.py().get_type::<MalformedError>())?;
     module.add("TooLargeError", module.py().get_type::<TooLargeError>())?;

@@ -47,7 +47,7 @@ impl<'a> Table<'a> for Logs<'a> {
         Ok(())
     }
 
-    fn write(self, batch: &mut Batch<'a, '_>) -> Result<Block, Failure> {
+    fn write(self, batch: &mut Batch<'a, '_>, capacity: usize) -> Result<Block, Failure> {
         let (contents, identities) = self.hashes(batch);
         let service_names = services(batch, &self.resources);
         let columns = [
@@ -69,7 +69,7 @@ impl<'a> Table<'a> for Logs<'a> {
             Column::texts("EventName", self.event_names),
         ];
         Ok(Block {
-            data: write(batch, self.rows, &columns)?,
+            data: write(batch, self.rows, &columns, capacity)?,
             rows: self.rows,
             contents,
             identities,
@@ -123,7 +123,12 @@ impl<'a> Logs<'a> {
         Ok(())
     }
 
-    fn read_record(&mut self, batch: &mut Batch<'a, '_>, data: &'a [u8], oldest: i64) -> Result<(), Malformed> {
+    fn read_record(
+        &mut self,
+        batch: &mut Batch<'a, '_>,
+        data: &'a [u8],
+        oldest: i64,
+    ) -> Result<(), Malformed> {
         let (mut time, mut observed) = (0u64, 0u64);
         let (mut severity, mut flags) = (0i32, 0u32);
         let (mut severity_text, mut event_name): (&[u8], &[u8]) = (b"", b"");

@@ -32,7 +32,8 @@ struct Fields {
 
 const FIELDS_OF_NUMBERS: Fields = Fields { start: 2, time: 3, attributes: 7, exemplars: 5, flags: 8 };
 const FIELDS_OF_HISTOGRAMS: Fields = Fields { start: 2, time: 3, attributes: 9, exemplars: 8, flags: 10 };
-const FIELDS_OF_EXP_HISTOGRAMS: Fields = Fields { start: 2, time: 3, attributes: 1, exemplars: 11, flags: 10 };
+const FIELDS_OF_EXP_HISTOGRAMS: Fields =
+    Fields { start: 2, time: 3, attributes: 1, exemplars: 11, flags: 10 };
 const FIELDS_OF_SUMMARIES: Fields = Fields { start: 2, time: 3, attributes: 7, exemplars: 0, flags: 8 };
 
 /// A column of arrays of numbers of eight bytes.
@@ -145,7 +146,7 @@ impl<'a> Table<'a> for Metrics<'a> {
         Ok(())
     }
 
-    fn write(self, batch: &mut Batch<'a, '_>) -> Result<Block, Failure> {
+    fn write(self, batch: &mut Batch<'a, '_>, capacity: usize) -> Result<Block, Failure> {
         let contents = self.contents(batch);
         let service_names = services(batch, &self.resources);
         let kind = self.kind;
@@ -212,7 +213,7 @@ impl<'a> Table<'a> for Metrics<'a> {
             columns.push(Column::plain("IsMonotonic", "Bool", self.are_monotonic));
         }
         Ok(Block {
-            data: write(batch, self.rows, &columns)?,
+            data: write(batch, self.rows, &columns, capacity)?,
             rows: self.rows,
             identities: vec![0; contents.len()],
             contents,
@@ -333,7 +334,8 @@ impl<'a> Metrics<'a> {
         data: &'a [u8],
         oldest: i64,
     ) -> Result<(), Malformed> {
-        let mut metric = Metric { name: b"", description: b"", unit: b"", temporality: 0, is_monotonic: false };
+        let mut metric =
+            Metric { name: b"", description: b"", unit: b"", temporality: 0, is_monotonic: false };
         // A metric has data of one kind: of several that are sent, the last counts, in all its parts.
         let mut sent = 0;
         let mut parts: Vec<&'a [u8]> = Vec::new();
@@ -526,7 +528,9 @@ impl<'a> Metrics<'a> {
                     hash = city::joined(hash, eight(&self.sums));
                 }
                 match self.kind {
-                    Kind::Sum => city::joined(hash, city::number(u64::from(self.temporality_numbers[row] as u32))),
+                    Kind::Sum => {
+                        city::joined(hash, city::number(u64::from(self.temporality_numbers[row] as u32)))
+                    }
                     Kind::Histogram | Kind::ExpHistogram => self.buckets.city(hash, row),
                     Kind::Gauge | Kind::Summary => hash,
                 }

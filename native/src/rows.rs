@@ -21,8 +21,8 @@ pub trait Table<'a>: Send {
     /// Read a request; `oldest` is the time before which the table's TTL removes a row.
     fn read(&mut self, batch: &mut Batch<'a, '_>, request: &'a [u8], oldest: i64) -> Result<(), Malformed>;
 
-    /// Write the rows, once Python has answered.
-    fn write(self, batch: &mut Batch<'a, '_>) -> Result<Block, Failure>;
+    /// Write the rows, once Python has answered, in a block of about `capacity` bytes.
+    fn write(self, batch: &mut Batch<'a, '_>, capacity: usize) -> Result<Block, Failure>;
 }
 
 /// The scope of a message of spans, log records or metrics.

@@ -35,6 +35,8 @@ pub struct Rules {
     pub drop_keys: HashSet<Vec<u8>>,
     pub search: Search,
     pub digest: Digest,
+    /// How many characters are kept of an error text.
+    pub excerpt_length: usize,
 }
 
 impl Rules {

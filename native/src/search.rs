@@ -35,7 +35,8 @@ impl Search {
         match (&self.dfa, cache) {
             (Some(dfa), Some(cache)) => {
                 // A search that gives up is no reason to trust a text.
-                dfa.try_search_fwd(cache, &Input::new(text).earliest(true)).map_or(true, |found| found.is_some())
+                dfa.try_search_fwd(cache, &Input::new(text).earliest(true))
+                    .map_or(true, |found| found.is_some())
             }
             _ => false,
         }
@@ -44,11 +45,7 @@ impl Search {
 
 fn built<T: AsRef<str>>(patterns: &[T]) -> Result<DFA, String> {
     DFA::builder()
-        .configure(
-            DFA::config()
-                .cache_capacity(CACHE_BYTES)
-                .skip_cache_capacity_check(true),
-        )
+        .configure(DFA::config().cache_capacity(CACHE_BYTES).skip_cache_capacity_check(true))
         .thompson(thompson::Config::new().which_captures(thompson::WhichCaptures::None))
         .syntax(syntax::Config::new().utf8(false).dot_matches_new_line(true).nest_limit(500))
         .build_many(patterns)

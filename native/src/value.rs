@@ -20,7 +20,9 @@ pub enum Kind<'a> {
 /// Split an attribute into key and value; None when it does not begin with a key of less than 128 bytes.
 #[inline]
 pub fn split(pair: &[u8]) -> Option<(&[u8], Kind<'_>)> {
-    let [0x0a, size @ 0..=127, rest @ ..] = pair else { return None };
+    let [0x0a, size @ 0..=127, rest @ ..] = pair else {
+        return None;
+    };
     let (key, rest) = rest.split_at_checked(usize::from(*size))?;
     Some((key, kind(rest, key.is_empty())))
 }
@@ -106,6 +108,16 @@ pub fn put_int(out: &mut Vec<u8>, mut number: u64) {
 /// Append a finite double as JavaScript prints it.
 pub fn put_double(out: &mut Vec<u8>, number: f64) {
     out.extend_from_slice(ryu_js::Buffer::new().format_finite(number + 0.0).as_bytes());
+}
+
+/// Append the first line of a text, cut to a number of characters; `…` marks a cut.
+pub fn put_excerpt(out: &mut Vec<u8>, text: &str, length: usize) {
+    let line = text.split(['\n', '\r']).next().unwrap_or_default();
+    let end = line.char_indices().nth(length).map_or(line.len(), |(at, _)| at);
+    out.extend_from_slice(&line.as_bytes()[..end]);
+    if end < text.len() {
+        out.extend_from_slice("…".as_bytes());
+    }
 }
 
 /// Append a text with U+FFFD for each character that nothing shows, as `otlp_legible` does it in SQL.
