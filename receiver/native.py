@@ -41,7 +41,7 @@ class NativeError(Exception):
     """The native pass cannot be used. The text has the remedy."""
 
 
-def transform_of(  # noqa: PLR0913  what both are made of, and the choice
+def transform_of(
     choice: Choice, engine: Engine, rules: Rules, scrub: Scrub, hash_key: str, retention_days: int
 ) -> MakesRows:
     """Return the transform that was chosen; for `auto` the native one where it can be used.
@@ -55,7 +55,7 @@ def transform_of(  # noqa: PLR0913  what both are made of, and the choice
             if choice == "native":
                 raise
             if _is_installed():
-                log.warning(f"Requests become rows in SQL: {error}")
+                log.warning("Requests become rows in SQL.", reason=str(error))
     return Transform(engine, rules, scrub, hash_key, retention_days)
 
 
