@@ -1,4 +1,4 @@
-"""The native pass, held byte by byte to the statements that it stands for; skipped where it is not installed."""
+"""The native pass, held byte by byte to the statements whose place it takes; skipped where it is not installed."""
 
 import importlib.util
 import time
