@@ -624,7 +624,11 @@ def test_a_killed_command_goes_on(busy: Server, tmp_path: Path) -> None:
     """SIGKILL in the middle costs the file that was being written, and half an export has no manifest."""
     arguments = ["-o", str(tmp_path), "-f", "jsonl"]
     process = subprocess.Popen(
-        command(*arguments), cwd=ROOT, env=of_a_process(busy), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command(*arguments),
+        cwd=ROOT,
+        env=of_a_process(busy),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     folder = tmp_path / "telemetry/0001"
 
