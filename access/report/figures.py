@@ -4,9 +4,10 @@ Every text of telemetry enters the report here, and is made visible.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from access.ids import whole_in
 from access.insight.find import find as find_insight
 from access.insight.finding import Insight
 from access.insight.series import Part
@@ -80,7 +81,8 @@ class Figures:
 
 
 def gather(client: Streams, period: Period, scope: Scope) -> Figures:
-    """Ask all questions. Raises what the client or the store raises."""
+    """Ask all questions. Raises Ambiguous for a short form of several users, and what the store raises."""
+    scope = replace(scope, user=whole_in(client, "user", scope.user))
 
     def answer(name: str, **given: str) -> list[dict[str, Any]]:
         question = find(name)

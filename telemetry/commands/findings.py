@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from access.ids import Ambiguous
 from access.insight.find import find
 from access.insight.finding import Finding
 from access.insight.series import Part
@@ -47,7 +48,7 @@ _FOUND: Final = 3
 )
 @click.option("--url", help="The ClickHouse to ask. Default: this server's, or CLICKHOUSE_URL.")
 @click.pass_context
-@report_errors(SettingsError, ClientError, QuestionError, AlertError)
+@report_errors(SettingsError, ClientError, QuestionError, Ambiguous, AlertError)
 def findings_command(
     context: click.Context,
     *,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from access.ids import Ambiguous
 from access.questions import QuestionError
 from access.report.contents import write
 from access.report.figures import Scope, gather
@@ -35,7 +36,7 @@ from telemetry.commands.period_options import period_options
     "--url",
     help="The ClickHouse to ask, such as http://localhost:8123. Default: this server's, or CLICKHOUSE_URL.",
 )
-@report_errors(SettingsError, ClientError, QuestionError)
+@report_errors(SettingsError, ClientError, QuestionError, Ambiguous)
 def report_command(
     *,
     length: str,

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from access.ids import whole_in
 from access.reading import Reading, statement
 from access.refusal import unknown
 from web.roles import ALL, Role
@@ -147,11 +148,17 @@ def whose(reading: Reading, session: str, role: Role) -> dict[str, Any]:
     return found[0]
 
 
+def named(reading: Reading, session: str, role: Role = ALL) -> str:
+    """Return the whole id of a session. Raises Refusal for a short form of several, to those who may see them all."""
+    return whole_in(reading.store, "session", session) if role.sees_all else session
+
+
 def exported(reading: Reading, session: str, role: Role = ALL) -> Iterator[bytes]:
     """Yield a session as lines of JSON: what it was, its prompts as they are kept, then each event. Raises Refusal.
 
     It is refused, or its first line is made, before anything is yielded.
     """
+    session = named(reading, session, role)
     about = whose(reading, session, role)
     values = {"session": session}
     prompts = reading.store.rows(statement("replay_prompts"), values).dicts()
@@ -168,6 +175,7 @@ def exported(reading: Reading, session: str, role: Role = ALL) -> Iterator[bytes
 
 def replay(reading: Reading, session: str, role: Role = ALL) -> Replay:
     """Return how a session went. Raises Refusal as `whose` does."""
+    session = named(reading, session, role)
     about = whose(reading, session, role)
     values = {"session": session}
     rows = reading.store.rows(statement("replay"), values | {"limit": str(EVENTS + 1)}).dicts()

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from access.answer import Answer
 from access.collected import COLLECTED
+from access.ids import whole_filters
 from access.insight.find import find
 from access.insight.finding import Usual
 from access.insight.series import Part
@@ -229,7 +230,7 @@ class Present:
 def present(reading: Reading, filters: Filters) -> Present:
     """Return what goes on now. Raises Refusal."""
     now = reading.desk.clock()
-    values = bounds_of(now) | filters.narrowing() | {"minutes": str(_MINUTES_NOW)}
+    values = bounds_of(now) | whole_filters(reading, filters.narrowing()) | {"minutes": str(_MINUTES_NOW)}
     sessions, today, usual = reading.store.rows(statement("present"), values).rows[0]
     fresh = reading.freshness()
     return Present(sessions, _MINUTES_NOW, today, usual, fresh.newest, fresh.age_seconds)
