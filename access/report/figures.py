@@ -47,7 +47,9 @@ class Figures:
     """`error_samples` of the largest categories."""
     activity: list[Row]
     cost: list[Row]
-    cost_month: list[Row]
+    forecast: list[Row]
+    """Of the month in which the period ends, against the budget where everybody's use is reported."""
+    cost_per_commit: list[Row]
     cost_by_model: list[Row]
     cost_by_team: list[Row]
     cost_by_user: list[Row]
@@ -80,7 +82,7 @@ class Figures:
         return not any(row["value"] for row in self.summary.values())
 
 
-def gather(client: Streams, period: Period, scope: Scope) -> Figures:
+def gather(client: Streams, period: Period, scope: Scope, budget_usd: float | None = None) -> Figures:
     """Ask all questions. Raises Ambiguous for a short form of several users, and what the store raises."""
     scope = replace(scope, user=whole_in(client, "user", scope.user))
 
@@ -116,7 +118,8 @@ def gather(client: Streams, period: Period, scope: Scope) -> Figures:
         },
         activity=ask("activity"),
         cost=ask("cost"),
-        cost_month=ask("cost_month"),
+        forecast=ask("forecast", budget=f"{budget_usd or 0:g}" if scope == Scope() else "0"),
+        cost_per_commit=ask("cost_per_commit"),
         cost_by_model=ask("cost_by", by="model"),
         cost_by_team=ask("cost_by", by="team"),
         cost_by_user=ask("cost_by", by="user", limit="10"),

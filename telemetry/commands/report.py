@@ -57,8 +57,9 @@ def report_command(
     is_page = output_format == "html" or (
         output_format is None and output is not None and output.suffix == ".html"
     )
-    with Client(reader_endpoint(load(), url)) as client:
-        document = write(gather(client, asked, Scope(team, user, project)))
+    settings = load()
+    with Client(reader_endpoint(settings, url)) as client:
+        document = write(gather(client, asked, Scope(team, user, project), settings.budget_usd_month))
     with private_file.output(output) as target:
         target.write((page(document) if is_page else markdown(document)).encode())
     if output is not None:

@@ -62,7 +62,8 @@ VIEWS: Final[Mapping[str, View]] = {
             "What it costs, by whom and by what, and what of it was wasted.",
             (
                 Panel("cost", "Cost day by day", chart=Chart("day", "usd", "$"), rows=14),
-                Panel("cost_month", "This month"),
+                Panel("forecast", "This month", is_budgeted=True),
+                Panel("forecast", "This month by team", {"by": "team", "limit": "25"}),
                 Panel("cost_by", "By model", {"by": "model", "limit": "25"}, bar="percent"),
                 Panel("cost_by", "By team", {"by": "team", "limit": "25"}, bar="percent"),
                 Panel("cost_by", "By person", {"by": "user", "limit": "25"}, bar="percent"),
@@ -70,6 +71,7 @@ VIEWS: Final[Mapping[str, View]] = {
                 Panel("cache", "Input from the cache", bar="cache_percent"),
                 Panel("waste", "Calls that brought nothing new"),
                 Panel("cost_per_session", "Cost of a session"),
+                Panel("cost_per_commit", "Cost of a commit and of a pull request"),
                 Panel("subagents", "Subagents"),
             ),
         ),
