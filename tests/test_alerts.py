@@ -290,7 +290,7 @@ def test_a_server_sends_what_it_finds_and_cron_sends_it_no_second_time(
         shown[:] = httpx.get(web, timeout=30, verify=NO_TLS).text.splitlines()
         return any(line.startswith("telemetry_web_findings{") for line in shown)
 
-    eventually(is_shown, 60)
+    eventually(is_shown, 120)
     (line,) = [line for line in shown if line.startswith("telemetry_web_findings{")]
     labels = 'block="security",dimension="user",incident="[0-9a-f]{8}",kind="permissions bypassed"'
     assert re.fullmatch(rf"telemetry_web_findings\{{{labels}\}} 1\.0", line)
