@@ -361,6 +361,7 @@ class World:
     begin: int
     end: int
     given: Mapping[str, str] = field(default_factory=dict)
+    _sessions: dict[str, set[str]] = field(default_factory=dict)
 
     def during(self, *names: str, before: bool = False) -> list[Event]:
         """Return the period's events of these names, or those of the period of the same length before."""
@@ -403,7 +404,9 @@ class World:
 
     def sessions_of(self, project: str) -> set[str]:
         """Return the sessions with an event of this project; spans name none."""
-        return {event.session for event in self.events if event.project == project}
+        if project not in self._sessions:
+            self._sessions[project] = {event.session for event in self.events if event.project == project}
+        return self._sessions[project]
 
     def has_session(self, events: Sequence[Event]) -> bool:
         """Whether a session with these events is among those that are asked about."""

@@ -21,8 +21,9 @@ from connectors.tools.get_traces import id_of
 from tests.engine_store import EngineStore
 from tests.events import tables
 from web.page.filters import filters_of
-from web.page.replay import named, replay
+from web.page.replay import named, whose
 from web.page.views import present, what_to_fix
+from web.roles import ALL
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 ANN = "sha256:04333a6c" + "1" * 56
@@ -154,5 +155,5 @@ def test_a_session_and_a_trace_are_shown_by_short_ids(reading: Reading) -> None:
     """By the question, by the page, and with the id that the tool for traces asks for."""
     assert of_session(reading, "11111111") == of_session(reading, SESSIONS[EVE]) != []
     assert named(reading, "11111111") == SESSIONS[EVE]
-    assert replay(reading, "11111111") == replay(reading, SESSIONS[EVE])
+    assert whose(reading, "11111111", ALL)["session_id"] == SESSIONS[EVE]
     assert id_of(whole_in(reading.store, "trace", "0af76519")) == TRACE

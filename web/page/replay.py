@@ -5,8 +5,9 @@ beginnings and other events that only begin something are left out: their ends s
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -14,6 +15,7 @@ import orjson
 from access.ids import whole_in
 from access.reading import Reading, statement
 from access.refusal import unknown
+from web.page.cells import is_hash
 from web.roles import ALL, Role
 
 EVENTS: Final = 20_000
@@ -21,6 +23,11 @@ EVENTS: Final = 20_000
 STEPS: Final = 1_000
 """Steps on one view."""
 _LANES: Final = 8
+_NOT_SENT: Final = "<REDACTED>"
+"""What the client sends in place of a text that it is not to send."""
+_NOTE: Final = "<task-notification>"
+_AT_ONCE: Final = timedelta(seconds=1)
+"""No person reads an answer and asks on in that time. Where the text is not sent, nothing else tells the two apart."""
 _QUIET: Final = frozenset({"hook_execution_start", "tool_decision", "api_request_body", "api_response_body"})
 _KINDS: Final[Mapping[str, str]] = {
     "user_prompt": "prompt",
@@ -74,6 +81,8 @@ class Turn:
     prompt: str
     time: datetime
     steps: list[Step] = field(default_factory=list)
+    is_note: bool = False
+    """It began by no person: the client told the model that a subagent in the background had ended."""
     usd: float = 0.0
     unknown_costs: int = 0
     failures: int = 0
@@ -87,6 +96,15 @@ class Turn:
     def total_usd(self) -> float:
         """What the session had cost when this turn had ended, as far as costs are known."""
         return self.steps[-1].total_usd if self.steps else 0.0
+
+    @property
+    def unread(self) -> str:
+        """Why the prompt's text cannot be read, where it cannot."""
+        if self.prompt == _NOT_SENT:
+            return (
+                "The client did not send this prompt's text: telemetry setup --content prompts has it sent."
+            )
+        return "This prompt's text is kept as a hash, by the privacy rules." if is_hash(self.prompt) else ""
 
     def count(self, kind: str) -> int:
         """Return how many steps are of a kind."""
@@ -142,7 +160,8 @@ class Part:
 def whose(reading: Reading, session: str, role: Role) -> dict[str, Any]:
     """Return what a session was. Raises Refusal when there is none of this id, or it is not for this person."""
     reading.admit()
-    found = reading.store.rows(statement("replay_session"), {"session": session}).dicts()
+    whole = named(reading, session, role)
+    found = reading.store.rows(statement("replay_session"), {"session": whole}).dicts()
     if not found or not role.sees(found[0]["team"], found[0]["user"]):
         raise unknown("session", session, [], "id")
     return found[0]
@@ -158,9 +177,8 @@ def exported(reading: Reading, session: str, role: Role = ALL) -> Iterator[bytes
 
     It is refused, or its first line is made, before anything is yielded.
     """
-    session = named(reading, session, role)
     about = whose(reading, session, role)
-    values = {"session": session}
+    values = {"session": about["session_id"]}
     prompts = reading.store.rows(statement("replay_prompts"), values).dicts()
     whole = reading.store.stream(statement("replay"), values | {"limit": str(1 << 62)}, "JSONEachRow")
 
@@ -173,15 +191,19 @@ def exported(reading: Reading, session: str, role: Role = ALL) -> Iterator[bytes
     return lines()
 
 
-def replay(reading: Reading, session: str, role: Role = ALL) -> Replay:
-    """Return how a session went. Raises Refusal as `whose` does."""
-    session = named(reading, session, role)
-    about = whose(reading, session, role)
-    values = {"session": session}
-    rows = reading.store.rows(statement("replay"), values | {"limit": str(EVENTS + 1)}).dicts()
-    prompts = reading.store.rows(statement("replay_prompts"), values).dicts()
-    spans = reading.store.rows(statement("replay_waits"), values).dicts()
-    return replayed(about, rows, prompts, spans)
+def replay(reading: Reading, about: Mapping[str, Any]) -> Replay:
+    """Return how a session went, of which `whose` says what it was. Raises Refusal."""
+    values = {"session": about["session_id"]}
+
+    def rows(name: str, **more: str) -> list[dict[str, Any]]:
+        return reading.store.rows(statement(name), values | more).dicts()
+
+    # Three statements side by side: they read different tables.
+    with ThreadPoolExecutor(2) as threads:
+        prompts = threads.submit(rows, "replay_prompts")
+        spans = threads.submit(rows, "replay_waits")
+        events = rows("replay", limit=str(EVENTS + 1))
+        return replayed(about, events, prompts.result(), spans.result())
 
 
 def replayed(
@@ -197,6 +219,7 @@ def replayed(
     lanes = _Lanes()
     turns: list[Turn] = []
     total, number, has_start = 0.0, 0, False
+    ended: datetime | None = None
     for row in rows[:EVENTS]:
         kind = row["event_type"]
         if kind in _QUIET:
@@ -206,6 +229,9 @@ def replayed(
             # Turn 0 is all before the first prompt.
             turns.append(Turn(len(turns) + (kind == "user_prompt") - has_start, text, row["timestamp"]))
             has_start |= kind != "user_prompt"
+            turns[-1].is_note = text.startswith(_NOTE) or _follows(ended, row)
+        if kind == "subagent_completed" and row["is_async"]:
+            ended = row["timestamp"]
         turn = turns[-1]
         number += 1
         if kind == "api_request":
@@ -250,6 +276,12 @@ def replayed(
         next((step.number for step in steps if step.failed), None),
         max(turns, key=lambda turn: turn.usd).number if any(turn.usd for turn in turns) else None,
     )
+
+
+def _follows(ended: datetime | None, row: Mapping[str, Any]) -> bool:
+    """Whether this is what the client asks at once when a subagent has ended in the background."""
+    is_prompt = row["event_type"] == "user_prompt"
+    return is_prompt and ended is not None and row["timestamp"] - ended <= _AT_ONCE
 
 
 class _Lanes:

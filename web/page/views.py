@@ -24,8 +24,14 @@ SAMPLED: Final = 20_000
 """Log records in which the marks of the privacy rules are counted."""
 _CHOICES: Final = 50
 """Values that a filter offers, of those of the last 30 days; any other can be typed."""
-_MINUTES_NOW: Final = 15
+MINUTES_NOW: Final = 15
 """A session with an event in the last so many minutes is one that runs now."""
+_COSTS: Final = (
+    "value", "requests", "all_tokens", "cache_percent", "usd", "percent", "usd_per_request", "change_percent"
+)  # fmt: skip
+"""The columns that fit on a screen; the question's own page has all."""
+_MONTH: Final = ("value", "usd", "projected", "low", "high", "last_month", "budget_percent", "budget_reached")
+_COMMITS: Final = ("value", "commits", "pull_requests", "usd", "usd_per_commit", "usd_per_pull_request")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +55,31 @@ VIEWS: Final[Mapping[str, View]] = {
                 Panel(
                     "errors_by_day", "Failures day by day", chart=Chart("day", "failures"), has_table=False
                 ),
-                Panel("errors", "Failures by category", bar="percent"),
+                Panel(
+                    "errors",
+                    "Failures by category",
+                    columns=(
+                        "category",
+                        "failures",
+                        "percent",
+                        "change_percent",
+                        "sessions",
+                        "users",
+                        "recovered_percent",
+                        "last_seen",
+                        "sample",
+                    ),
+                    bar="percent",
+                ),
                 Panel("tool_errors", "Failed tool calls by tool and error"),
                 Panel("api_errors", "Failed model requests"),
                 Panel("retries", "Requests that were given up after all retries"),
-                Panel("error_samples", "What the latest failures said", {"limit": "20"}),
+                Panel(
+                    "error_samples",
+                    "What the latest failures said",
+                    {"limit": "20"},
+                    ("time", "category", "program", "model", "message", "attempts", "user", "session"),
+                ),
             ),
         ),
         View(
@@ -62,16 +88,16 @@ VIEWS: Final[Mapping[str, View]] = {
             "What it costs, by whom and by what, and what of it was wasted.",
             (
                 Panel("cost", "Cost day by day", chart=Chart("day", "usd", "$"), rows=14),
-                Panel("forecast", "This month", is_budgeted=True),
-                Panel("forecast", "This month by team", {"by": "team", "limit": "25"}),
-                Panel("cost_by", "By model", {"by": "model", "limit": "25"}, bar="percent"),
-                Panel("cost_by", "By team", {"by": "team", "limit": "25"}, bar="percent"),
-                Panel("cost_by", "By person", {"by": "user", "limit": "25"}, bar="percent"),
-                Panel("cost_by", "By project", {"by": "project", "limit": "25"}, bar="percent"),
+                Panel("forecast", "This month", {"by": "all"}, _MONTH, is_budgeted=True),
+                Panel("forecast", "This month by team", {"by": "team", "limit": "25"}, _MONTH[:-2]),
+                Panel("cost_by", "By model", {"by": "model", "limit": "25"}, _COSTS, bar="percent"),
+                Panel("cost_by", "By team", {"by": "team", "limit": "25"}, _COSTS, bar="percent"),
+                Panel("cost_by", "By person", {"by": "user", "limit": "25"}, _COSTS, bar="percent"),
+                Panel("cost_by", "By project", {"by": "project", "limit": "25"}, _COSTS, bar="percent"),
                 Panel("cache", "Input from the cache", bar="cache_percent"),
                 Panel("waste", "Calls that brought nothing new"),
                 Panel("cost_per_session", "Cost of a session"),
-                Panel("cost_per_commit", "Cost of a commit and of a pull request"),
+                Panel("cost_per_commit", "Cost of a commit and of a pull request", {}, _COMMITS),
                 Panel("subagents", "Subagents"),
             ),
         ),
@@ -103,7 +129,24 @@ VIEWS: Final[Mapping[str, View]] = {
             "People",
             "Who uses Claude Code, how much, and with which client.",
             (
-                Panel("users", "People"),
+                Panel(
+                    "users",
+                    "People",
+                    columns=(
+                        "user",
+                        "team",
+                        "days",
+                        "prompts",
+                        "requests",
+                        "tool_calls",
+                        "failures",
+                        "failure_percent",
+                        "rejected",
+                        "usd",
+                        "percent",
+                        "last_seen",
+                    ),
+                ),
                 Panel("adoption", "Adoption"),
                 Panel("clients", "Clients"),
             ),
@@ -161,7 +204,7 @@ SESSIONS: Final = Panel(
     "sessions",
     "Sessions",
     columns=(
-        "session", "outcome", "started", "minutes", "user", "team", "project", "prompts", "requests", "tool_calls",
+        "session", "outcome", "started", "minutes", "user", "team", "project", "prompts", "tool_calls",
         "failures", "tokens", "usd",
     ),
     rows=100,
@@ -232,25 +275,10 @@ class Present:
 def present(reading: Reading, filters: Filters) -> Present:
     """Return what goes on now. Raises Refusal."""
     now = reading.desk.clock()
-    values = bounds_of(now) | whole_filters(reading, filters.narrowing()) | {"minutes": str(_MINUTES_NOW)}
+    values = bounds_of(now) | whole_filters(reading, filters.narrowing()) | {"minutes": str(MINUTES_NOW)}
     sessions, today, usual = reading.store.rows(statement("present"), values).rows[0]
     fresh = reading.freshness()
-    return Present(sessions, _MINUTES_NOW, today, usual, fresh.newest, fresh.age_seconds)
-
-
-def figures(reading: Reading, filters: Filters) -> tuple[Present, Sequence[Measure]]:
-    """Return what goes on now and the figures of the period, made once for all who ask meanwhile. Raises Refusal.
-
-    Those who share them ask no question, and are not counted as asking one.
-    """
-
-    def make() -> tuple[Present, Sequence[Measure]]:
-        return present(reading, filters), measures(reading, filters)
-
-    about = reading.period("1h", "now")
-    key = ("page figures", filters.query())
-    found: tuple[Present, Sequence[Measure]] = reading.keep(reading.desk.queries, key, about, make).value
-    return found
+    return Present(sessions, MINUTES_NOW, today, usual, fresh.newest, fresh.age_seconds)
 
 
 def choices(reading: Reading, role: Role) -> Mapping[str, Sequence[str]]:
