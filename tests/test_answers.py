@@ -22,13 +22,14 @@ NOT_COMPARED = {"sample", "message", "error"}
 # Questions about the present, about wrong data, or about people's own MCP servers have tests of their own.
 ELSEWHERE = {
     "freshness", "gaps", "data_quality", "prices", "trace", "session_traces", "mcp_server_sessions",
-    "mcp_server_latency", "mcp_server_features",
+    "mcp_server_latency", "mcp_server_features", "what_if",
 }  # fmt: skip
 MORE: dict[str, list[dict[str, str]]] = {
     "sessions": [{"order": "usd", "limit": "7"}, {"order": "failures"}, {"order": "minutes"}],
     "cost_by": [{"by": by} for by in DIMENSIONS if by != "team"],
     "cache": [{"by": by} for by in ("day", "agent", "mcp_server", "project")],
     "cost_per_commit": [{"by": by} for by in ("user", "project", "department")],
+    "forecast": [{"by": by, "budget": "3"} for by in ("team", "user", "model", "project")],
     "error_samples": [{"category": "tool Bash ShellError", "limit": "5"}],
     "tool_errors": [{"tool": "Bash"}],
     "adoption": [{"step": "week"}, {"step": "month"}],
