@@ -96,10 +96,10 @@ QUERY_SETTINGS: Final = words("""
     low_cardinality_allow_in_native_format materialized_views_ignore_errors max_block_size max_bytes_to_read
     max_estimated_execution_time max_execution_time max_insert_block_size max_insert_threads
     max_memory_usage max_partitions_per_insert_block max_result_bytes max_result_rows max_rows_to_group_by
-    max_rows_to_read max_threads mutations_sync offset optimize_read_in_order prefer_column_name_to_alias
-    priority read_overflow_mode receive_timeout result_overflow_mode select_sequential_consistency
-    send_progress_in_http_headers send_timeout session_timezone timeout_overflow_mode transform_null_in
-    union_default_mode use_query_cache use_uncompressed_cache wait_for_async_insert
+    max_rows_to_read max_threads mutations_sync offset optimize_and_compare_chain optimize_read_in_order
+    prefer_column_name_to_alias priority query_plan_merge_expressions read_overflow_mode receive_timeout
+    result_overflow_mode select_sequential_consistency send_progress_in_http_headers send_timeout session_timezone
+    timeout_overflow_mode transform_null_in union_default_mode use_query_cache use_uncompressed_cache wait_for_async_insert
 """)
 _FORMAT_PREFIXES: Final = ("output_format_", "input_format_", "format_")
 _REACHING: Final = ("schema", "path", "template", "file", "url", "registry", "disk", "expressions")
