@@ -99,7 +99,8 @@ QUERY_SETTINGS: Final = words("""
     max_rows_to_read max_threads mutations_sync offset optimize_and_compare_chain optimize_read_in_order
     prefer_column_name_to_alias priority query_plan_merge_expressions read_overflow_mode receive_timeout
     result_overflow_mode select_sequential_consistency send_progress_in_http_headers send_timeout session_timezone
-    timeout_overflow_mode transform_null_in union_default_mode use_query_cache use_uncompressed_cache wait_for_async_insert
+    timeout_overflow_mode transform_null_in union_default_mode use_query_cache use_uncompressed_cache
+    wait_for_async_insert
 """)
 _FORMAT_PREFIXES: Final = ("output_format_", "input_format_", "format_")
 _REACHING: Final = ("schema", "path", "template", "file", "url", "registry", "disk", "expressions")
