@@ -19,26 +19,60 @@ columns:
   service: its service
   sample: what was sent
   last_seen: the time of the last, UTC
-example: {fault: negative_duration_ms, event: tool_result, events: 3, percent: 0.01, sessions: 1, version: 2.1.190, service: claude-code, sample: '-5', last_seen: '2026-11-22 17:02:11'}
+  before: 'how many in the period of the same length before; empty when nothing was recorded then'
+  change_percent: how much more or less; empty without one before
+wide: [before, change_percent]
+example: {fault: negative_duration_ms, event: tool_result, events: 3, percent: 0.01, sessions: 1, version: 2.1.190, service: claude-code, sample: '-5', last_seen: '2026-11-22 17:02:11', before: 5, change_percent: -40}
 */
-WITH counted AS (
-    SELECT event_type, sum(telemetry_hourly.events) AS events
-    FROM telemetry_hourly
-    WHERE hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
-    GROUP BY event_type
-)
+WITH
+    toStartOfHour({from:DateTime('UTC')}) AS begins,
+    toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)) AS ends,
+    toDateTime(greatest(0, 2 * toUnixTimestamp(begins) - toUnixTimestamp(ends)), 'UTC') AS begins_before,
+    -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
+    (
+        SELECT count() > 0
+        FROM telemetry_hourly
+        WHERE hour >= begins_before AND hour < begins
+    ) AS was_recorded,
+    counted AS (
+        SELECT event_type, sum(telemetry_hourly.events) AS events
+        FROM telemetry_hourly
+        WHERE hour >= begins AND hour < ends
+        GROUP BY event_type
+    ),
+    earlier AS (
+        SELECT arrayJoin(quality) AS fault, event_type, count() AS number
+        FROM telemetry_events
+        WHERE timestamp >= begins_before AND timestamp < begins AND notEmpty(quality)
+        GROUP BY fault, event_type
+    ),
+    found AS (
+        SELECT
+            arrayJoin(quality) AS fault,
+            event_type,
+            count() AS events,
+            uniqExact(cityHash64(session_id)) AS sessions,
+            argMax(service_version, timestamp) AS version,
+            argMax(service_name, timestamp) AS service,
+            argMax(left(attributes[replaceOne(substring(fault, position(fault, '_') + 1), 'event_sequence', 'event.sequence')], 100), timestamp) AS sample,
+            toDateTime64(max(timestamp), 0, 'UTC') AS last_seen
+        FROM telemetry_events
+        WHERE timestamp >= begins AND least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')) < ends AND notEmpty(quality)
+        GROUP BY fault, event_type
+    )
 SELECT
-    arrayJoin(quality) AS fault,
+    fault,
     event_type AS event,
-    count() AS events,
-    round(100 * events / any(counted.events), 2) AS percent,
-    uniqExact(cityHash64(session_id)) AS sessions,
-    argMax(service_version, timestamp) AS version,
-    argMax(service_name, timestamp) AS service,
-    argMax(left(attributes[replaceOne(substring(fault, position(fault, '_') + 1), 'event_sequence', 'event.sequence')], 100), timestamp) AS sample,
-    toDateTime64(max(timestamp), 0, 'UTC') AS last_seen
-FROM telemetry_events
+    found.events AS events,
+    round(100 * found.events / counted.events, 2) AS percent,
+    sessions,
+    version,
+    service,
+    sample,
+    last_seen,
+    if(was_recorded, earlier.number, NULL) AS before,
+    round(100 * (events - before) / nullIf(before, 0), 1) AS change_percent
+FROM found
 LEFT JOIN counted USING (event_type)
-WHERE timestamp >= {from:DateTime('UTC')} AND least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')) < {to:DateTime('UTC')} AND notEmpty(quality)
-GROUP BY fault, event
+LEFT JOIN earlier USING (fault, event_type)
 ORDER BY events DESC, fault, event

@@ -361,6 +361,7 @@ class World:
     begin: int
     end: int
     given: Mapping[str, str] = field(default_factory=dict)
+    _sessions: dict[str, set[str]] = field(default_factory=dict)
 
     def during(self, *names: str, before: bool = False) -> list[Event]:
         """Return the period's events of these names, or those of the period of the same length before."""
@@ -387,6 +388,15 @@ class World:
             if one.metric in metrics and self._is_mine(one) and self.begin <= one.time < self.end
         ]
 
+    def has_any(self, kind: str) -> bool:
+        """Whether anything of a kind (events, spans, growth) was recorded in the period, of any model."""
+        of_all = World([], [], [], 0, 0, {key: self.given[key] for key in self.given if key != "model"})
+        return any(
+            of_all._is_mine(one)
+            and self.begin <= (one.start if isinstance(one, Span) else one.time) < self.end
+            for one in getattr(self, kind)
+        )
+
     def _is_mine(self, one: Event | Span | Growth) -> bool:
         if self.given.get("team", "") not in {"", one.team} or self.given.get("user", "") not in {
             "",
@@ -403,7 +413,9 @@ class World:
 
     def sessions_of(self, project: str) -> set[str]:
         """Return the sessions with an event of this project; spans name none."""
-        return {event.session for event in self.events if event.project == project}
+        if project not in self._sessions:
+            self._sessions[project] = {event.session for event in self.events if event.project == project}
+        return self._sessions[project]
 
     def has_session(self, events: Sequence[Event]) -> bool:
         """Whether a session with these events is among those that are asked about."""

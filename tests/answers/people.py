@@ -93,7 +93,7 @@ def adoption(world: World) -> list[Row]:
 
     days = (
         datetime.fromtimestamp(world.begin / 1e9, UTC).date(),
-        datetime.fromtimestamp(world.end / 1e9, UTC).date(),
+        datetime.fromtimestamp((world.end - 1) // 10**9, UTC).date(),
     )
     team = world.given.get("team", "")
     firsts: dict[str, date] = {}
