@@ -228,7 +228,8 @@ def without(change: Change, part: Series) -> Sum:
 def gain(change: Change, everyone: Sum) -> float:
     """Return twice how much better a change explains its window than the usual does, to compare scopes with.
 
-    The usual of a scope with few attempts leans on everyone's: who had few before is not less certain to be the one.
+    The usual of a scope with few attempts leans on everyone's, and none is less than that: what never happened before
+    is not more certain of many attempts than of few, and the one who has all of it explains it best.
     """
     measure, inside, usual = change.measure, change.inside, change.usual
     if measure in MEANS:
@@ -236,7 +237,7 @@ def gain(change: Change, everyone: Sum) -> float:
         variance = max((usual.xx - usual.x**2 / usual.n) / max(usual.n - 1, 1), 1e-4)
         return inside.n * (one - two) ** 2 / variance
     rate = (everyone.k + 0.5) / max(everyone.n, 1.0)
-    before = (usual.k + _LEANS * rate) / (usual.n + _LEANS)
+    before = max(rate, (usual.k + _LEANS * rate) / (usual.n + _LEANS))
     found = _part(inside.k, before * inside.n)
     if measure in SHARES:
         found += _part(inside.n - inside.k, inside.n - before * inside.n)
