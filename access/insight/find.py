@@ -12,7 +12,7 @@ from typing import Any, Final
 from access.insight.causes import Incident, Known, incidents
 from access.insight.change import Change, at_the_hour, changed
 from access.insight.costs import Cost, cost, detail
-from access.insight.finding import Block, Finding, Insight, Usual
+from access.insight.finding import Block, Finding, Insight
 from access.insight.firsts import firsts
 from access.insight.people import People, people
 from access.insight.series import (
@@ -31,9 +31,11 @@ from access.insight.series import (
     total,
 )
 from access.insight.silence import clocks, silence
+from access.insight.usual import usual
 from access.insight.words import advice, check, reason, title, who
 from access.query import Streams
 from access.text import visible
+from access.times import whole_hours
 
 _HISTORY: Final = timedelta(days=28)
 _BY_THE_HOUR: Final = timedelta(days=21)
@@ -78,7 +80,11 @@ def find(
     part: Part = ALL,
     now: datetime | None = None,
 ) -> Insight:
-    """Return what stands out in a period, of one team, user or project where given. Raises what the store raises."""
+    """Return what stands out in a period, of one team, user or project where given. Raises what the store raises.
+
+    The period is that of the questions: its whole hours.
+    """
+    since, until = whole_hours(since, until)
     history = since - _HISTORY
     daily = read(store, history, until, part, odd=_ODD)
     everybody = people(store, history, until, part)
@@ -99,7 +105,7 @@ def find(
     quiet += clocks(store, max(now or datetime.now(UTC), until), part, everybody)
     return Insight(
         (*sorted(costly, key=lambda one: -one.weight), *secure, *quiet),
-        _always(known, begin, end),
+        usual(store, since, until, part),
         (*_history(everybody, begin), *notes),
     )
 
@@ -237,29 +243,6 @@ def _usd_a_day(known: Known) -> dict[str, float]:
         for scope, series in known.get((Measure.REQUESTS, ""), {}).items()
         if scope.dimension == "user" and series.steps
     }
-
-
-def _always(known: Known, begin: int, end: int) -> list[Usual]:
-    """Return the failures that are most frequent, with their number in as long a time before."""
-    found = []
-    for (measure, thing), alike in known.items():
-        whole = alike.get(EVERYONE)
-        if (
-            measure not in {Measure.TOOL_FAILS, Measure.API, Measure.CONNECTION, Measure.HOOK_FAILS}
-            or whole is None
-        ):
-            continue
-        now = total([step for step in whole.steps if begin <= step.begin < end])
-        before = total([step for step in whole.steps if 2 * begin - end <= step.begin < begin])
-        if now.k >= _TIMES:
-            name = {
-                Measure.TOOL_FAILS: "",
-                Measure.API: "API ",
-                Measure.CONNECTION: "MCP connection ",
-                Measure.HOOK_FAILS: "hook ",
-            }
-            found.append(Usual(f"{name[measure]}{visible(thing, _LONG)}", now.k, before.k, now.ms / 60_000))
-    return sorted(found, key=lambda one: -one.times)[:6]
 
 
 def _history(everybody: People, begin: int) -> list[str]:
