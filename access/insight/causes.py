@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from access.insight.change import Change, expected, gain, misfit, plain, within, without
+from access.insight.change import Change, expected, gain, matters, misfit, plain, within, without
 from access.insight.people import People, members
 from access.insight.series import DAY, EVERYONE, MEANS, Measure, Scope, Series, Sum
 
@@ -102,8 +102,11 @@ def _of_one(changes: Sequence[Change], known: Known) -> list[Change]:
             if (measure, thing, scope) not in have:
                 have.add((measure, thing, scope))
                 usual = without(change, series)
-                own = usual if usual.n else change.usual
-                found.append(replace(change, series=series, inside=inside, usual=own, is_of_its_own=False))
+                if not usual.n or matters(measure, inside, usual):
+                    own = usual if usual.n else change.usual
+                    found.append(
+                        replace(change, series=series, inside=inside, usual=own, is_of_its_own=False)
+                    )
     return found
 
 

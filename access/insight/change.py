@@ -129,7 +129,7 @@ def changed(series: Series, since: int, until: int, usual: Sequence[Step] | None
             inside = sums[last + 1] - sums[first]
             outside = whole - inside if usual is None else total(usual)
             found = _deviance(measure, inside, outside)
-            if found <= certain**2 or not _matters(measure, inside, outside):
+            if found <= certain**2 or not matters(measure, inside, outside):
                 continue
             score = found / _spread(
                 measure, [*days[:first], *days[last + 1 :]] if usual is None else usual, outside
@@ -147,7 +147,8 @@ def _fewest(measure: Measure) -> int:
     return 8 if measure in {Measure.CONNECTION, Measure.REFUSALS} else _FEWEST
 
 
-def _matters(measure: Measure, inside: Sum, outside: Sum) -> bool:
+def matters(measure: Measure, inside: Sum, outside: Sum) -> bool:
+    """Whether a level is so much worse than another that it is worth a person's time."""
     now, before = level(measure, inside), level(measure, outside)
     ratio, more = _FLOORS[measure]
     if measure is Measure.CACHE:

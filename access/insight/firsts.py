@@ -16,8 +16,8 @@ from access.text import visible
 _LEARNT: Final = 4 * DAY
 """What is first seen in the first days of all is not new."""
 _RARE: Final = 1e-5
-_SILENT: Final = 6.0
-"""What happens anyway, now and then, is not new for a lack of it that chance explains (e to the minus this: 0.25%)."""
+_SILENT: Final = 8.0
+"""What happens anyway, now and then, is not new for a lack of it that chance explains."""
 _FEW: Final = 3
 _LONG: Final = 80
 _ADVICE: Final = {
@@ -80,7 +80,7 @@ def firsts(
         first = _begun(one.times, learnt, begin, end, _elsewhere(seen, kind, one))
         if first is None or (kind == "internal error" and _count(one.times, first) < _FEW):
             continue
-        if kind in _NOW_AND_THEN and not _was_silent(one.times, first, learnt - _LEARNT, end):
+        if kind in _NOW_AND_THEN and not was_silent(one.times, first, learnt - _LEARNT, end):
             continue
         if kind == "MCP server":
             servers.append(
@@ -100,7 +100,7 @@ def _elsewhere(seen: dict[tuple[str, str, str], _Seen], kind: str, mine: _Seen) 
     ]
 
 
-def _was_silent(times: Sequence[int], first: int, start: int, end: int) -> bool:
+def was_silent(times: Sequence[int], first: int, start: int, end: int) -> bool:
     """Whether it happened less before than as often as since would explain, by more than chance."""
     since = _count(times, first) / max((end - first) / DAY, 1.0)
     missed = since * (first - start) / DAY - (len(times) - _count(times, first))
