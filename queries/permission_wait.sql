@@ -48,7 +48,7 @@ SELECT
     round(sumIf(waited, is_now) / 60000, 1) AS minutes,
     round(100 * sumIf(waited, is_now) / sum(sumIf(waited, is_now)) OVER (), 1) AS percent,
     uniqExactIf(cityHash64(session_id), is_now) AS sessions,
-    if(was_recorded, round(sumIf(waited, NOT is_now) / 60000, 1), NULL) AS before,
+    if(was_recorded, round(ifNull(sumIf(waited, NOT is_now), 0) / 60000, 1), NULL) AS before,
     round(100 * (minutes - before) / nullIf(before, 0), 1) AS change_percent,
     round(quantileExactOrNullIf(0.95)(waited, NOT is_now) / 1000, 1) AS before_p95_seconds
 FROM (
