@@ -44,6 +44,7 @@ _TIMES: Final[Mapping[str, str]] = {
     "telemetry_hourly": "hour",
     "telemetry_daily": "day",
     "telemetry_sessions": "day",
+    "telemetry_measures": "hour",
     "otel_logs": "Timestamp",
     "otel_traces": "Timestamp",
     "otel_metrics_gauge": "TimeUnix",

@@ -18,7 +18,7 @@ _IS_REAL: Final = f"team NOT IN ({_LISTED})"
 _ONLY_DEMO: Final = f"(SELECT count() FROM (SELECT 1 FROM telemetry_daily WHERE {_IS_REAL} LIMIT 1)) = 0"  # noqa: S608
 _REAL: Final = f"{_IS_REAL} OR {_ONLY_DEMO}"
 _TABLE: Final = re.compile(
-    r"\bFROM (telemetry_(?:events|hourly|daily|sessions|spans)\b"
+    r"\bFROM (telemetry_(?:events|hourly|daily|sessions|spans|measures)\b"
     # A view with parameters, whose values have parentheses.
     r"|telemetry_metric_increments\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))"
 )

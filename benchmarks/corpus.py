@@ -14,14 +14,18 @@ It does not imitate metrics, which are a few hundred bytes a minute and cost not
 """
 
 import string
-from collections.abc import Callable, Iterator
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import orjson
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
@@ -79,10 +83,34 @@ def logs(records: int, seed: int, start: int = START) -> bytes:
 
 def write(path: Path, make: Callable[[int, int, int], bytes], items: int, count: int, start: int) -> None:
     """Write `count` requests of `items` spans or records to `path`, each behind its length in four bytes."""
+    write_all(path, (make(items, seed, start + seed * 1_000_000_000) for seed in range(count)))
+
+
+def write_all(path: Path, bodies: Iterable[bytes]) -> None:
+    """Write requests to `path`, each behind its length in four bytes."""
     with path.open("wb") as file:
-        for seed in range(count):
-            body = make(items, seed, start + seed * 1_000_000_000)
+        for body in bodies:
             file.write(len(body).to_bytes(4, "little") + body)
+
+
+def as_json(body: bytes, request: type[Message]) -> bytes:
+    """Return a serialized request in OTLP's JSON.
+
+    There ids are in hex and enums are numbers, where protobuf's own JSON has base64 and names.
+    """
+    translated = MessageToDict(request.FromString(body), use_integers_for_enums=True)
+
+    def hexed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [hexed(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: b64decode(one).hex() if key in ("traceId", "spanId", "parentSpanId") else hexed(one)
+            for key, one in value.items()
+        }
+
+    return orjson.dumps(hexed(translated))
 
 
 def read(path: Path) -> list[bytes]:

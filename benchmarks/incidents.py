@@ -38,6 +38,11 @@ _READS = {"Read", "Grep", "Glob", "WebFetch"}
 _ASKS = {"Bash", "Write", "WebFetch", "Edit"}
 
 
+CLOCKS = ("clock", "clock behind")
+ARRIVED = "benchmark.arrived"
+"""The attribute with the time at which an event arrives, where that matters."""
+
+
 @dataclass
 class Person:
     """Somebody who works with the client."""
@@ -501,7 +506,7 @@ class Work:
 
     def _told(self, at: datetime) -> datetime:
         """Return the time by the person's clock."""
-        if self.incident.holds("clock", self.person, at):
+        if self.incident.holds(self.incident.kind, self.person, at) and self.incident.kind in CLOCKS:
             return at + timedelta(hours=self.incident.size)
         return at
 
@@ -539,6 +544,8 @@ class Work:
             "prompt.id": self.prompt,
             "event.timestamp": f"{told:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
         }
+        if self.incident.kind in CLOCKS:
+            values[ARRIVED] = f"{self.at + timedelta(seconds=5):%Y-%m-%d %H:%M:%S}"
         self.logs.append(
             json.dumps(
                 {
@@ -638,6 +645,7 @@ def incidents(world: World, seed: int) -> Iterator[Incident]:
     yield Incident("bypass", "", user(), moment())
     yield Incident("plugin", "", user(), moment())
     yield Incident("internal", "RangeError", team(), moment(), size=0.1)
+    yield Incident("clock behind", "", user(), moment(), size=-random.Random(seed).choice([1, 6, 26]))
     yield Incident(
         "version", chance.choice(["Edit", "Grep"]), anybody(), moment(), size=chance.uniform(0.2, 0.5)
     )

@@ -18,9 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -30,6 +31,7 @@ import orjson
 from benchmarks import corpus, servers, storage
 from benchmarks.load import Measurement
 from benchmarks.servers import Server
+from otlp.signals import KINDS, Signal
 
 LARGE, SMALL, HUGE = 512, 10, 2048
 REQUESTS = {LARGE: 160, SMALL: 1000, HUGE: 24}
@@ -46,15 +48,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=6, help="of load in each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each server")
-    parser.add_argument("--case", choices=[*CASES, "all"], default="all")
+    parser.add_argument(
+        "--case",
+        choices=[*CASES, "usual", "all"],
+        default="usual",
+        help="one of them, those that need a few minutes and no other program, or all",
+    )
+    parser.add_argument(
+        "--peers",
+        default="rotel,rotel-private,collector,collector-private",
+        help="of the cases peers and clients",
+    )
     options = parser.parse_args()
     print(machine())
     print(f"\nCommand: `{' '.join(['python -m benchmarks.ingest', *sys.argv[1:]])}`")
     with tempfile.TemporaryDirectory(prefix="benchmark-") as directory, ExitStack() as stack:
-        bench = Bench(Path(directory), options.seconds, options.rounds)
+        bench = Bench(Path(directory), options.seconds, options.rounds, options.peers.split(","))
         bench.sink = stack.enter_context(servers.discarding_sink(bench.directory / "sink"))
         for name, case in CASES.items():
-            if options.case in (name, "all"):
+            if options.case in (name, "all") or (options.case == "usual" and name in USUAL):
                 case(bench)
         for failure in bench.failures:
             print(f"\nFailed: {failure}")
@@ -79,6 +91,12 @@ AGAINST_PEERS = (
     Comparison("512 spans a request, to the sink", "naive", LARGE, 8),
     Comparison("512 log records a request, to the sink", "rotel", LARGE, None, "logs"),
 )
+LOADS = (("traces", LARGE), ("traces", SMALL), ("logs", LARGE), ("logs", SMALL))
+AHEAD = {"rotel": 1.0, "collector": 1.5, "rotel-private": 4, "collector-private": 4}
+"""The least ratios to the peers at ten records a request; at 512 the plain ones are to be passed."""
+HTTP_TARGET = 0.5
+HTTP_IN_FLIGHT = 200
+CLIENTS = 500
 AGAINST_SINK = Comparison("512 spans a request, tables written", "ours", LARGE, 0.8)
 
 
@@ -87,6 +105,49 @@ def compare_with_peers(bench: "Bench") -> None:
     head()
     for comparison in AGAINST_PEERS:
         bench.compare(comparison, "ours")
+
+
+def compare_same_work(bench: "Bench") -> None:
+    """Compare this server with peers that do the same privacy work, and with the same ones when they do none."""
+    peer_head()
+    for signal, items in LOADS:
+        noun = "spans" if signal == "traces" else "log records"
+        targets = AHEAD if items == SMALL else AHEAD | {"collector": 1.0}
+        load = partial(bench.load, signal=signal, items=items)
+        bench.compare_all(f"{items} {noun} a request", targets, load)
+
+
+def compare_clients(bench: "Bench") -> None:
+    """Compare what hundreds of clients cost: small requests at their own intervals, of all three signals."""
+    peer_head()
+    bench.compare_all(f"{CLIENTS} clients, traces, logs, metrics", {}, bench.clients)
+
+
+def compare_transports(bench: "Bench") -> None:
+    """Measure small requests over HTTP beside gRPC, on one server."""
+    print("\n| load | protocol | per CPU-second | per second | p50 / p99 ms | ratio to gRPC | target |")
+    print("|---|---|---|---|---|---|---|")
+    for signal in ("traces", "logs"):
+        with bench.guarded(f"{SMALL} {signal} over HTTP"), bench.start("ours") as server:
+            protocols = ("grpc", "http/protobuf", "http/json")
+            sides = {protocol: Side(protocol) for protocol in protocols}
+            for _ in range(bench.rounds):
+                for protocol, side in sides.items():
+                    side.results.append(bench.load(server, signal, SMALL, protocol=protocol))
+            for protocol, side in sides.items():
+                ratio = side.figure / sides["grpc"].figure
+                met = "" if protocol == "grpc" else verdict(ratio >= HTTP_TARGET, f"at least {HTTP_TARGET}")
+                _, figure, per_second, _, latencies, _ = side.cells()
+                cells = [
+                    f"{SMALL} {signal} a request",
+                    protocol,
+                    figure,
+                    per_second,
+                    latencies,
+                    f"{ratio:.2f}",
+                    met,
+                ]
+                print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def compare_embedded(bench: "Bench") -> None:
@@ -148,7 +209,11 @@ CASES: dict[str, Callable[["Bench"], None]] = {
     "embedded": compare_embedded,
     "latency": measure_latency,
     "memory": measure_memory,
+    "http": compare_transports,
+    "peers": compare_same_work,
+    "clients": compare_clients,
 }
+USUAL = {"sink", "embedded", "latency", "memory", "http"}
 
 
 @dataclass(slots=True)
@@ -158,6 +223,7 @@ class Bench:
     directory: Path
     seconds: float
     rounds: int
+    peers: Sequence[str] = ()
     sink: Server = field(init=False)
     started: int = 0
     failures: list[str] = field(default_factory=list)
@@ -178,41 +244,101 @@ class Bench:
             if subject == "ours-embedded":
                 self.check_stored(pair[0], sum(one.items_in_all for one in sides[0].results))
 
+    def compare_all(
+        self, title: str, targets: Mapping[str, float], load: Callable[[Server], Measurement]
+    ) -> None:
+        """Measure this server and all peers in turn under one load, and print a row for each."""
+        with self.guarded(title), ExitStack() as stack:
+            servers_of: dict[str, Server] = {}
+            for name in ("ours", *self.peers):
+                with self.guarded(f"{title}, {name}"):
+                    servers_of[name] = stack.enter_context(self.start(name))
+            sides = {name: Side(server.name) for name, server in servers_of.items()}
+            for number in range(self.rounds):
+                order = list(servers_of) if number % 2 == 0 else list(servers_of)[::-1]
+                for name in order:
+                    before = servers.swallowed(self.sink)
+                    sides[name].results.append(load(servers_of[name]))
+                    sides[name].sink_bytes += servers.swallowed(self.sink) - before
+            for name, side in sides.items():
+                ratio = sides["ours"].figure / side.figure
+                target = targets.get(name)
+                met = "" if target is None else verdict(ratio >= target, f"at least {target}")
+                cells = [title, *side.cells(), "" if name == "ours" else f"{ratio:.2f}", met]
+                print(f"| {' | '.join(cells)} |", flush=True)
+
+    def clients(self, server: Server) -> Measurement:
+        """Run the clients of `benchmarks.clients` once."""
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "benchmarks.clients", "--target", server.target),
+                *("--pid", str(server.process.pid), "--clients", str(CLIENTS)),
+                *("--seconds", str(self.seconds * 3)),
+            ],
+            cwd=servers.ROOT, stdout=subprocess.PIPE, check=True, timeout=180 + 5 * self.seconds,
+        )  # fmt: skip
+        return self.measured(server, done.stdout, "of clients")
+
+    def measured(
+        self, server: Server, output: bytes, what: str, tolerated: set[str] | None = None
+    ) -> Measurement:
+        """Read a measurement; every status except OK and the tolerated ones is a failure."""
+        result = Measurement(**orjson.loads(output))
+        if unexpected := {code: n for code, n in result.errors.items() if code not in (tolerated or ())}:
+            self.failures.append(f"{server.name}, {what}: {unexpected}")
+        return result
+
     def start(self, name: str) -> AbstractContextManager[Server]:
         """Return the named server, to be entered, in a new directory of its own."""
         self.started += 1
         directory = self.directory / f"{name}-{self.started}"
-        match name:
-            case "ours":
-                return servers.ours(directory, self.sink)
-            case "ours-embedded":
-                return servers.ours(directory, None)
-            case "rotel":
-                return servers.rotel(directory, self.sink)
-            case _:
-                return servers.naive(directory, self.sink)
+        starters: dict[str, Callable[[], AbstractContextManager[Server]]] = {
+            "ours": lambda: servers.ours(directory, self.sink),
+            "ours-embedded": lambda: servers.ours(directory, None),
+            "rotel": lambda: servers.rotel(directory, self.sink),
+            "rotel-private": lambda: servers.rotel(directory, self.sink, is_private=True),
+            "collector": lambda: servers.collector(directory, self.sink),
+            "collector-private": lambda: servers.collector(directory, self.sink, is_private=True),
+            "naive": lambda: servers.naive(directory, self.sink),
+        }
+        return starters[name]()
 
     def load(
-        self, server: Server, signal: str, items: int, *more: str, tolerated: set[str] | None = None
+        self,
+        server: Server,
+        signal: str,
+        items: int,
+        *more: str,
+        tolerated: set[str] | None = None,
+        protocol: str = "grpc",
     ) -> Measurement:
-        """Run the load generator once; every status except OK and the tolerated ones is a failure."""
+        """Run the load generator once."""
+        target, in_flight = server.target, IN_FLIGHT[items]
+        if protocol != "grpc":
+            target, in_flight = server.http, min(in_flight, HTTP_IN_FLIGHT)
         command = [
-            *(sys.executable, "-m", "benchmarks.load", "--target", server.target),
+            *(sys.executable, "-m", "benchmarks.load", "--target", target, "--protocol", protocol),
             *("--pid", str(server.process.pid), "--signal", signal, "--items", str(items)),
-            *("--bodies", str(self.bodies(signal, items)), "--in-flight", str(IN_FLIGHT[items])),
+            *("--bodies", str(self.bodies(signal, items, protocol)), "--in-flight", str(in_flight)),
             *("--seconds", str(self.seconds), *more),
         ]
         done = subprocess.run(
             command, cwd=servers.ROOT, stdout=subprocess.PIPE, check=True, timeout=120 + 5 * self.seconds
         )
-        result = Measurement(**orjson.loads(done.stdout))
-        if unexpected := {code: n for code, n in result.errors.items() if code not in (tolerated or ())}:
-            self.failures.append(f"{server.name}, {items} {signal} a request: {unexpected}")
-        return result
+        return self.measured(server, done.stdout, f"{items} {signal} a request", tolerated)
 
-    def bodies(self, signal: str, items: int) -> Path:
+    def bodies(self, signal: str, items: int, protocol: str = "grpc") -> Path:
         """Return the file of requests of this size, made on first use, dated an hour ago."""
         path = self.directory / f"{signal}-{items}"
+        if protocol == "http/json":
+            encoded = path.with_name(f"{path.name}-json")
+            if not encoded.exists():
+                request = KINDS[Signal(signal)].request
+                corpus.write_all(
+                    encoded,
+                    [corpus.as_json(body, request) for body in corpus.read(self.bodies(signal, items))],
+                )
+            return encoded
         if not path.exists():
             make = corpus.traces if signal == "traces" else corpus.logs
             corpus.write(path, make, items, REQUESTS[items], self.now - 3600 * 10**9)
@@ -280,6 +406,20 @@ def head() -> None:
     columns = ["per CPU-second", "per second", "max RSS MiB", "p50 / p99 ms", "bytes to the sink"]
     names = ["load", "server", *columns, "peer", *columns, "ratio", "target"]
     print(f"\n| {' | '.join(names)} |\n|{'---|' * len(names)}")
+
+
+def peer_head() -> None:
+    """Print the head of a table with a row for each server."""
+    names = [
+        "load",
+        "server",
+        "per CPU-second",
+        "per second",
+        "max RSS MiB",
+        "p50 / p99 ms",
+        "bytes to the sink",
+    ]
+    print(f"\n| {' | '.join([*names, 'ratio', 'target'])} |\n|{'---|' * (len(names) + 2)}")
 
 
 def row(comparison: Comparison, subject: Side, peer: Side) -> str:

@@ -1,4 +1,4 @@
-"""The load generator: sends prepared requests over gRPC and measures the server from outside.
+"""The load generator: sends prepared requests over gRPC or HTTP and measures the server from outside.
 
 A process of its own, so that the server's CPU time is the server's alone. Three ways to send: closed loop (so
 many requests in flight, each answer starts the next), open loop (`--rate` items a second, latency counted
@@ -27,6 +27,7 @@ import grpc.aio
 import orjson
 
 from benchmarks import corpus
+from benchmarks.http_client import CONTENT_TYPES, Connection, StatusError
 
 CHANNELS = 4
 TIMEOUT_SECONDS = 30
@@ -39,13 +40,15 @@ IDLE_DEADLINE_SECONDS = 20
 EXPORT = {
     "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
     "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
 }
 
 
 def main() -> None:
     """Run one load and print its measurement."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--target", required=True, help="HOST:PORT of the gRPC server")
+    parser.add_argument("--target", required=True, help="HOST:PORT of the gRPC or HTTP server")
+    parser.add_argument("--protocol", choices=["grpc", *CONTENT_TYPES], default="grpc")
     parser.add_argument("--pid", type=int, required=True, help="process whose CPU and memory are measured")
     parser.add_argument("--signal", choices=sorted(EXPORT), default="traces")
     parser.add_argument("--bodies", type=Path, required=True, help="file made by benchmarks.corpus.write")
@@ -72,6 +75,7 @@ class Load:
     in_flight: int
     rate: float | None = None
     once: bool = False
+    protocol: str = "grpc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +104,13 @@ class Measurement:
 async def measure(load: Load) -> Measurement:
     """Send the load and return its cost to the process `load.pid`."""
     bodies = corpus.read(load.bodies)
-    channels = [grpc.aio.insecure_channel(load.target, options=CHANNEL_OPTIONS) for _ in range(CHANNELS)]
-    calls = cycle([channel.unary_unary(EXPORT[load.signal]) for channel in channels])
+    channels: list[Connection] | list[grpc.aio.Channel]
+    if load.protocol == "grpc":
+        channels = [grpc.aio.insecure_channel(load.target, options=CHANNEL_OPTIONS) for _ in range(CHANNELS)]
+        calls = cycle([channel.unary_unary(EXPORT[load.signal]) for channel in channels])
+    else:  # a connection for each request in flight
+        channels = [Connection(load.target, load.signal, load.protocol) for _ in range(load.in_flight)]
+        calls = cycle(channels)
     try:
         warm_up = Tally()
         if not load.once:
@@ -170,6 +179,9 @@ class Tally:
             await call(body, timeout=TIMEOUT_SECONDS)
         except grpc.aio.AioRpcError as error:
             self.errors[error.code().name] += 1
+            return False
+        except (StatusError, OSError, EOFError) as error:
+            self.errors[str(error) if isinstance(error, StatusError) else type(error).__name__] += 1
             return False
         self.latencies.append(time.perf_counter() - due)
         self.requests += 1

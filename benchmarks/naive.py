@@ -32,6 +32,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from benchmarks.peer_rules import HASHED, PATTERNS, SAFE
+
 BATCH_ROWS = 10_000
 FLUSH_SECONDS = 1.0
 MAX_MESSAGE_BYTES = 16 << 20
@@ -159,38 +161,12 @@ def text(value: AnyValue) -> str:
 
 def redact(value: str) -> str:
     """Replace everything that looks private."""
-    for pattern, replacement in PATTERNS:
+    for pattern, replacement in COMPILED:
         value = pattern.sub(replacement, value)
     return value
 
 
-HASHED = frozenset(
-    ("user.email", "user_prompt", "prompt", "file_path", "full_command", "tool_input", "tool_parameters")
-)
-SAFE = frozenset(
-    (
-        *("session.id", "user.id", "organization.id", "terminal.type", "span.type", "model", "tool_name"),
-        *("request_id", "tool_use_id", "stop_reason", "exception.type"),
-        *("service.name", "service.version", "host.arch", "os.type", "os.version"),
-    )
-)
-PATTERNS = [
-    (re.compile(pattern), f"[{name}]")
-    for name, pattern in (
-        ("email", r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}"),
-        ("phone", r"(?<!\w)\+?1?[ .-]?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}\b"),
-        ("card", r"\b(?:\d[ -]?){13,16}\b"),
-        ("ssn", r"\b\d{3}-\d{2}-\d{4}\b"),
-        ("ipv4", r"\b(?:\d{1,3}\.){3}\d{1,3}\b"),
-        ("ipv6", r"\b(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}\b"),
-        ("anthropic_key", r"\bsk-ant-[A-Za-z0-9_-]{20,}"),
-        ("openai_key", r"\bsk-(?:proj-)?[A-Za-z0-9_-]{20,}"),
-        ("aws_key", r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-        ("github_token", r"\bgh[pousr]_[A-Za-z0-9]{36,}\b"),
-        ("jwt", r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"),
-        ("bearer", r"(?i)\bbearer\s+[A-Za-z0-9._~+/-]+=*"),
-    )
-]
+COMPILED = [(re.compile(pattern), f"[{name}]") for name, pattern in PATTERNS.items()]
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 The data are those of `benchmarks.queries`, made where they are not in the directory yet. `telemetry serve` runs on them
 with its web process, which is asked over HTTP as a browser asks. Three things are measured: how long a view takes to
 its first byte and how large it is with its scripts, with no cache and again as by default; how long after an event's
-acknowledgement an open page is told, and has it; and what viewers cost ingest, as the ratio of its p99 latencies with
+acknowledgement an open page has it; and what viewers cost ingest, as the ratio of its p99 latencies with
 them and without, each the median of alternating rounds.
 
 Times depend on the machine and its other load; the ratios depend on it less.
@@ -55,6 +55,7 @@ def main() -> int:
     parser.add_argument("--viewers", type=int, default=50)
     parser.add_argument("--rate", type=float, default=1_000, help="records a second while viewers look")
     parser.add_argument("--seconds", type=float, default=10, help="of load in each round")
+    parser.add_argument("--only", choices=("views", "live", "viewers"), help="measure only this")
     parser.add_argument("--directory", type=Path, help="keep the data here, or use those that are here")
     options = parser.parse_args()
     print(machine())
@@ -62,14 +63,18 @@ def main() -> int:
     directory = options.directory or Path(tempfile.mkdtemp(prefix="benchmark-"))
     try:
         fill(directory, options.events, options.days)
-        with started(directory, **UNCACHED) as server:
-            print(
-                report(asyncio.run(seen(server, directory, options.rounds)), "without any cache"), flush=True
-            )
+        if options.only in {None, "views"}:
+            with started(directory, **UNCACHED) as server:
+                found = asyncio.run(seen(server, directory, options.rounds))
+                print(report(found, "without any cache"), flush=True)
         with started(directory) as server:
-            print(report(asyncio.run(seen(server, directory, options.rounds)), "as by default"), flush=True)
-            print(asyncio.run(live(server, directory, options.rounds)), flush=True)
-            print(asyncio.run(watched(server, directory, options)), flush=True)
+            if options.only in {None, "views"}:
+                found = asyncio.run(seen(server, directory, options.rounds))
+                print(report(found, "as by default"), flush=True)
+            if options.only in {None, "live"}:
+                print(asyncio.run(live(server, directory, options.rounds)), flush=True)
+            if options.only in {None, "viewers"}:
+                print(asyncio.run(watched(server, directory, options)), flush=True)
     finally:
         if options.directory is None:
             shutil.rmtree(directory)
@@ -96,18 +101,15 @@ def started(data: Path, **settings: str) -> Iterator[servers.Server]:
 @asynccontextmanager
 async def browser(server: servers.Server, data: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client that is logged in."""
-    lines = (data / "credentials.env").read_text().splitlines()
-    token = dict(line.split("=", 1) for line in lines)["TELEMETRY_WEB_TOKEN"]
-    base = f"http://{servers.listening(server)['web']}"
     headers = {"Accept": "text/html", "Accept-Encoding": "gzip"}
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(
-        base_url=base, headers=headers, timeout=120, trust_env=False, limits=limits
+        base_url=base(server), headers=headers, timeout=120, trust_env=False, limits=limits
     ) as http:
         deadline = time.monotonic() + servers.START_SECONDS
         while True:
             try:
-                answer = await http.get("/login", params={"token": token})
+                answer = await http.get("/login", params={"token": token(data)})
                 break
             except httpx.TransportError:
                 if time.monotonic() > deadline:
@@ -118,6 +120,17 @@ async def browser(server: servers.Server, data: Path) -> AsyncIterator[httpx.Asy
         yield http
 
 
+def base(server: servers.Server) -> str:
+    """Return the address of the page."""
+    return f"http://{servers.listening(server)['web']}"
+
+
+def token(data: Path) -> str:
+    """Return the owner's token."""
+    lines = (data / "credentials.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)["TELEMETRY_WEB_TOKEN"]
+
+
 @dataclass(slots=True)
 class Seen:
     """What a view took in each round, in milliseconds to its first byte and to its last, and its bytes as sent."""
@@ -125,13 +138,15 @@ class Seen:
     path: str
     ms: list[float] = field(default_factory=list)
     whole_ms: list[float] = field(default_factory=list)
+    first_cpu_ms: list[float] = field(default_factory=list)
+    """Of the server and its web process until the first byte: on a busy machine this says more than the time."""
     cpu_ms: list[float] = field(default_factory=list)
-    """Of the server and its web process."""
     size: int = 0
 
     def row(self) -> str:
         """Return the table's row."""
-        times = [median(self.ms), max(self.ms), median(self.whole_ms), median(self.cpu_ms)]
+        found = (self.ms, self.first_cpu_ms, self.whole_ms, self.cpu_ms)
+        times = [median(self.ms), max(self.ms), *(median(one) for one in found[1:])]
         cells = [f"{one:.0f}" for one in times]
         return f"| {self.path.split('id=')[0]} | {' | '.join(cells)} | {self.size / 1024:.1f} |"
 
@@ -151,12 +166,14 @@ async def seen(server: servers.Server, data: Path, rounds: int) -> list[Seen]:
                     chunks = answer.aiter_raw()
                     size = len(await anext(chunks))
                     ms = 1000 * (time.monotonic() - begun)
+                    first_cpu = cpu_seconds(server.process.pid) - before
                     size += sum([len(chunk) async for chunk in chunks])
                 if answer.status_code != httpx.codes.OK:
                     raise SystemExit(f"{view.path} was refused: {answer.status_code}")
                 view.size = size
                 if number:
                     view.ms.append(ms)
+                    view.first_cpu_ms.append(1000 * first_cpu)
                     view.whole_ms.append(1000 * (time.monotonic() - begun))
                     view.cpu_ms.append(1000 * (cpu_seconds(server.process.pid) - before))
     return views
@@ -172,8 +189,8 @@ def report(views: Sequence[Seen], words: str) -> str:
     is_small = verdict(largest < TARGET_BYTES, f"under {TARGET_BYTES // 1024} KiB")
     return "\n".join(
         [
-            f"\n| view, {words} | first byte, ms, median | most | whole, ms | CPU ms | KiB |",
-            "|---|---|---|---|---|---|",
+            f"\n| view, {words} | first byte, ms, median | most | CPU ms | whole, ms | CPU ms | KiB |",
+            "|---|---|---|---|---|---|---|",
             *(view.row() for view in views),
             f"\nUnder {TARGET_MS} ms: {share:.0%} of {len(views)} views; {is_fast}.",
             f"The largest has {largest / 1024:.0f} KiB with its scripts and styles; {is_small}.",
@@ -182,33 +199,31 @@ def report(views: Sequence[Seen], words: str) -> str:
 
 
 async def live(server: servers.Server, data: Path, rounds: int) -> str:
-    """Return how long after an acknowledgement an open page is told, and has the event."""
-    told, shown = [], []
+    """Return how long after an acknowledgement an open page, which asks when it is told, has the event."""
+    shown = []
     async with browser(server, data) as http, http.stream("GET", "/live", timeout=120) as stream:
         lines = stream.aiter_lines()
-        await anext(lines)
-        # The look at the store that later ones are compared with; and what the views before asked is counted a minute.
+        # Told once, since its page may be from before.
+        while await anext(lines) != "event: fresh":
+            pass
+        # What the views before asked is counted a minute.
         await asyncio.sleep(61)
         for number in range(rounds):
             # Letters: a long number may be taken for a card's, and redacted.
             name = "Bench" + "".join(chr(97 + int(digit)) for digit in f"{number}{time.time_ns()}")
             await send(server, http, name)
             acknowledged = time.monotonic()
+            text = ""
             async with asyncio.timeout(60):
-                while await anext(lines) != "event: fresh":
-                    pass
-            told.append(time.monotonic() - acknowledged)
-            # As the page's script waits before it asks.
-            await asyncio.sleep(0.3)
-            async with asyncio.timeout(60):
-                while name not in (await http.get("/tail?part=1")).raise_for_status().text:  # noqa: ASYNC110  another process
-                    await asyncio.sleep(0.05)
+                while name not in text:
+                    if await anext(lines) == "event: fresh":
+                        text = (await http.get("/tail?part=1")).raise_for_status().text
             shown.append(time.monotonic() - acknowledged)
             await asyncio.sleep(1.5)
     is_soon = verdict(max(shown) < TARGET_LIVE_SECONDS, f"under {TARGET_LIVE_SECONDS:g} s")
     return (
-        f"\nAn open page is told {median(told):.2f} s after the acknowledgement, {max(told):.2f} s at most, and has the"
-        f" event after {median(shown):.2f} s, {max(shown):.2f} s at most; {is_soon}."
+        f"\nAn open page has an event {median(shown):.2f} s after its acknowledgement, {max(shown):.2f} s at most;"
+        f" {is_soon}."
     )
 
 
@@ -243,46 +258,54 @@ async def watched(server: servers.Server, data: Path, options: argparse.Namespac
         bodies = Path(folder) / "bodies"
         # Of two days ago: among the latest events of kept data, they would hide those of the next run.
         corpus.write(bodies, corpus.logs, ITEMS, 200, time.time_ns() - 2 * 86_400 * 10**9)
-        async with browser(server, data) as http:
-            for _ in range(options.rounds):
-                alone.append(await load(server, bodies, options))
-                viewers = [asyncio.create_task(view(http)) for _ in range(options.viewers)]
-                await asyncio.sleep(1)
-                beside.append(await load(server, bodies, options))
-                for viewer in viewers:
-                    viewer.cancel()
-                counts = await asyncio.gather(*viewers, return_exceptions=True)
-                wrong = [
-                    one
-                    for one in counts
-                    if isinstance(one, Exception) and not isinstance(one, httpx.HTTPError)
-                ]
-                if wrong:
-                    raise wrong[0]
-                renewed += sum(one for one in counts if isinstance(one, int))
+        await load(server, bodies, options)
+        for number in range(options.rounds):
+            # The order changes, so that what grows with time falls on both.
+            for is_watched in (False, True) if number % 2 else (True, False):
+                if is_watched:
+                    async with viewers(server, data, options.viewers) as counted:
+                        beside.append(await load(server, bodies, options))
+                    renewed += counted[0]
+                else:
+                    alone.append(await load(server, bodies, options))
     p99 = [median(one["p99_ms"] for one in found) for found in (alone, beside)]
     p50 = [median(one["p50_ms"] for one in found) for found in (alone, beside)]
     ratio = p99[1] / p99[0]
+    each = ", ".join(
+        f"{with_them['p99_ms'] / one['p99_ms']:.2f}" for one, with_them in zip(alone, beside, strict=True)
+    )
     return (
         f"\nAt {options.rate:,.0f} records a second, ingest's p99 is {p99[0]:.0f} ms alone and {p99[1]:.0f} ms beside"
         f" {options.viewers} viewers, {ratio:.2f} times as long (medians: {p50[0]:.0f} and {p50[1]:.0f} ms);"
-        f" {verdict(ratio <= TARGET_RATIO, f'at most {TARGET_RATIO:g}')}. They renewed their view {renewed:,} times."
+        f" {verdict(ratio <= TARGET_RATIO, f'at most {TARGET_RATIO:g}')}. By rounds: {each}."
+        f" They renewed their view {renewed:,} times."
     )
 
 
-async def view(http: httpx.AsyncClient) -> int:
-    """Be a viewer of the overview until cancelled: told of new data, it renews its figures. Return how often."""
-    count = 0
+@asynccontextmanager
+async def viewers(server: servers.Server, data: Path, count: int) -> AsyncIterator[list[int]]:
+    """Have viewers look meanwhile; afterwards, the list has how often they renewed their view."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.viewers", base(server), str(count)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=servers.ROOT,
+    )
+    assert process.stdin is not None  # noqa: S101  it was asked for
+    assert process.stdout is not None  # noqa: S101
+    process.stdin.write(f"{token(data)}\n".encode())
+    if await process.stdout.readline() != b"connected\n":
+        raise SystemExit("The viewers did not connect.")
+    counted: list[int] = []
     try:
-        async with http.stream("GET", "/live", timeout=None) as stream:
-            async for line in stream.aiter_lines():
-                if line == "event: fresh":
-                    await asyncio.sleep(0.3)
-                    (await http.get("/part/now")).raise_for_status()
-                    count += 1
-    except asyncio.CancelledError:
-        pass
-    return count
+        yield counted
+    finally:
+        process.stdin.close()
+        said = await process.stdout.read()
+        await process.wait()
+    if process.returncode:
+        raise SystemExit("The viewers failed.")
+    counted.append(int(said))
 
 
 async def load(server: servers.Server, bodies: Path, options: argparse.Namespace) -> dict[str, Any]:

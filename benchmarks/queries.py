@@ -41,6 +41,7 @@ VIEWS: Final = (
     "telemetry_hourly",
     "telemetry_daily",
     "telemetry_sessions",
+    "telemetry_measures",
     "telemetry_spans",
 )
 """In the order in which they are made from one another."""

@@ -1,4 +1,4 @@
-"""The processes that a benchmark compares: this server in both modes, rotel, the naive receiver, and the sink.
+"""The processes that a benchmark compares: this server in both modes, its peers, and the sink.
 
 Each starter returns when the server accepts requests; leaving its `with` block sends SIGTERM and waits. A
 server's output goes to a file in its directory, and its last lines are in the error when it does not start.
@@ -17,15 +17,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import orjson
 
+from benchmarks import collector_private
+
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
 STOP_SECONDS = 30
+COLLECTOR_VARIABLE = "OTELCOL"
 
 
 class StartError(Exception):
@@ -41,6 +44,8 @@ class Server:
     target: str
     """HOST:PORT of its OTLP/gRPC server; of the sink, its HTTP server."""
     directory: Path
+    http: str = ""
+    """HOST:PORT of its OTLP/HTTP server, where it has one."""
 
     def stop(self) -> None:
         """Send SIGTERM and wait for the end; kill what does not end."""
@@ -95,12 +100,15 @@ def ours(directory: Path, sink: Server | None, data: Path | None = None, **setti
         return str(orjson.loads((directory / "ready.json").read_bytes())["listening"]["otlp_grpc"])
 
     with running("ours" if sink else "ours-embedded", command, directory, ready, environment) as server:
-        yield server
+        yield replace(server, http=listening(server)["otlp_http"])
 
 
 @contextmanager
-def rotel(directory: Path, sink: Server) -> Iterator[Server]:
-    """Start rotel as its wheel ships it, with its ClickHouse exporter at its defaults."""
+def rotel(directory: Path, sink: Server, *, is_private: bool = False) -> Iterator[Server]:
+    """Start rotel as its wheel ships it, with its ClickHouse exporter at its defaults.
+
+    `is_private`: with `benchmarks.rotel_processor`.
+    """
     grpc_port, http_port = free_port(), free_port()
     command = [
         str(rotel_agent()),
@@ -109,13 +117,40 @@ def rotel(directory: Path, sink: Server) -> Iterator[Server]:
         *("--exporter", "clickhouse", "--clickhouse-exporter-endpoint", f"http://{sink.target}"),
         *("--log-file", str(directory / "rotel.log"), "--pid-file", str(directory / "rotel.pid")),
     ]
+    if is_private:
+        processor = str(ROOT / "benchmarks" / "rotel_processor.py")
+        command += ["--otlp-with-trace-processor", processor, "--otlp-with-logs-processor", processor]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    name = "rotel, private" if is_private else "rotel"
+    with running(name, command, directory, connects(grpc_port), environment) as server:
+        yield replace(server, http=f"127.0.0.1:{http_port}")
 
-    def ready() -> str | None:
-        with socket.socket() as probe:
-            return f"127.0.0.1:{grpc_port}" if probe.connect_ex(("127.0.0.1", grpc_port)) == 0 else None
 
-    with running("rotel", command, directory, ready) as server:
-        yield server
+@contextmanager
+def collector(directory: Path, sink: Server, *, is_private: bool = False) -> Iterator[Server]:
+    """Start the OpenTelemetry Collector whose binary the variable `OTELCOL` names, by benchmarks/collector.yaml.
+
+    `is_private`: with what `benchmarks.collector_private` adds.
+    """
+    binary = os.environ.get(COLLECTOR_VARIABLE)
+    if not binary:
+        raise StartError(
+            f"set {COLLECTOR_VARIABLE} to the Collector's binary; docs/performance.md says how to get it"
+        )
+    grpc_port, http_port = free_port(), free_port()
+    command = [binary, "--config", str(ROOT / "benchmarks" / "collector.yaml")]
+    if is_private:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "private.yaml").write_text(collector_private.configuration())
+        command += ["--config", str(directory / "private.yaml")]
+    environment = os.environ | {
+        "GRPC_PORT": str(grpc_port),
+        "HTTP_PORT": str(http_port),
+        "CLICKHOUSE_PORT": sink.target.rpartition(":")[2],
+    }
+    name = "Collector, private" if is_private else "Collector"
+    with running(name, command, directory, connects(grpc_port), environment) as server:
+        yield replace(server, http=f"127.0.0.1:{http_port}")
 
 
 @contextmanager
@@ -192,6 +227,16 @@ def first_line(directory: Path) -> Callable[[], str | None]:
     def ready() -> str | None:
         port = re.match(rb"(\d+)\n", (directory / "output").read_bytes())
         return f"127.0.0.1:{int(port[1])}" if port else None
+
+    return ready
+
+
+def connects(port: int) -> Callable[[], str | None]:
+    """Return a check that connects to a port."""
+
+    def ready() -> str | None:
+        with socket.socket() as probe:
+            return f"127.0.0.1:{port}" if probe.connect_ex(("127.0.0.1", port)) == 0 else None
 
     return ready
 

@@ -5,17 +5,21 @@ as much HTTP/1.1 as ClickHouse's clients use: keep-alive, Content-Length and chu
 Expect: 100-continue. Bodies are read into one buffer and never copied, so it takes little of the machine
 that it shares.
 
-It answers what clickhouse-connect asks when it connects, 200 with nothing to any other statement (which a
-client reads as no rows), and on GET /stats how many inserts and body bytes it has seen, so that a benchmark
-can check that a peer did send the records that it acknowledged. It never reads a block and never refuses one.
+It answers what clickhouse-connect asks when it connects and what the Collector's exporter asks (the version, and the
+columns of a table), 200 with nothing to any other statement (which a client reads as no rows), and on GET /stats how
+many inserts and body bytes it has seen, so that a benchmark can check that a peer did send the records that it
+acknowledged. It never reads a block and never refuses one.
 """
 
 import argparse
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
+
+from clickhouse.varint import varint
 
 ANSWERS = {
     # https://clickhouse.com/docs/interfaces/http; these decide which features the client uses
@@ -26,6 +30,46 @@ ANSWERS = {
 BUFFER_BYTES = 1 << 20
 STATEMENT_BYTES = 4096
 HEADER_END = b"\r\n\r\n"
+# Of the protocol: blocks begin with their info, and columns say how they are serialized.
+REVISION = 54460
+_ATTRIBUTES = "Map(LowCardinality(String), String)"
+_LABEL = "LowCardinality(String)"
+COLUMNS = {
+    # As the exporter of the Collector's contrib distribution creates them.
+    "otel_traces": {
+        "Timestamp": "DateTime64(9)",
+        **dict.fromkeys(("TraceId", "SpanId", "ParentSpanId", "TraceState"), "String"),
+        **dict.fromkeys(("SpanName", "SpanKind", "ServiceName"), _LABEL),
+        "ResourceAttributes": _ATTRIBUTES,
+        **dict.fromkeys(("ScopeName", "ScopeVersion"), "String"),
+        "SpanAttributes": _ATTRIBUTES,
+        "Duration": "UInt64",
+        "StatusCode": _LABEL,
+        "StatusMessage": "String",
+        "Events.Timestamp": "Array(DateTime64(9))",
+        "Events.Name": f"Array({_LABEL})",
+        "Events.Attributes": f"Array({_ATTRIBUTES})",
+        **dict.fromkeys(("Links.TraceId", "Links.SpanId", "Links.TraceState"), "Array(String)"),
+        "Links.Attributes": f"Array({_ATTRIBUTES})",
+    },
+    "otel_logs": {
+        "Timestamp": "DateTime64(9)",
+        **dict.fromkeys(("TraceId", "SpanId"), "String"),
+        "TraceFlags": "UInt8",
+        "SeverityText": _LABEL,
+        "SeverityNumber": "UInt8",
+        "ServiceName": _LABEL,
+        "Body": "String",
+        "ResourceSchemaUrl": _LABEL,
+        "ResourceAttributes": _ATTRIBUTES,
+        "ScopeSchemaUrl": _LABEL,
+        "ScopeName": "String",
+        "ScopeVersion": _LABEL,
+        "ScopeAttributes": _ATTRIBUTES,
+        "LogAttributes": _ATTRIBUTES,
+        "EventName": "String",
+    },
+}
 
 
 def main() -> None:
@@ -156,7 +200,7 @@ class Connection(asyncio.BufferedProtocol):
         elif request.path == "/ping":
             body = b"Ok.\n"
         else:
-            body = ANSWERS.get(statement.removesuffix(";"), b"")
+            body = ANSWERS.get(statement.removesuffix(";"), b"") or described(statement)
         if statement.startswith("insert") or request.encoded:
             self.stats.inserts += 1
             self.stats.body_bytes += request.size
@@ -165,6 +209,46 @@ class Connection(asyncio.BufferedProtocol):
             b"X-ClickHouse-Query-Id: sink\r\n"
             b"X-ClickHouse-Summary: {}\r\n\r\n%b" % (len(body), body)
         )
+
+
+def described(statement: str) -> bytes:
+    """Answer the two questions of clickhouse-go, which the Collector uses, in Native format; nothing to others."""
+    if statement.startswith("select displayname()"):
+        hello = {
+            "displayName()": "sink",
+            "version()": "26.9.2.1",
+            "revision()": REVISION,
+            "timezone()": "UTC",
+        }
+        return native({name: [value] for name, value in hello.items()})
+    if not statement.startswith("desc"):
+        return b""
+    columns = next((columns for table, columns in COLUMNS.items() if table in statement), {})
+    rest = ("default_type", "default_expression", "comment", "codec_expression", "ttl_expression")
+    return native(
+        {"name": list(columns), "type": list(columns.values())} | {name: [""] * len(columns) for name in rest}
+    )
+
+
+def native(columns: Mapping[str, Sequence[str | int]]) -> bytes:
+    """Return a block of texts and UInt32 in Native format, as clients of `REVISION` read it.
+
+    Source: https://clickhouse.com/docs/interfaces/formats/Native, and BlockInfo of ClickHouse's native protocol
+    """
+    rows = len(next(iter(columns.values())))
+    block = b"\x01\x00\x02\xff\xff\xff\xff\x00" + varint(len(columns)) + varint(rows)
+    for name, values in columns.items():
+        kind = "UInt32" if all(isinstance(value, int) for value in values) and values else "String"
+        block += text(name) + text(kind) + b"\0"
+        for value in values:
+            block += value.to_bytes(4, "little") if isinstance(value, int) else text(value)
+    return block
+
+
+def text(value: str) -> bytes:
+    """Return a text after its length."""
+    data = value.encode()
+    return varint(len(data)) + data
 
 
 if __name__ == "__main__":

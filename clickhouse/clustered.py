@@ -26,6 +26,8 @@ _SHARD_BY: Final[Mapping[str, str]] = {
     "otel_logs": "cityHash64(LogAttributes['session.id'], TraceId)",
     "otel_traces": "cityHash64(TraceId)",
     "otel_metrics_": "cityHash64(MetricName, Attributes['session.id'])",
+    # Filled over the network once, with what was stored before it was there; sums may be on any shard.
+    "telemetry_measures": "cityHash64(user_id)",
 }
 _CREATE_TABLE: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 _CREATE_VIEW: Final = re.compile(r"CREATE (?:OR REPLACE )?(MATERIALIZED )?VIEW (?:IF NOT EXISTS )?(\w+)")

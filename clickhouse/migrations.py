@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clickhouse.database import Database
+from clickhouse.filling import MARK, fill
 
 SCHEMA = Path(__file__).parent / "schema"
 
@@ -81,6 +82,8 @@ def migrate(
     _check(known, recorded)
     applied = [migration for migration in known if migration.number not in recorded]
     for migration in applied:
+        if migration.sql.startswith(MARK):
+            fill(database, migration.sql)
         database.command(migration.sql)
         database.command(
             "INSERT INTO schema_migrations (number, name, checksum)"

@@ -21,6 +21,7 @@ _DERIVED: Final = (
     ("telemetry_hourly", "by_user", ""),
     ("telemetry_daily", "by_user", ""),
     ("telemetry_sessions", "by_session", ""),
+    ("telemetry_measures", "by_user", ""),
     ("telemetry_spans", "by_trace", "trace_id"),
     ("otel_traces_trace_id_ts", "by_trace", "TraceId"),
 )

@@ -8,8 +8,9 @@ Source: https://github.com/open-telemetry/opentelemetry-proto
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
@@ -56,11 +57,11 @@ class Survey:
 
     tables: Mapping[str, int]
     untyped_metrics: int = 0
+    records: int = field(init=False, compare=False)
+    """The number of rows that the request makes, in all tables."""
 
-    @property
-    def records(self) -> int:
-        """The number of rows that the request makes, in all tables."""
-        return sum(self.tables.values())
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "records", sum(self.tables.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +126,25 @@ def _malformed(kind: Kind) -> Rejected:
 
 
 def _survey_traces(request: Any) -> Survey:
-    spans = sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
-    return Survey({"otel_traces": spans} if spans else {})
+    spans = 0
+    for resource in request.resource_spans:
+        for scope in resource.scope_spans:
+            spans += len(scope.spans)
+    return _of_one_table("otel_traces", spans)
 
 
 def _survey_logs(request: Any) -> Survey:
-    records = sum(
-        len(scope.log_records) for resource in request.resource_logs for scope in resource.scope_logs
-    )
-    return Survey({"otel_logs": records} if records else {})
+    records = 0
+    for resource in request.resource_logs:
+        for scope in resource.scope_logs:
+            records += len(scope.log_records)
+    return _of_one_table("otel_logs", records)
+
+
+@lru_cache(1024)
+def _of_one_table(table: str, records: int) -> Survey:
+    """Return the survey of a request of so many records; they are few different ones, and never changed."""
+    return Survey({table: records} if records else {})
 
 
 METRIC_TABLES = {

@@ -16,6 +16,7 @@ import re2
 
 from privacy.checks import CHECKS, READERS
 from privacy.folding import FOLDABLE, PARTING, Folded, readings
+from privacy.letters import both_cases
 from privacy.pairs import Spans
 from privacy.rules import Pattern
 from privacy.values import hides
@@ -276,7 +277,7 @@ def _word_end(data: bytes, start: int) -> int:
 
 def sought(patterns: Sequence[Pattern]) -> list[str]:
     """Return what the engine looks for, in Hyperscan's syntax: a text without any of it is not searched in Python."""
-    return [*(pattern.sought for pattern in patterns), *FOLDABLE, *PARTING] if patterns else []
+    return [*(both_cases(pattern.sought) for pattern in patterns), *FOLDABLE, *PARTING] if patterns else []
 
 
 def _anywhere() -> Any:

@@ -128,6 +128,10 @@ class IncomingCalls:
         """Take a call of the client that has kept others waiting the least, has the fewest read, and waits longest."""
         if len(self._waiting) == 1:
             return self._taken(next(iter(self._waiting)))
+        kept, read = self._kept, self._clients
+        for client in self._waiting:
+            if client not in kept and client not in read:
+                return self._taken(client)  # the first of those that come before all others
         return self._taken(min(self._waiting, key=self._order))
 
     def _order(self, client: bytes) -> tuple[float, int]:

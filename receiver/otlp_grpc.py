@@ -1,14 +1,15 @@
 """OTLP over gRPC: the three Export methods, the health service and reflection on one port.
 
-Raw request bytes go straight to `accept`; nothing is decoded here. A caller without an accepted token, or over
+Raw request bytes go straight to `take`; nothing is decoded here. A caller without an accepted token, or over
 its rate, is answered before its message is read. Keep-alive, concurrent calls, gzip, deflate and TLS are gRPC's own.
 
 Source: https://opentelemetry.io/docs/specs/otlp/#otlpgrpc
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -17,8 +18,9 @@ from grpc_reflection.v1alpha import reflection
 from otlp.signals import KINDS, Signal, response
 from otlp.status import Failure
 from receiver.metrics import Metrics
+from receiver.pipeline import Accepted
 from receiver.senders import Sender, Senders
-from receiver.unary import Answer, UnaryCalls
+from receiver.unary import Answer, Reply, UnaryCalls
 
 # Calls of one client at a time; more wait in its own gRPC library.
 _CONCURRENT_CALLS = 1024
@@ -111,11 +113,12 @@ class _Export:
         self._success = response(signal, 0, "").SerializeToString()
         self._answers = {name: self._answer_to(sender) for name, sender in senders.all.items()}
 
-    def admit(self, metadata: Mapping[str, str | bytes]) -> Answer:
+    def admit(self, metadata: Iterable[tuple[str, str | bytes]]) -> Answer:
         """Return the function that answers the sender of a call. Raises Failure when it may not send, or not now."""
         name = ""
         try:
-            sender = self._senders.authenticate(self._signal, metadata.get("authorization"))
+            authorization = dict(metadata).get("authorization") if self._senders else None
+            sender = self._senders.authenticate(self._signal, authorization)
             name = sender.name
             sender.admit(self._signal)
         except Failure as failure:
@@ -126,15 +129,18 @@ class _Export:
     def _answer_to(self, sender: Sender) -> Answer:
         succeeded = self._metrics.requests.labels(self._signal, "grpc", "ok", sender.name)
 
-        async def answer(body: bytes, client: bytes) -> bytes:
-            try:
-                accepted = await sender.accept(self._signal, body, client)
-            except Failure as failure:
-                self._metrics.requests.labels(self._signal, "grpc", failure.reason, sender.name).inc()
-                raise
+        def ended(reply: Reply, ended: Accepted | Failure) -> None:
+            if isinstance(ended, Failure):
+                self._metrics.requests.labels(self._signal, "grpc", ended.reason, sender.name).inc()
+                reply(ended)
+                return
             succeeded.inc()
-            if not accepted.message:
-                return self._success
-            return response(self._signal, accepted.rejected, accepted.message).SerializeToString()
+            if not ended.message:
+                reply(self._success)
+            else:
+                reply(response(self._signal, ended.rejected, ended.message).SerializeToString())
+
+        def answer(body: bytes, client: bytes, reply: Reply) -> None:
+            sender.take(self._signal, body, client, partial(ended, reply))
 
         return answer

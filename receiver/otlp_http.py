@@ -9,17 +9,15 @@ Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import NoReturn
 
 from google.protobuf.message import Message
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from otlp.bounds import DEFAULTS, RequestLimits
 from otlp.compression import Corrupt, Decompressor, TooLarge, UnknownEncoding
@@ -36,8 +34,7 @@ from receiver.turns import BySize
 _DECODED_AT_ONCE = 2
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
-# All of them reach the endpoint, so that a wrong one is answered in the encoding of the request.
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_SIGNALS = {f"/v1/{signal}": signal for signal in Signal}
 
 
 def otlp_http(
@@ -47,27 +44,24 @@ def otlp_http(
     body_timeout_seconds: float,
     cors_origins: Sequence[str] = (),
     bounds: RequestLimits = DEFAULTS,
-) -> Starlette:
+) -> ASGIApp:
     """Build the ASGI application."""
     endpoint = _Endpoint(senders, metrics, limits, body_timeout_seconds, bounds)
-    middleware = [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=[origin for origin in cors_origins if "*" not in origin or origin == "*"],
-            allow_origin_regex=_wildcards(cors_origins),
-            allow_methods=["POST"],
-            allow_headers=["*"],
-            max_age=7200,
-        )
-    ]
-    return Starlette(
-        routes=[Route(f"/v1/{signal}", endpoint.bound(signal), methods=_METHODS) for signal in Signal],
-        middleware=middleware if cors_origins else [],
-        exception_handlers={404: endpoint.not_found},
+    if not cors_origins:
+        return endpoint
+    return CORSMiddleware(
+        endpoint,
+        allow_origins=[origin for origin in cors_origins if "*" not in origin or origin == "*"],
+        allow_origin_regex=_wildcards(cors_origins),
+        allow_methods=["POST"],
+        allow_headers=["*"],
+        max_age=7200,
     )
 
 
 class _Endpoint:
+    """The application itself. There are three paths, so it needs no router, which costs more than reading a request."""
+
     def __init__(
         self,
         senders: Senders,
@@ -86,13 +80,14 @@ class _Endpoint:
         metrics.arriving_bytes.set_function(lambda: self._arriving.used)
         self._body_timeout_seconds = body_timeout_seconds
 
-    def bound(self, signal: Signal) -> Callable[[Request], Awaitable[Response]]:
-        async def export(request: Request) -> Response:
-            return await self._export(signal, request)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request. Every method reaches a path, so that a wrong one is answered in the request's encoding."""
+        request = Request(scope, receive)
+        signal = _SIGNALS.get(scope["path"])
+        response = self._not_found(request) if signal is None else await self._export(signal, request)
+        await response(scope, receive, send)
 
-        return export
-
-    async def not_found(self, request: Request, _: Exception) -> Response:
+    def _not_found(self, request: Request) -> Response:
         self._metrics.requests.labels("none", "http", Reason.NOT_FOUND, "").inc()
         paths = ", ".join(f"/v1/{signal}" for signal in Signal)
         return _answer(_encoding(request) or JSON, Rejected(Reason.NOT_FOUND, f"The paths here are {paths}."))

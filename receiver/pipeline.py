@@ -5,10 +5,10 @@
     resent?    items     per table     or fsynced
     budget     and age                 in the spool
 
-Both transports call `accept`, which returns when the request's records are safe. A request that does not parse is
-repaired (`request_repair`) or refused; one that only the engine refuses is found by bisection and, unless rewriting or
-repairing it helps, refused alone; one that was sent before is answered as the first one was. Requests wait in memory
-within a budget of bytes, beyond which clients are told to try later. Nothing is dropped uncounted.
+Transports call `take`, or await `accept`, and are told when the request's records are safe. A request that does not
+parse is repaired (`request_repair`) or refused; one that only the engine refuses is found by bisection and, unless
+rewriting or repairing it helps, refused alone; one that was sent before is answered as the first one was. Requests wait
+in memory within a budget of bytes, beyond which clients are told to try later. Nothing is dropped uncounted.
 
 It does not decode, redact or store: `signals`, `transform` and `delivery` do. It counts through `SignalMetrics`.
 """
@@ -17,9 +17,10 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -50,6 +51,8 @@ _IN_WORK = TRANSFORMS + 1
 # A request so large is surveyed in a thread, since the event loop answers all the others.
 _LARGE_BYTES = 1 << 20
 _LOOK_SECONDS = 0.05
+# Answers are sent in the event loop, which has others to serve.
+_TOLD_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,29 @@ class Accepted:
     """How many are committed; for counting, the client is not told."""
 
 
-Accept = Callable[[Signal, bytes, bytes], Awaitable[Accepted]]
-"""What a transport is given: `Pipeline.accept`."""
+Done = Callable[[Accepted | Failure], None]
+"""Is called in the event loop, once, with what became of a request."""
+
+Take = Callable[[Signal, bytes, bytes, Done], None]
+"""What a transport is given: `Pipeline.take`."""
+
+
+async def awaited(take: Callable[[Done], None]) -> Accepted:
+    """Await a request that `take` hands over, with the `done` that it is given. Raises its Failure.
+
+    A caller that stops waiting takes nothing with it: the request is stored all the same.
+    """
+    told: asyncio.Future[Accepted | Failure] = asyncio.get_running_loop().create_future()
+
+    def done(ended: Accepted | Failure) -> None:
+        if not told.done():
+            told.set_result(ended)
+
+    take(done)
+    ended = await told
+    if isinstance(ended, Failure):
+        raise ended
+    return ended
 
 
 class Pipeline:
@@ -99,7 +123,7 @@ class Pipeline:
         # The batch that is stored alone, of whatever signal.
         self._alone: asyncio.Task[None] | None = None
         self._queues = {signal: SignalQueue(limits, lambda: bool(health.troubles)) for signal in Signal}
-        self._under_way: dict[bytes, asyncio.Future[Outcome]] = {}
+        self._under_way: dict[bytes, Waiting] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -108,18 +132,41 @@ class Pipeline:
             self._own(self._flush_forever(signal, queue))
 
     async def accept(self, signal: Signal, body: bytes, client: bytes = b"") -> Accepted:
-        """Store a serialized Export request; return once its records are committed, or synced in the spool.
+        """Store a request as `take` does; return once its records are safe. Raises its Failure."""
+        return await awaited(partial(self.take, signal, body, client))
 
-        `client` names its sender and connection; clients are served in turn.
-        Raises Rejected when it must not be sent again, TryLater when it should be.
+    def take(self, signal: Signal, body: bytes, client: bytes, done: Done) -> None:
+        """Store a serialized Export request; `done` is called once its records are committed, or synced in the spool.
+
+        `client` names its sender and connection; clients are served in turn. A failure is Rejected when the request
+        must not be sent again, TryLater when it should be.
+
+        Nearly all requests are surveyed and queued here and now. A task for each, and a future to await, would cost as
+        much as all else that is done in Python for a small one.
         """
-        counts = self._counts[signal]
-        records = 1  # a request that cannot be read counts as one
+        if self._stopping:
+            self._refuse(signal, _stopping(), 1, done)
+            return
+        if len(body) > _LARGE_BYTES:
+            self._own(self._take_slowly(signal, body, client, done))
+            return
+        begun = time.perf_counter()
         try:
-            if self._stopping:
-                raise TryLater(Reason.STOPPING, "The server is stopping; send again in a moment.", 5)
-            begun = time.perf_counter()
-            mended: Repaired | None = None
+            found = surveyed(signal, body, self._bounds)
+        except Rejected as rejected:
+            if rejected.reason is Reason.MALFORMED:
+                self._own(self._take_slowly(signal, body, client, done))
+            else:
+                self._refuse(signal, rejected, 1, done)
+            return
+        self._counts[signal].surveyed(found, len(body), time.perf_counter() - begun)
+        self._store(signal, body, found, None, client, done)
+
+    async def _take_slowly(self, signal: Signal, body: bytes, client: bytes, done: Done) -> None:
+        """Take a request that is large, or that has to be repaired: what is done with it first is done in a thread."""
+        begun = time.perf_counter()
+        mended: Repaired | None = None
+        try:
             try:
                 found = await self._surveyed(signal, body)
             except Rejected as rejected:
@@ -127,15 +174,18 @@ class Pipeline:
                     raise
                 mended = await asyncio.to_thread(repaired, signal, body)
                 body, found = mended.body, mended.survey
-            counts.surveyed(found, len(body), time.perf_counter() - begun)
-            records = found.records
-            stored, later = await self._store(signal, body, found, client) if records else (0, None)
         except Failure as failure:
-            counts.refused(failure.reason, records)
-            raise
-        if not (mended or later or found.untyped_metrics) and (records or not body):
-            return Accepted(records=stored)
-        return self._explained(signal, body, found, stored, [one for one in (mended, later) if one])
+            self._refuse(signal, failure, 1, done)  # a request that cannot be read counts as one
+        except Exception as error:  # noqa: BLE001  a service edge: the client must be answered whatever broke
+            log.error("A request failed in an unforeseen way.", error=type(error).__name__, signal=signal)  # noqa: TRY400
+            self._refuse(signal, _broken(), 1, done)
+        else:
+            self._counts[signal].surveyed(found, len(body), time.perf_counter() - begun)
+            self._store(signal, body, found, mended, client, done)
+
+    def _refuse(self, signal: Signal, failure: Failure, records: int, done: Done) -> None:
+        self._counts[signal].refused(failure.reason, records)
+        done(failure)
 
     async def _surveyed(self, signal: Signal, body: bytes) -> Survey:
         """Survey a request, a large one in a thread. Raises Rejected when it has too many parts or is malformed."""
@@ -149,10 +199,19 @@ class Pipeline:
                 self._queued_bytes -= len(body)
         return surveyed(signal, body, self._bounds)
 
-    def _explained(
-        self, signal: Signal, body: bytes, found: Survey, stored: int, repairs: Sequence[Repaired]
+    def _accepted(
+        self,
+        signal: Signal,
+        body: bytes,
+        found: Survey,
+        stored: int,
+        mended: Repaired | None,
+        later: Repaired | None,
     ) -> Accepted:
-        """Count and name what is unusual about a request whose records are safe."""
+        """Return the answer to a request whose records are safe; count and name what is unusual about it."""
+        if not (mended or later or found.untyped_metrics) and (found.records or not body):
+            return Accepted(records=stored)
+        repairs = [one for one in (mended, later) if one]
         counts = self._counts[signal]
         messages = [repair.message for repair in repairs]
         untyped = found.untyped_metrics
@@ -181,30 +240,40 @@ class Pipeline:
             await asyncio.gather(*self._tasks)
         self._workers.shutdown()
 
-    async def _store(
-        self, signal: Signal, body: bytes, found: Survey, client: bytes
-    ) -> tuple[int, Repaired | None]:
-        """Have a request's records stored; return how many, and its repair.
-
-        None are stored when they are stored already, or under way.
-        """
+    def _store(
+        self, signal: Signal, body: bytes, found: Survey, mended: Repaired | None, client: bytes, done: Done
+    ) -> None:
+        """Have a request's records stored, unless they are stored already or under way, and call `done`."""
+        if not found.records:
+            done(self._accepted(signal, body, found, 0, mended, None))
+            return
         name = self._resends.name(signal, body)
         if self._resends.knows(name):
             self._counts[signal].resent(found.records)
-            return 0, None
+            done(self._accepted(signal, body, found, 0, mended, None))
+            return
         earlier = self._under_way.get(name)
+
+        def end(outcome: Outcome) -> None:
+            if isinstance(outcome, Failure):
+                self._refuse(signal, outcome, found.records, done)
+                return
+            stored = 0 if earlier else found.records - (outcome.refused if outcome else 0)
+            done(self._accepted(signal, body, found, stored, mended, outcome))
+
         if earlier is not None:
             self._counts[signal].resent(found.records)
-        awaited = earlier or self._enqueue(signal, Waiting(body, found, time.monotonic(), name, client))
-        # A client that goes away takes nothing with it: its request is stored, and the next one like it awaits that.
-        outcome = await asyncio.shield(awaited)
-        if isinstance(outcome, Failure):
-            raise outcome
-        stored = found.records - (outcome.refused if outcome else 0)
-        return stored if earlier is None else 0, outcome
+            earlier.ends.append(end)
+            return
+        try:
+            self._enqueue(signal, Waiting(body, found, time.monotonic(), name, client, ends=[end]))
+        except Failure as failure:
+            self._refuse(signal, failure, found.records, done)
 
-    def _enqueue(self, signal: Signal, waiting: Waiting) -> asyncio.Future[Outcome]:
+    def _enqueue(self, signal: Signal, waiting: Waiting) -> None:
         body = waiting.body
+        if self._stopping:
+            raise _stopping()
         if len(body) > self._limits.queue_bytes:
             raise Rejected(
                 Reason.TOO_LARGE,
@@ -218,8 +287,7 @@ class Pipeline:
         self._queued_bytes += len(body)
         self._queues[signal].add(waiting)
         if waiting.name:
-            self._under_way[waiting.name] = waiting.outcome
-        return waiting.outcome
+            self._under_way[waiting.name] = waiting
 
     async def _flush_forever(self, signal: Signal, queue: SignalQueue) -> None:
         """Flush a batch when it is due; while one of the signal is under way, only when the next is full.
@@ -260,15 +328,22 @@ class Pipeline:
             log.error(  # noqa: TRY400
                 "A batch failed in an unforeseen way.", error=type(error).__name__, signal=signal
             )
-            broken = TryLater(Reason.INTERNAL, "The server failed to store the request; its log says more.")
-            outcomes = [broken] * len(batch)
-        for waiting, outcome in zip(batch, outcomes, strict=True):
+            outcomes = [_broken()] * len(batch)
+        ended = list(zip(batch, outcomes, strict=True))
+        accepted = 0
+        stored: list[bytes] = []
+        for waiting, outcome in ended:
             self._queued_bytes -= len(waiting.body)
             self._under_way.pop(waiting.name, None)
             if not isinstance(outcome, Failure):
-                counts.accepted(waiting.survey.records - (outcome.refused if outcome else 0))
-                self._resends.learn([waiting.name])
-            waiting.outcome.set_result(outcome)
+                accepted += waiting.survey.records - (outcome.refused if outcome else 0)
+                stored.append(waiting.name)
+        counts.accepted(accepted)
+        self._resends.learn(stored)
+        for number, (waiting, outcome) in enumerate(ended, 1):
+            _tell(waiting, outcome)
+            if number % _TOLD_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def _commit(self, signal: Signal, batch: Batch) -> list[Outcome]:
         """Transform and deliver a batch, in a worker thread; return each request's outcome."""
@@ -376,6 +451,23 @@ def _both(first: Repaired | None, then: Outcome) -> Outcome:
     if first is None or isinstance(then, Failure):
         return then
     return first if then is None else first.and_then(then)
+
+
+def _tell(waiting: Waiting, outcome: Outcome) -> None:
+    """Call all that wait for a request's outcome; what breaks for one of them is no matter of the others."""
+    for end in waiting.ends:
+        try:
+            end(outcome)
+        except Exception as error:  # noqa: BLE001  a service edge; the text could quote what clients sent
+            log.error("A request was not answered.", error=type(error).__name__)  # noqa: TRY400
+
+
+def _stopping() -> TryLater:
+    return TryLater(Reason.STOPPING, "The server is stopping; send again in a moment.", 5)
+
+
+def _broken() -> TryLater:
+    return TryLater(Reason.INTERNAL, "The server failed to store the request; its log says more.")
 
 
 def _overloaded() -> TryLater:

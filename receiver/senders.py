@@ -9,11 +9,12 @@ Names come from the settings, so the metrics have as many of them as there are t
 
 import hmac
 from collections.abc import Sequence
+from functools import partial
 
 from otlp.signals import Signal
-from otlp.status import Reason, Rejected, TryLater
+from otlp.status import Failure, Reason, Rejected, TryLater
 from receiver.metrics import Metrics
-from receiver.pipeline import Accept, Accepted
+from receiver.pipeline import Accepted, Done, Take, awaited
 from receiver.rate import Rate
 
 ANONYMOUS = "anonymous"
@@ -22,10 +23,10 @@ ANONYMOUS = "anonymous"
 class Sender:
     """One sender, of one name."""
 
-    def __init__(self, name: str, accept: Accept, metrics: Metrics, rate: Rate | None) -> None:
+    def __init__(self, name: str, take: Take, metrics: Metrics, rate: Rate | None) -> None:
         self.name = name
         self._name = name.encode()
-        self._accept = accept
+        self._take = take
         self._rate = rate
         self._refused = {signal: metrics.refused.labels(signal, Reason.RATE_LIMITED) for signal in Signal}
         self._bytes = {signal: metrics.sender_bytes.labels(signal, name) for signal in Signal}
@@ -37,16 +38,27 @@ class Sender:
             self._hold_to_rate(signal, self._rate.wait_seconds())
 
     async def accept(self, signal: Signal, body: bytes, connection: bytes) -> Accepted:
-        """Store a request of this sender's, as `Pipeline.accept` does, and count it by the sender's name.
+        """Store a request as `take` does; return once its records are safe. Raises its Failure."""
+        return await awaited(partial(self.take, signal, body, connection))
+
+    def take(self, signal: Signal, body: bytes, connection: bytes, done: Done) -> None:
+        """Store a request of this sender's, as `Pipeline.take` does, and count it by the sender's name.
 
         `connection` is the address and port that it came from.
         """
         if self._rate:
-            self._hold_to_rate(signal, self._rate.pay(len(body)))
+            try:
+                self._hold_to_rate(signal, self._rate.pay(len(body)))
+            except TryLater as failure:
+                done(failure)
+                return
         self._bytes[signal].inc(len(body))
-        accepted = await self._accept(signal, body, b"%b %b" % (self._name, connection))
-        self._records[signal].inc(accepted.records)
-        return accepted
+        self._take(signal, body, b"%b %b" % (self._name, connection), partial(self._counted, signal, done))
+
+    def _counted(self, signal: Signal, done: Done, ended: Accepted | Failure) -> None:
+        if isinstance(ended, Accepted):
+            self._records[signal].inc(ended.records)
+        done(ended)
 
     def _hold_to_rate(self, signal: Signal, wait_seconds: int) -> None:
         if wait_seconds:
@@ -64,7 +76,7 @@ class Senders:
 
     def __init__(
         self,
-        accept: Accept,
+        take: Take,
         tokens: Sequence[tuple[str, str]],
         metrics: Metrics,
         rate_limit_bytes: int | None,
@@ -73,7 +85,7 @@ class Senders:
         names = dict.fromkeys(name for name, _ in tokens) or [ANONYMOUS]
         self._metrics = metrics
         self.all = {
-            name: Sender(name, accept, metrics, Rate(rate_limit_bytes) if rate_limit_bytes else None)
+            name: Sender(name, take, metrics, Rate(rate_limit_bytes) if rate_limit_bytes else None)
             for name in names
         }
         self._by_token = [(token.encode(), self.all[name]) for name, token in tokens]

@@ -43,7 +43,7 @@ Outcome: TypeAlias = Failure | Repaired | None
 
 @dataclass(slots=True)
 class Waiting:
-    """A request that waits to be stored; its future resolves to the outcome."""
+    """A request that waits to be stored."""
 
     body: bytes
     survey: Survey
@@ -52,9 +52,8 @@ class Waiting:
     client: bytes = b""
     is_alone: bool = False
     """Whether it is stored with no other client's requests, beside other batches."""
-    outcome: asyncio.Future[Outcome] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
+    ends: list[Callable[[Outcome], None]] = field(default_factory=list)
+    """Called with the outcome; several when the same bytes are sent again meanwhile."""
 
 
 Batch: TypeAlias = Sequence[Waiting]
@@ -147,28 +146,33 @@ class SignalQueue:
         """Take requests of these clients, one of each in turn, as long as they are to be stored like the first."""
         batch: list[Waiting] = []
         size = records = few = 0
-        turn = deque(chosen)
+        turn = deque((client, self._manner(client, clients)) for client in chosen)
         most_bytes = min(most_bytes, self._limits.batch_bytes)
         while turn:
-            client = turn.popleft()
+            client, manner = turn.popleft()
             waiting = self._waiting[client]
-            manner = self._manner(client, clients)
-            few += len(waiting[0].body) if manner is Manner.FEW else 0
-            if batch and few > _FEW_BYTES and manner is Manner.FEW:
-                continue
-            size += len(waiting[0].body)
-            records += waiting[0].survey.records
-            if batch and (size > most_bytes or records > self._limits.batch_records):
+            first = waiting[0]
+            if manner is Manner.FEW:
+                few += len(first.body)
+                if batch and few > _FEW_BYTES:
+                    continue
+            if batch and (
+                size + len(first.body) > most_bytes
+                or records + first.survey.records > self._limits.batch_records
+            ):
                 break
+            size += len(first.body)
+            records += first.survey.records
             batch.append(waiting.popleft())
             # Who was served comes last the next time.
             del self._waiting[client]
             if waiting:
                 self._waiting[client] = waiting
-                if (self._manner(client, clients) is Manner.ALONE) is (manner is Manner.ALONE):
-                    turn.append(client)
-        self._bytes -= sum(len(waiting.body) for waiting in batch)
-        self._records -= sum(waiting.survey.records for waiting in batch)
+                following = self._manner(client, clients)
+                if (following is Manner.ALONE) is (manner is Manner.ALONE):
+                    turn.append((client, following))
+        self._bytes -= size
+        self._records -= records
         return batch
 
     @property

@@ -24,6 +24,7 @@ from clickhouse.quoting import Value
 from clickhouse.stream import Stream, StreamEndedError
 from clickhouse.varint import read_varint, varint
 from otlp.signals import KINDS, METRIC_TABLES, Signal
+from privacy.letters import both_cases
 from privacy.rules import Rules, RulesError
 from privacy.search import sought
 from receiver.scrub import Scrub, Tally
@@ -279,7 +280,7 @@ def _try_patterns(engine: Engine, rules: Rules) -> None:
             f"the pattern {pattern.name} is not one that Hyperscan can search for; write it more simply,"
             " without large repeats"
             for pattern in rules.patterns
-            if not _can_search(engine, [pattern.sought])
+            if not _can_search(engine, [both_cases(pattern.sought)])
         ]
         or ["the patterns together are more than Hyperscan can search for; write them more simply, or fewer"]
     )

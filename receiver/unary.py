@@ -17,7 +17,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -38,13 +38,16 @@ _PATIENCE_SECONDS = 1.0
 _LOOK_SECONDS = 0.05
 
 
-Answer = Callable[[bytes, bytes], Coroutine[Any, Any, bytes]]
-"""Turns a request's message into the response's, in the event loop; raises Failure, which the client then sees.
+Reply = Callable[[bytes | Failure], None]
+"""Sends the response's message, or a failure; called in the event loop, once."""
+
+Answer = Callable[[bytes, bytes, Reply], None]
+"""Takes a request's message in the event loop, and replies then or later. It may raise nothing that a client is to see.
 
 The second argument is the address and port that the request came from.
 """
 
-Admit = Callable[[Mapping[str, str | bytes]], Answer]
+Admit = Callable[[Iterable[tuple[str, str | bytes]]], Answer]
 """Check a call's metadata before its message is read, in a thread of the server. Return the handler, or Failure."""
 
 
@@ -78,7 +81,8 @@ class UnaryCalls:
         self._open = 0
         self._arrived: deque[tuple[Awaited, bytes]] = deque()
         self._woken = False
-        self._tasks: set[asyncio.Task[bytes]] = set()
+        # Messages that came, whose calls are not answered yet.
+        self._unanswered: set[Awaited] = set()
         self._cancelling = False
 
     def start(self) -> None:
@@ -97,8 +101,8 @@ class UnaryCalls:
         await asyncio.to_thread(stopped.wait, grace_seconds + _PATIENCE_SECONDS)
         # No client waits any more for what is still being answered: it has gone, or the grace is over.
         self._cancelling = True
-        for task in self._tasks:
-            task.cancel()
+        for awaited in list(self._unanswered):
+            self._reply(awaited, _stopping())
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join, _PATIENCE_SECONDS)
         if self._thread.is_alive() or not await asyncio.to_thread(stopped.wait, _PATIENCE_SECONDS):
@@ -139,7 +143,7 @@ class UnaryCalls:
             return
         self._await_call(path)
         try:
-            answer = self._methods[path](dict(event.invocation_metadata))
+            answer = self._methods[path](event.invocation_metadata)
         except Failure as failure:
             self._refuse(event.call, failure)
         else:
@@ -192,26 +196,25 @@ class UnaryCalls:
         self._woken = False  # first, so that what arrives from now on wakes us again
         while self._arrived:
             awaited, body = self._arrived.popleft()
-            task = self._loop.create_task(awaited.answer(body, awaited.client))
-            self._tasks.add(task)
-            # Not in the task itself: one that is cancelled before its first step does nothing.
-            task.add_done_callback(partial(self._answered, awaited.call))
+            self._unanswered.add(awaited)
             if self._cancelling:
-                task.cancel()
+                self._reply(awaited, _stopping())
+                continue
+            try:
+                awaited.answer(body, awaited.client, partial(self._reply, awaited))
+            except Exception as error:  # noqa: BLE001  a service edge; the text could quote what clients sent
+                log.error("A request failed in an unforeseen way.", error=type(error).__name__)  # noqa: TRY400
+                self._reply(awaited, TryLater(Reason.INTERNAL, "The server failed; its log says more."))
 
-    def _answered(self, call: Any, task: asyncio.Task[bytes]) -> None:
-        self._tasks.discard(task)
-        try:
-            message = task.result()
-        except Failure as failure:
-            self._refuse(call, failure)
-        except asyncio.CancelledError:
-            self._refuse(call, _stopping())
-        except Exception as error:  # noqa: BLE001  a service edge; the text could quote what clients sent
-            log.error("A request failed in an unforeseen way.", error=type(error).__name__)  # noqa: TRY400
-            self._refuse(call, TryLater(Reason.INTERNAL, "The server failed; its log says more."))
+    def _reply(self, awaited: Awaited, ended: bytes | Failure) -> None:
+        """Answer a call, unless it was answered when the server stopped."""
+        if awaited not in self._unanswered:
+            return
+        self._unanswered.discard(awaited)
+        if isinstance(ended, Failure):
+            self._refuse(awaited.call, ended)
         else:
-            self._end(call, grpc.StatusCode.OK, "", message=message)
+            self._end(awaited.call, grpc.StatusCode.OK, "", message=ended)
 
     def _refuse(self, call: Any, failure: Failure) -> None:
         status = failure.status()

@@ -73,7 +73,7 @@ class Server:
         self.listening: dict[str, str] = {}
         """The address of each listener, by its name."""
         self._stopping = asyncio.Event()
-        senders = Senders(parts.pipeline.accept, settings.tokens, parts.metrics, settings.rate_limit_bytes)
+        senders = Senders(parts.pipeline.take, settings.tokens, parts.metrics, settings.rate_limit_bytes)
         self._arriving = ArrivingLimits(settings.arriving_bytes, settings.max_request_bytes)
         self._grpc = OtlpGrpc(
             senders,

@@ -31,6 +31,8 @@ LONGEST = (
     "test_server_mode.py",
     "test_tls.py",
     "test_leftovers.py",
+    "test_report.py",
+    "test_answers.py",
     "test_page_browser.py",
     "test_page.py",
     "test_deploy.py",

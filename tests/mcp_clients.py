@@ -57,11 +57,11 @@ def wait_for_web(server: Server) -> None:
 
     def answers() -> bool:
         try:
-            return httpx.get(url(server, "/health"), timeout=5, verify=NO_TLS).status_code == 200
+            return httpx.get(url(server, "/health"), timeout=60, verify=NO_TLS).status_code == 200
         except httpx.TransportError:
             return False
 
-    eventually(answers, 60)
+    eventually(answers, 180)
 
 
 def kept(server: Server, name: str) -> str:
@@ -78,7 +78,7 @@ async def over_http(
     bearer = kept(server, "TELEMETRY_WEB_TOKEN") if token is None else token
     headers = {"Authorization": f"Bearer {bearer}"}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=60, trust_env=False) as http,
+        httpx2.AsyncClient(headers=headers, timeout=180, trust_env=False) as http,
         Client(
             streamable_http_client(url(server), http_client=http), mode=mode, message_handler=into(heard)
         ) as client,
@@ -138,7 +138,7 @@ async def exported(client: Client, name: str) -> dict[str, Any]:
 
 async def hears_of_exports(client: Client, heard: list[str]) -> None:
     """Subscribe as a client of 2025-11-25, make exports until a notification arrives, and unsubscribe."""
-    with anyio.fail_after(60), warnings.catch_warnings():
+    with anyio.fail_after(180), warnings.catch_warnings():
         # The package's client warns of what the present era has no more.
         warnings.simplefilter("ignore", MCPDeprecationWarning)
         await client.subscribe_resource(EXPORT)

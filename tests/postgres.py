@@ -79,9 +79,9 @@ def postgres() -> Iterator[Postgres]:
     )
     try:
         ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
-        eventually(lambda: subprocess.run(ready, check=False, timeout=20).returncode == 0, 60)
+        eventually(lambda: subprocess.run(ready, check=False, timeout=180).returncode == 0, 180)
         yield Postgres(f"postgresql://tester:{password}@127.0.0.1:{port}/postgres")
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(180)
         shutil.rmtree(folder)

@@ -31,7 +31,7 @@ AS_INSTALLED = {
     )
 }
 CAPTURES = Path(__file__).parent / "data" / "captures"
-_START_SECONDS = 60
+_START_SECONDS = 180
 # Tests that run side by side, one process a worker, each have a stretch of ports of their own.
 _STRETCH = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
 _PORTS = itertools.count(12_000 + 1_250 * _STRETCH + secrets.randbelow(600))
@@ -70,7 +70,7 @@ def free_port() -> int:
     raise AssertionError("all ports are taken")
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 20) -> None:
+def eventually(holds: Callable[[], bool], seconds: float = 120) -> None:
     """Wait until a condition holds."""
     deadline = time.monotonic() + seconds
     while not holds():
@@ -135,7 +135,7 @@ class Server:
                     f"the server exited with {self.process.returncode}: {self.log.read_text()}"
                 )
             if _HEALTH.search(self.log.read_bytes()):
-                answer = httpx.get(f"http://127.0.0.1:{self.health_port}/ready", timeout=5, verify=NO_TLS)
+                answer = httpx.get(f"http://127.0.0.1:{self.health_port}/ready", timeout=60, verify=NO_TLS)
                 if answer.status_code == 200:
                     self.listening = answer.json()["listening"]
                     return
@@ -172,11 +172,11 @@ class Server:
             **options,
         )
 
-    def wait_until_stored(self, seconds: float = 100) -> None:
+    def wait_until_stored(self, seconds: float = 300) -> None:
         """Wait until nothing waits in the spool: of a batch over many days the nearest are stored at once."""
 
         def is_empty() -> bool:
-            shown = httpx.get(f"http://{self.listening['metrics']}/metrics", timeout=10, verify=NO_TLS).text
+            shown = httpx.get(f"http://{self.listening['metrics']}/metrics", timeout=180, verify=NO_TLS).text
             waiting = re.findall(r"^telemetry_waiting_blocks{.*} (\S+)$", shown, re.MULTILINE)
             return bool(waiting) and all(float(count) == 0 for count in waiting)
 
@@ -199,14 +199,24 @@ class Server:
                 "content-type": content_type,
                 **{key.replace("_", "-"): value for key, value in headers.items()},
             },
-            timeout=30,
+            timeout=180,
             verify=NO_TLS,
         )
 
     def connect(self, name: str = "otlp_http") -> socket.socket:
         """Open a bare connection, for what no client library sends."""
         host, _, port = self.listening[name].removeprefix("https://").rpartition(":")
-        return socket.create_connection((host, int(port)), timeout=20)
+        return socket.create_connection((host, int(port)), timeout=180)
+
+    @contextmanager
+    def held_open(self) -> Iterator[None]:
+        """Begin a request that ends with the block: a stop waits for it, however busy the machine is."""
+        fields = b"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+        with self.connect() as connection:
+            connection.sendall(b"POST /v1/traces HTTP/1.1\r\n" + fields + b"\r\n{")
+            yield
+            connection.sendall(b"}")
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
 
     def endpoint(self, *, writes: bool = False) -> Endpoint:
         """Return the ClickHouse interface, as the user who only reads or the one who writes."""
@@ -219,7 +229,7 @@ class Server:
 
     def metric(self, name: str, **labels: str) -> float:
         """Sum a metric's samples that have these labels."""
-        text = httpx.get(f"http://{self.listening['metrics']}/metrics", timeout=10, verify=NO_TLS).text
+        text = httpx.get(f"http://{self.listening['metrics']}/metrics", timeout=180, verify=NO_TLS).text
         total = 0.0
         for found in re.finditer(rf"^{name}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE):
             pairs = dict(re.findall(r'(\w+)="([^"]*)"', found[1] or ""))
@@ -230,12 +240,12 @@ class Server:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(180)
 
     def kill(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(30)
+            self.process.wait(180)
 
     def rows(self, *queries: str) -> list[list[dict[str, Any]]]:
         """Read the tables of a stopped server, in a process of its own; times are text in seconds."""
@@ -248,7 +258,7 @@ class Server:
             input=json.dumps(queries),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=True,
         )
         return [json.loads(line) for line in done.stdout.splitlines()]

@@ -165,7 +165,7 @@ def test_a_wrong_file_stops_the_start(tmp_path: Path) -> None:
         env=environment(tmp_path / "data", TELEMETRY_CONNECTIONS_FILE=str(file)),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert (done.returncode, f"{file}: connection 1: config.ulr" in done.stderr) == (1, True)
@@ -175,7 +175,7 @@ def test_a_wrong_file_stops_the_start(tmp_path: Path) -> None:
 def test_without_a_token_nothing_is_answered(here: Web) -> None:
     """Nor by another name of the server, nor for a page of another origin."""
     for path in ("/api/v1/observability/connections", "/api/v1/openapi.json"):
-        assert httpx.get(here.url + path, timeout=20, verify=NO_TLS).status_code == 401
+        assert httpx.get(here.url + path, timeout=180, verify=NO_TLS).status_code == 401
     assert here.call("GET", "connections", {"Host": "evil.example"}).status_code == 421
     assert here.call("GET", "connections", {"Origin": "https://evil.example"}).status_code == 403
     forged = here.call("GET", "connections", {**BOB, "X-Telemetry-Caller": "alice"})
@@ -316,7 +316,7 @@ def test_the_command_line_works_on_the_same_state(here: Web, upstream: System) -
             env={**here.environment, "TOKEN": SECRET},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
 

@@ -34,7 +34,7 @@ from tests.server import AS_INSTALLED, ROOT, Server, captures, running
 
 CREDENTIAL = "a-token-of-the-test"
 KEPT = {"TELEMETRY_BATCH_AGE_MS": "0", "TELEMETRY_RETENTION_DAYS": "3650"}
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 def client_of(server: Server) -> Client:

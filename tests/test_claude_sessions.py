@@ -16,7 +16,7 @@ from tests.test_demo import own, rows_of
 CLAUDE = os.environ.get("TELEMETRY_TEST_CLAUDE") or shutil.which("claude")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(
         CLAUDE is None, reason="Claude Code is not installed, nor named by TELEMETRY_TEST_CLAUDE"
     ),

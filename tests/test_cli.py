@@ -20,7 +20,7 @@ def telemetry(*arguments: str, **environment: str) -> subprocess.CompletedProces
         env={**clean, **AS_INSTALLED, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

@@ -82,7 +82,7 @@ def loaded(folder: Path, user: str | None, *statements: str, migrated: bool = Fa
         input=json.dumps(statements),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -61,7 +61,7 @@ def node(engine: Engine) -> Iterator[OneNode]:
 def test_the_file_is_made_of_the_migrations() -> None:
     """clickhouse/cluster/schema.sql is what scripts/cluster_schema.py writes."""
     command = [sys.executable, "scripts/cluster_schema.py", "--check"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -64,7 +64,7 @@ def test_unknown_costs_are_not_0_in_any_question(store: Tables) -> None:
     columns = ("reported_usd", "unreported", "recomputed_usd")
     prices = {row["model"]: tuple(row[name] for name in columns) for row in ask(store, "prices")}
     assert prices == {"claude-sonnet-4-6": (2, 1, 9), "gpt-6": (None, 1, None)}
-    for table in ("telemetry_hourly", "telemetry_daily", "telemetry_sessions"):
+    for table in ("telemetry_hourly", "telemetry_daily", "telemetry_sessions", "telemetry_measures"):
         assert store.rows(f"SELECT sum(cost_nanos), sum(recomputed_nanos), sum(unpriced) FROM {table}") == [
             [6_500_000_000, 4_500_000_000, 1]
         ]

@@ -87,6 +87,6 @@ def test_a_fingerprint_is_the_same_in_every_process() -> None:
     """Whatever the order of the arguments' names."""
     made = subprocess.run(
         [sys.executable, "-c", "from access.cursor import fingerprint; print(fingerprint('x', {'b': 1, 'a': [2]}))"],
-        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=180,
     ).stdout.strip()  # fmt: skip
     assert made == fingerprint("x", {"a": [2], "b": 1}) != fingerprint("x", {"a": [2], "b": 2})

@@ -214,7 +214,7 @@ def test_a_hurry_ends_the_wait_for_what_is_under_way(subject: Subject) -> None:
     thread.start()
     eventually(lambda: subject.writer.tried == ["a"])
     subject.inserter.hurry()
-    thread.join(10)
+    thread.join(180)
     assert outcomes == [None]
     assert subject.deliver(block("b")) is None
     assert subject.writer.tried == ["a"]

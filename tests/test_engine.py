@@ -101,11 +101,11 @@ def test_a_directory_that_another_process_has_open_is_refused_with_the_remedy(tm
     try:
         assert holder.stdout.readline() == "open\n"
         second = subprocess.run(
-            command, cwd=ROOT, input="", capture_output=True, text=True, timeout=60, check=False
+            command, cwd=ROOT, input="", capture_output=True, text=True, timeout=180, check=False
         )
     finally:
         holder.stdin.close()
-        assert holder.wait(30) == 0
+        assert holder.wait(180) == 0
         holder.stdout.close()
     assert second.returncode == 1
     last = second.stderr.strip().splitlines()[-1]
@@ -114,7 +114,7 @@ def test_a_directory_that_another_process_has_open_is_refused_with_the_remedy(tm
         " other process that has it open, or use another data directory."
     )
     third = subprocess.run(
-        command, cwd=ROOT, input="", capture_output=True, text=True, timeout=60, check=True
+        command, cwd=ROOT, input="", capture_output=True, text=True, timeout=180, check=True
     )
     assert third.stdout == "open\n"
 

@@ -30,7 +30,7 @@ from demo.generate import Ledger, Plan, generate
 from tests.engine_store import EngineStore
 from tests.events import Tables, event, logs, tables
 from tests.server import ROOT, Server, eventually
-from tests.test_query_command import environment
+from tests.test_query_command import of_a_process
 
 UNTIL = datetime(2026, 10, 15, 12, tzinfo=UTC)
 PLAN = Plan(seed=5, sessions=30, users=5, days=5, until=UNTIL)
@@ -581,7 +581,7 @@ def run(server: Server, *arguments: str, code: int = 0, **more: str) -> subproce
     done = subprocess.run(
         command(*arguments),
         cwd=ROOT,
-        env={**environment(server), **more},
+        env={**of_a_process(server), **more},
         capture_output=True,
         text=True,
         timeout=110,
@@ -624,7 +624,11 @@ def test_a_killed_command_goes_on(busy: Server, tmp_path: Path) -> None:
     """SIGKILL in the middle costs the file that was being written, and half an export has no manifest."""
     arguments = ["-o", str(tmp_path), "-f", "jsonl"]
     process = subprocess.Popen(
-        command(*arguments), cwd=ROOT, env=environment(busy), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command(*arguments),
+        cwd=ROOT,
+        env=of_a_process(busy),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     folder = tmp_path / "telemetry/0001"
 
@@ -634,9 +638,9 @@ def test_a_killed_command_goes_on(busy: Server, tmp_path: Path) -> None:
         except FileNotFoundError:
             return []
 
-    eventually(lambda: process.poll() is not None or bool(done_so_far()), 60)
+    eventually(lambda: process.poll() is not None or bool(done_so_far()), 180)
     process.send_signal(signal.SIGKILL)
-    process.wait(30)
+    process.wait(180)
     assert process.stdout is not None
     process.stdout.close()
     before = {name: (folder / name).stat().st_mtime_ns for name in done_so_far()}
@@ -654,7 +658,7 @@ def test_a_terminal_sees_a_progress_bar(busy: Server, tmp_path: Path) -> None:
     try:
         done = subprocess.run(
             command("-o", str(tmp_path), "-f", "csv"),
-            cwd=ROOT, env={**environment(busy), "TERM": "xterm"}, stdout=subprocess.PIPE, stderr=secondary,
+            cwd=ROOT, env={**of_a_process(busy), "TERM": "xterm"}, stdout=subprocess.PIPE, stderr=secondary,
             timeout=110, check=True,
         )  # fmt: skip
         shown = os.read(primary, 65_536).decode()

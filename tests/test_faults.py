@@ -14,7 +14,7 @@ from tests.faults.stage import Stage, staged
 
 SECONDS = 0.6
 SEED = 1
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

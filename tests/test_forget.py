@@ -128,6 +128,9 @@ def test_one_person_is_gone_and_nobody_else(server: Server) -> None:
         f"{sha256(JOE)}\t3\t1500000000"
     )
     assert ask(server, "SELECT user_id, sum(events) FROM telemetry_daily GROUP BY 1") == f"{sha256(JOE)}\t3"
+    assert ask(server, "SELECT user_id, sum(events), sum(cost_nanos) FROM telemetry_measures GROUP BY 1") == (
+        f"{sha256(JOE)}\t3\t1500000000"
+    )
     assert ask(server, "SELECT session_id, sum(events) FROM telemetry_sessions GROUP BY 1 ORDER BY 2") == (
         f"{MARK}\t1\nsession-of-joe\t2"
     )
@@ -146,6 +149,7 @@ def test_one_person_is_gone_and_nobody_else(server: Server) -> None:
     done = forget(server, "--session", "session-of-joe", "--yes")
     assert done.exit_code == 0, done.output
     assert ask(server, "SELECT sum(events) FROM telemetry_hourly") == "1"
+    assert ask(server, "SELECT sum(events) FROM telemetry_measures") == "1"
     assert ask(server, "SELECT count(), any(LogAttributes['session.id']) FROM otel_logs") == f"1\t{MARK}"
 
 
@@ -183,7 +187,7 @@ def test_every_table_with_somebody_in_it_is_known(server: Server) -> None:
         "model_prices", "schema_migrations", "telemetry_forgotten", "feature_usage", "performance_metrics",
     }  # fmt: skip
     assert {name for name, one in known.items() if one.is_sum} == {
-        "telemetry_hourly", "telemetry_daily", "telemetry_sessions",
+        "telemetry_hourly", "telemetry_daily", "telemetry_sessions", "telemetry_measures",
     }  # fmt: skip
     assert all(one.view for one in known.values() if one.is_sum)
 

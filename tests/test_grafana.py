@@ -94,7 +94,7 @@ def test_the_dashboards_are_made_of_the_questions() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -18,7 +18,7 @@ import pytest
 
 from tests.server import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 # A build backend in the checkout itself, so that nothing need be downloaded to install it.
 _BACKEND = """
@@ -88,7 +88,7 @@ def started(checkout: Path) -> tuple[int, str, float]:
         first = first or time.monotonic() - began
         shown += piece
     os.close(me)
-    return process.wait(30), shown.decode(), first
+    return process.wait(180), shown.decode(), first
 
 
 def screen(shown: str) -> list[str]:

@@ -47,7 +47,7 @@ def test_the_folder_of_a_killed_engine_is_removed_and_that_of_a_live_one_is_not(
     with launch(tmp_path) as live, launch(tmp_path) as killed:
         before = folders(tmp_path)
         killed.send_signal(signal.SIGKILL)
-        killed.wait(30)
+        killed.wait(180)
         assert len(before) == 2
         assert folders(tmp_path) == before
         with launch(tmp_path) as third:
@@ -55,7 +55,7 @@ def test_the_folder_of_a_killed_engine_is_removed_and_that_of_a_live_one_is_not(
             assert len(after & before) == 1
             assert len(after) == 2
             for process in (live, third):
-                _, _ = process.communicate(timeout=60)
+                _, _ = process.communicate(timeout=180)
                 assert process.returncode == 0
     assert folders(tmp_path) == set()
 
@@ -63,10 +63,10 @@ def test_the_folder_of_a_killed_engine_is_removed_and_that_of_a_live_one_is_not(
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", [{}, {"CLICKHOUSE_URL": "http://127.0.0.1:9"}], ids=["embedded", "server"])
 def test_kills_of_a_server_leave_nothing_that_grows(tmp_path: Path, mode: dict[str, str]) -> None:
-    """Three times killed, once stopped: the directory for temporary files is as it was."""
+    """Twice killed, once stopped: the directory for temporary files is as it was."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    for _ in range(3):
+    for _ in range(2):
         with running(tmp_path / "data", TMPDIR=str(temporary), **mode) as server:
             server.stop(signal.SIGKILL)
         assert len(folders(temporary)) <= 1

@@ -223,7 +223,8 @@ def test_every_table_and_column_of_ours_has_a_meaning(store: EngineStore) -> Non
     assert set(known["tables"]) == names
     columns = {row[0] for row in store.rows(
         "SELECT DISTINCT name FROM system.columns WHERE database = currentDatabase() AND table IN"
-        " ('telemetry_events', 'telemetry_hourly', 'telemetry_daily', 'telemetry_sessions', 'telemetry_spans')"
+        " ('telemetry_events', 'telemetry_hourly', 'telemetry_daily', 'telemetry_sessions', 'telemetry_spans',"
+        " 'telemetry_measures')"
     ).rows}  # fmt: skip
     assert set(known["columns"]) == columns
 

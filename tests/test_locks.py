@@ -147,7 +147,7 @@ engine = Engine(None, 1)
 print(engine.rows("SELECT 6 * 7"), len(engine.query("SELECT 1 AS a FORMAT Parquet")) > 100)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=180, check=True
     )
     assert done.stdout == "[[42]] True\n"
 
@@ -179,7 +179,7 @@ def test_an_sbom_lists_what_the_image_installs(tmp_path: Path) -> None:
         done = subprocess.run(
             [ROOT / "scripts/sbom.sh", name],
             cwd=tmp_path, env={**os.environ, "PATH": f"{tool.parent}:{os.environ['PATH']}"},
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
         made.append((tmp_path / name).read_bytes())

@@ -20,7 +20,7 @@ from tests.server import Server
 CLAUDE = os.environ.get("TELEMETRY_TEST_CLAUDE") or shutil.which("claude")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(
         CLAUDE is None, reason="Claude Code is not installed, nor named by TELEMETRY_TEST_CLAUDE"
     ),

@@ -21,7 +21,7 @@ from tests.server import Server
 INSPECTOR = os.environ.get("TELEMETRY_TEST_INSPECTOR") or shutil.which("mcp-inspector")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(
         INSPECTOR is None,
         reason="the MCP Inspector is not installed, nor named by TELEMETRY_TEST_INSPECTOR",

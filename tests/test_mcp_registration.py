@@ -96,7 +96,7 @@ def test_claude_code_itself_knows_what_it_was_told(
         cwd=project,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert "/opt/telemetry" in got.stdout

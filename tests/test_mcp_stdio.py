@@ -108,7 +108,7 @@ def test_nothing_but_messages_is_written_to_standard_output(filled_server: Serve
                 process.stdin.close()
                 break
         answers += [json.loads(line) for line in process.stdout]
-        assert process.wait(30) == 0
+        assert process.wait(180) == 0
     assert {answer["jsonrpc"] for answer in answers} == {"2.0"}
     (answer,) = [one for one in answers if one.get("id") == 1]
     assert answer["result"]["serverInfo"]["name"] == "telemetry"

@@ -30,7 +30,7 @@ def test_free_pages_between_what_is_in_use_go_back() -> None:
         trimming = asyncio.create_task(give_back_free_pages(stopping))
         await asyncio.sleep(0)
         stopping.set()  # it trims once more, and ends
-        await asyncio.wait_for(trimming, 60)
+        await asyncio.wait_for(trimming, 180)
 
     asyncio.run(trim_until_stopped())
     assert before - resident_bytes() > _BUFFERS * _BYTES // 4

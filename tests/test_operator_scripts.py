@@ -94,7 +94,7 @@ def test_scripts_are_as_shellcheck_wants_them() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "")
@@ -131,7 +131,7 @@ def test_a_backup_goes_from_one_server_to_another(checkout: Path, store: Server,
         ["sha256sum", "--check", "--quiet", "SHA256SUMS"],
         cwd=made,
         capture_output=True,
-        timeout=30,
+        timeout=180,
         check=False,
     )
     assert sums.returncode == 0, "the checksums are those of the usual tool"

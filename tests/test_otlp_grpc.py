@@ -123,14 +123,14 @@ def test_a_malformed_message_is_an_invalid_argument(server: Server, name: Signal
 def test_an_unknown_method_is_unimplemented(server: Server) -> None:
     """As gRPC demands of a server without that method."""
     with server.channel() as channel, pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary(f"/{KINDS[Signal.LOGS].service}/Import")(b"", timeout=30)
+        channel.unary_unary(f"/{KINDS[Signal.LOGS].service}/Import")(b"", timeout=180)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_call_without_a_message_is_unimplemented(server: Server) -> None:
     """As gRPC demands of unary methods; the call does not hang."""
     with server.channel() as channel, pytest.raises(grpc.RpcError) as caught:
-        channel.stream_unary(method("logs"))(iter(()), timeout=30)
+        channel.stream_unary(method("logs"))(iter(()), timeout=180)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -139,11 +139,11 @@ def test_calls_whose_message_does_not_come_harm_no_other(server: Server) -> None
     ended = threading.Event()
 
     def never() -> Iterator[bytes]:
-        ended.wait(60)
+        ended.wait(180)
         yield from ()
 
     with server.channel() as channel:
-        open_calls = [channel.stream_unary(method("traces")).future(never(), timeout=60) for _ in range(100)]
+        open_calls = [channel.stream_unary(method("traces")).future(never(), timeout=180) for _ in range(100)]
         assert server.export("traces", captures(Signal.TRACES)[0]) == b""
         for call in open_calls:
             call.cancel()
@@ -154,7 +154,7 @@ def test_a_client_that_goes_away_is_stored_nonetheless(start: Callable[..., Serv
     """Its answer finds no client, which is no error; the next request is served."""
     server = start(TELEMETRY_BATCH_AGE_MS="1000")
     with server.channel() as channel:
-        call = channel.unary_unary(method("traces")).future(request_of(1_000), timeout=30)
+        call = channel.unary_unary(method("traces")).future(request_of(1_000), timeout=180)
         eventually(lambda: server.metric("telemetry_received_records_total") == 1)
         call.cancel()
     eventually(lambda: stored(server) == 1)
@@ -189,10 +189,10 @@ def test_an_overloaded_server_says_when_to_try_again(start: Callable[..., Server
     large, small = request_of(15_000), request_of(1_000)
     with server.channel() as channel:
         export = channel.unary_unary(method("traces"))
-        first = export.future(large, timeout=30)
+        first = export.future(large, timeout=180)
         eventually(lambda: server.metric("telemetry_queued_bytes") == len(large))
         error = failure(server, "traces", large)
-        assert [first.result(), export(small, timeout=30)] == [b"", b""]
+        assert [first.result(), export(small, timeout=180)] == [b"", b""]
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     info = retry_info(error)
     assert info is not None
@@ -206,7 +206,7 @@ def test_calls_on_one_connection_run_side_by_side(start: Callable[..., Server]) 
     server = start(TELEMETRY_BATCH_AGE_MS="1000")
     with server.channel() as channel:
         export = channel.unary_unary(method("logs"))
-        calls = [export.future(captures("logs")[0], timeout=30) for _ in range(64)]
+        calls = [export.future(captures("logs")[0], timeout=180) for _ in range(64)]
         assert [call.result() for call in calls] == [b""] * 64
     assert server.metric("telemetry_requests_total", transport="grpc", outcome="ok") == 64
     assert server.metric("telemetry_batch_bytes_count") < 10
@@ -217,9 +217,9 @@ def test_one_connection_serves_many_calls_after_each_other(server: Server) -> No
     with server.channel() as channel:
         for name in list(Signal) * 3:
             export = channel.unary_unary(method(name))
-            assert export(captures(name)[0], timeout=30) == b""
+            assert export(captures(name)[0], timeout=180) == b""
             with pytest.raises(grpc.RpcError):
-                export(b"\x0a\xff", timeout=30)
+                export(b"\x0a\xff", timeout=180)
 
 
 @pytest.mark.parametrize("fixture", ["server", "guarded"])
@@ -229,7 +229,7 @@ def test_the_standard_health_service_serves(fixture: str, request: pytest.Fixtur
     with server.channel() as channel:
         health = health_pb2_grpc.HealthStub(channel)
         for service in ("", *(kind.service for kind in KINDS.values())):
-            answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=30)
+            answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=180)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
@@ -238,7 +238,7 @@ def test_reflection_lists_the_services(server: Server) -> None:
     with server.channel() as channel:
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
         asked = reflection_pb2.ServerReflectionRequest(list_services="")
-        (answer,) = stub.ServerReflectionInfo(iter([asked]), timeout=30)
+        (answer,) = stub.ServerReflectionInfo(iter([asked]), timeout=180)
     assert {service.name for service in answer.list_services_response.service} == {
         *(kind.service for kind in KINDS.values()),
         "grpc.health.v1.Health",
@@ -275,11 +275,11 @@ def test_a_wrong_token_is_refused_before_the_message_is_read(guarded: Server) ->
     answered = threading.Event()
 
     def never() -> Iterator[bytes]:
-        answered.wait(30)
+        answered.wait(180)
         yield from ()
 
     with guarded.channel() as channel:
-        call = channel.stream_unary(method("traces")).future(never(), timeout=20)
+        call = channel.stream_unary(method("traces")).future(never(), timeout=180)
         assert call.exception().code() is grpc.StatusCode.UNAUTHENTICATED
         answered.set()
     assert failure(guarded, "traces", bytes(70 << 20)).code() is grpc.StatusCode.UNAUTHENTICATED
@@ -287,19 +287,22 @@ def test_a_wrong_token_is_refused_before_the_message_is_read(guarded: Server) ->
 
 def test_stopping_answers_and_stores_what_is_under_way(start: Callable[..., Server]) -> None:
     """On SIGTERM health turns false, those under way are stored and answered, new ones refused, exit 0."""
-    server = start(TELEMETRY_BATCH_AGE_MS="3000")
-    with server.channel() as channel:
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
+    server = start(TELEMETRY_BATCH_AGE_MS="3000", TELEMETRY_SHUTDOWN_SECONDS="120")
+    with server.held_open(), server.channel() as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=180)
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
         export = channel.unary_unary(method("traces"))
-        calls = [export.future(request_of(100 + number), timeout=30) for number in range(8)]
+        calls = [export.future(request_of(100 + number), timeout=180) for number in range(8)]
         eventually(lambda: server.metric("telemetry_received_records_total") == 8)
         server.process.send_signal(signal.SIGTERM)
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        assert httpx.get(f"http://{server.listening['health']}/ready", verify=NO_TLS).status_code == 503
+        assert (
+            httpx.get(f"http://{server.listening['health']}/ready", verify=NO_TLS, timeout=180).status_code
+            == 503
+        )
         error = failure(server, "traces", b"")
         assert error.code() is grpc.StatusCode.UNAVAILABLE
         assert [call.result() for call in calls] == [b""] * 8
         watch.cancel()
-    assert server.process.wait(20) == 0
+    assert server.process.wait(180) == 0
     assert server.rows("SELECT count() AS n FROM otel_traces") == [[{"n": 8}]]

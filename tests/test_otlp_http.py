@@ -145,7 +145,7 @@ def test_bodies_may_be_compressed_and_chunked(
     before = stored(server)
     chunks = iter([body[:700], body[700:]]) if framing == "chunked" else body
     headers = {"content-type": content_type, "content-encoding": encoding}
-    answer = httpx.post(f"{server.http}/v1/logs", content=chunks, headers=headers, timeout=30, verify=NO_TLS)
+    answer = httpx.post(f"{server.http}/v1/logs", content=chunks, headers=headers, timeout=180, verify=NO_TLS)
     assert ("content-length" in answer.request.headers) is (framing == "length")
     assert (answer.status_code, stored(server) > before) == (200, True)
 
@@ -212,7 +212,7 @@ def test_an_unknown_encoding_is_answered_400(server: Server, content_type: str) 
 def test_a_wrong_or_missing_content_type_is_answered_415(server: Server, content_type: str | None) -> None:
     """The answer is in JSON, since the request's encoding is unknown, and names the content types."""
     headers = {} if content_type is None else {"content-type": content_type}
-    answer = httpx.post(f"{server.http}/v1/traces", content=b"x", headers=headers, verify=NO_TLS)
+    answer = httpx.post(f"{server.http}/v1/traces", content=b"x", headers=headers, verify=NO_TLS, timeout=180)
     assert answer.status_code == 415
     assert PROTOBUF in failure(answer, JSON).message
 
@@ -222,7 +222,7 @@ def test_a_wrong_or_missing_content_type_is_answered_415(server: Server, content
 def test_other_methods_are_answered_405(server: Server, method: str, content_type: str) -> None:
     """Telemetry is sent with POST, as the Allow header says."""
     answer = httpx.request(
-        method, f"{server.http}/v1/traces", headers={"content-type": content_type}, verify=NO_TLS
+        method, f"{server.http}/v1/traces", headers={"content-type": content_type}, verify=NO_TLS, timeout=180
     )
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert "POST" in failure(answer, content_type).message
@@ -232,14 +232,16 @@ def test_other_methods_are_answered_405(server: Server, method: str, content_typ
 @pytest.mark.parametrize("path", ["/", "/v1/trace", "/v1development/profiles", "/v1/traces/extra"])
 def test_unknown_paths_are_answered_404(server: Server, path: str, content_type: str) -> None:
     """The answer names the paths that there are."""
-    answer = httpx.post(f"{server.http}{path}", headers={"content-type": content_type}, verify=NO_TLS)
+    answer = httpx.post(
+        f"{server.http}{path}", headers={"content-type": content_type}, verify=NO_TLS, timeout=180
+    )
     assert answer.status_code == 404
     assert "/v1/traces" in failure(answer, content_type).message
 
 
 def test_a_refused_request_leaves_the_connection_usable(server: Server) -> None:
     """A client that keeps its connection can send a right request after a wrong one."""
-    with httpx.Client(timeout=30, verify=NO_TLS) as client:
+    with httpx.Client(timeout=180, verify=NO_TLS) as client:
         for headers in ({"content-type": "text/plain"}, {"content-type": PROTOBUF, "content-encoding": "br"}):
             answer = client.post(f"{server.http}/v1/traces", content=b"x" * 200_000, headers=headers)
             assert answer.is_client_error
@@ -409,7 +411,10 @@ def test_a_wrong_token_is_refused_before_the_body_is_read(guarded: Server) -> No
 def test_health_needs_no_token(guarded: Server) -> None:
     """Probes have no token."""
     address = f"http://{guarded.listening['health']}"
-    assert [httpx.get(f"{address}/{path}", verify=NO_TLS).status_code for path in ("", "live", "ready")] == [
+    assert [
+        httpx.get(f"{address}/{path}", verify=NO_TLS, timeout=180).status_code
+        for path in ("", "live", "ready")
+    ] == [
         200,
         200,
         200,
@@ -465,16 +470,16 @@ def test_browsers_are_off_by_default(server: Server) -> None:
 
 def test_stopping_answers_and_stores_what_is_under_way(start: Callable[..., Server]) -> None:
     """On SIGTERM ready turns false, those under way are stored and answered, new ones refused, exit 0."""
-    server = start(TELEMETRY_BATCH_AGE_MS="3000")
+    server = start(TELEMETRY_BATCH_AGE_MS="3000", TELEMETRY_SHUTDOWN_SECONDS="120")
     ready = f"http://{server.listening['health']}/ready"
-    with ThreadPoolExecutor(8) as pool:
+    with server.held_open(), ThreadPoolExecutor(8) as pool:
         sent = [pool.submit(server.post, "traces", request_of(100 + number)) for number in range(8)]
         eventually(lambda: server.metric("telemetry_received_records_total") == 8)
         server.process.send_signal(signal.SIGTERM)
-        eventually(lambda: httpx.get(ready, verify=NO_TLS).status_code == 503)
+        eventually(lambda: httpx.get(ready, verify=NO_TLS, timeout=180).status_code == 503)
         eventually(lambda: is_refused(server))
         assert [one.result().status_code for one in sent] == [200] * 8
-    assert server.process.wait(20) == 0
+    assert server.process.wait(180) == 0
     assert server.rows("SELECT count() AS n FROM otel_traces") == [[{"n": 8}]]
 
 

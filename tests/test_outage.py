@@ -46,7 +46,7 @@ def pointed(port: int, **more: str) -> dict[str, str]:
 
 
 def ready(server: Server) -> dict[str, object]:
-    found = httpx.get(f"http://127.0.0.1:{server.health_port}/ready", timeout=5, verify=NO_TLS).json()
+    found = httpx.get(f"http://127.0.0.1:{server.health_port}/ready", timeout=60, verify=NO_TLS).json()
     return dict(found["store"])
 
 
@@ -56,7 +56,7 @@ def ask(store: Server, sql: str) -> str:
         f"http://{store.listening['clickhouse_http']}/",
         content=sql,
         auth=("telemetry_user", PASSWORD),
-        timeout=60,
+        timeout=180,
         verify=NO_TLS,
     )
     assert answer.status_code == 200, answer.text
@@ -99,7 +99,7 @@ def test_what_is_acknowledged_without_a_server_is_there_once_it_comes(
         CLICKHOUSE_PASSWORD=PASSWORD,
         TELEMETRY_RETENTION_DAYS="3650",
     ) as store:
-        eventually(lambda: receiver.metric("telemetry_waiting_blocks") == 0, 60)
+        eventually(lambda: receiver.metric("telemetry_waiting_blocks") == 0, 180)
         logs, spans, sums, traces, lookups = map(int, ask(store, COUNTS).split())
         assert [logs, spans] == sent
         assert sums > 0
@@ -124,9 +124,9 @@ def test_a_receiver_that_can_store_nothing_is_not_ready(
     )
     probe = f"http://127.0.0.1:{receiver.health_port}/ready"
     assert [post(receiver, "a" * 700_000), post(receiver, "b" * 700_000)] == [200, 503]
-    assert httpx.get(probe, verify=NO_TLS).status_code == 200, "the time is not over"
-    eventually(lambda: httpx.get(probe, verify=NO_TLS).status_code == 503)
-    answer = httpx.get(probe, verify=NO_TLS).json()
+    assert httpx.get(probe, verify=NO_TLS, timeout=180).status_code == 200, "the time is not over"
+    eventually(lambda: httpx.get(probe, verify=NO_TLS, timeout=180).status_code == 503)
+    answer = httpx.get(probe, verify=NO_TLS, timeout=180).json()
     assert (answer["status"], answer["troubles"]) == ("not ready", {"all": "CONNECTION_REFUSED"})
     assert answer["reason"].startswith("nothing can be stored")
     with running(
@@ -135,7 +135,7 @@ def test_a_receiver_that_can_store_nothing_is_not_ready(
         CLICKHOUSE_PASSWORD=PASSWORD,
         TELEMETRY_RETENTION_DAYS="3650",
     ):
-        eventually(lambda: httpx.get(probe, verify=NO_TLS).status_code == 200, 60)
+        eventually(lambda: httpx.get(probe, verify=NO_TLS, timeout=180).status_code == 200, 180)
         assert post(receiver, "c" * 700_000) == 200
 
 
@@ -149,14 +149,14 @@ def post(server: Server, text: str) -> int:
 @pytest.mark.slow
 def test_a_server_that_hangs_does_not_hold_up_the_stop(start: Callable[..., Server], black_hole: int) -> None:
     """Requests under way go to the spool and are acknowledged, within the time for stopping."""
-    receiver = start(**pointed(black_hole, TELEMETRY_SHUTDOWN_SECONDS="4"))
+    receiver = start(**pointed(black_hole, TELEMETRY_SHUTDOWN_SECONDS="4", CLICKHOUSE_INSERT_SECONDS="600"))
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(receiver.post, "logs", captures("logs")[0])
         eventually(lambda: receiver.metric("telemetry_received_records_total") > 0)
         began = time.monotonic()
         assert receiver.stop() == 0
         assert answer.result().status_code == 200
-    assert time.monotonic() - began < 30, "the insert's own 60 s were waited for"
+    assert time.monotonic() - began < 150, "the insert's own ten minutes were waited for"
     (batch,) = (receiver.data / "spool/batches").iterdir()
     assert batch.suffix == ".stopping"
     assert sorted(path.name for path in batch.iterdir()) == ["00.otel_logs.block", "requests"]

@@ -52,7 +52,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def browser(server: Server, token: str = "") -> Iterator[httpx.Client]:
     """Yield a client that keeps cookies and asks as a browser does; logged in with the token, if one is given."""
     base = url(server, "")
-    with httpx.Client(base_url=base, headers=HTML, verify=NO_TLS, timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=base, headers=HTML, verify=NO_TLS, timeout=180, trust_env=False) as client:
         if token:
             answer = client.get("/login", params={"token": token})
             assert answer.status_code == 303, answer.text
@@ -177,6 +177,7 @@ def test_numbers_are_those_of_the_library(server: Server, person: httpx.Client) 
         params={"query": "SELECT sum(cost_usd) FROM telemetry_events WHERE event_type = 'api_request'"},
         auth=("telemetry_reader", password),
         verify=NO_TLS,
+        timeout=180,
     )
     assert known.status_code == 200, (known.text, known.headers)
     assert said == pytest.approx(float(known.text), abs=0.01)
@@ -358,7 +359,10 @@ def test_who_sees_a_part_sees_no_more(server: Server, person: httpx.Client) -> N
         assert "for those who see all data" in refused
     for path in ("/mcp", "/api/v1/observability/connections", "/prometheus/api/v1/labels"):
         bearer = {"Authorization": f"Bearer {LEAD}"}
-        assert httpx.post(url(server, path), headers=bearer, json={}, verify=NO_TLS).status_code == 403, path
+        assert (
+            httpx.post(url(server, path), headers=bearer, json={}, verify=NO_TLS, timeout=180).status_code
+            == 403
+        ), path
 
 
 def test_the_page_of_an_empty_store_says_how_to_get_data(tmp_path: Path) -> None:

@@ -176,18 +176,22 @@ def test_from_the_overview_to_a_failure_by_keyboard(tab: Callable[..., Any]) -> 
 
 
 def test_what_arrives_is_shown_by_itself(server: Server, tab: Callable[..., Any]) -> None:
-    """Live events, and the figures of the overview, without a reload."""
-    page, overview = tab(), tab()
-    page.goto("/tail")
-    page.get_by_text("The latest tool calls").wait_for()
+    """Live events, the figures of the overview, each time, and a session that runs; without a reload."""
+    send(server, [record("user_prompt", time.time_ns(), "live")])
+    tail, overview, session = tab(), tab(), tab()
+    tail.goto("/tail")
+    tail.get_by_text("The latest tool calls").wait_for()
     calls = overview.locator("#now .measures div", has=overview.get_by_text("Tool calls", exact=True))
-    before = calls.locator("dd").first.inner_text()
-    page.wait_for_timeout(1_500)  # the look at the store that it is compared with
-    send(server, [record("tool_result", time.time_ns(), "live", tool_name="JustNow")])
-    page.get_by_text("JustNow").first.wait_for(timeout=60_000)
-    overview.bring_to_front()
-    after = f"{int(before.replace(',', '')) + 1:,}"
-    calls.get_by_text(after, exact=True).wait_for(timeout=60_000)
+    session.goto("/session?id=live")
+    turns = session.locator("details", has=session.get_by_text("1 turns"))
+    turns.locator("summary").click()
+    for name in ("JustNow", "AndAgain"):
+        before = int(calls.locator("dd").first.inner_text().replace(",", ""))
+        send(server, [record("tool_result", time.time_ns(), "live", tool_name=name)])
+        tail.get_by_text(name).first.wait_for(timeout=60_000)
+        calls.get_by_text(f"{before + 1:,}", exact=True).wait_for(timeout=60_000)
+        session.locator(".step").get_by_text(name).first.wait_for(timeout=60_000)
+        assert turns.get_attribute("open") is not None
 
 
 def test_what_to_fix_is_fetched_when_the_overview_is_open(tab: Callable[..., Any]) -> None:
@@ -254,6 +258,17 @@ def test_a_trace_of_ten_thousand_spans_is_read(server: Server, tab: Callable[...
     follow(page, page.get_by_role("link", name="Further spans"))
     assert page.get_by_role("link", name="Spans before").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_tables_are_whole_at_1280_pixels(tab: Callable[..., Any]) -> None:
+    """None of a view's own tables has to be moved sideways to be read."""
+    page = tab(viewport={"width": 1_280, "height": 900})
+    wide = """[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1)
+        .map(one => one.getAttribute('aria-label'))"""
+    for view in ("/", "/sessions", "/errors", "/cost", "/tools", "/people", "/security"):
+        page.goto(view)
+        assert page.locator("table").count() > 0
+        assert page.evaluate(wide) == [], view
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (2_560, "dark")])

@@ -40,7 +40,7 @@ def jaeger() -> Iterator[str]:
 def logged_in(running: Web, token: str) -> Iterator[httpx.Client]:
     """Yield a browser that is logged in."""
     with httpx.Client(
-        base_url=running.url, headers=HTML, verify=NO_TLS, timeout=60, trust_env=False
+        base_url=running.url, headers=HTML, verify=NO_TLS, timeout=180, trust_env=False
     ) as client:
         assert client.get("/login", params={"token": token}).status_code == 303
         yield client

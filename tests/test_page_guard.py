@@ -35,7 +35,7 @@ def ask(server: Server, port: str, **headers: str) -> int:
     auth = reader.auth if port == "clickhouse_http" else None
     body = b"{}" if port == "otlp_http" else b""
     return httpx.request(
-        method, url, headers=sent, content=body, auth=auth, timeout=30, verify=NO_TLS
+        method, url, headers=sent, content=body, auth=auth, timeout=180, verify=NO_TLS
     ).status_code
 
 

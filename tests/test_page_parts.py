@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import re
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,17 @@ from hypothesis import strategies as st
 from jinja2 import Environment
 
 from access.answer import Answer
+from access.reading import Desk
+from access.refusal import Code, Refusal
+from access.store import Rows
 from access.tail import ERROR, LATEST_DATA
 from connectors.contract import Span, Trace
 from web.page.cells import cell, grid
 from web.page.charts import Bar, bars, share
 from web.page.filters import Filters, filters_of
+from web.page.live import Live
 from web.page.panels import _defused, _without_gaps
-from web.page.replay import EVENTS, replayed
+from web.page.replay import EVENTS, Turn, replayed
 from web.page.streaming import Part, Slots, streamed
 from web.page.tail import latest
 from web.page.timeline import timeline
@@ -36,7 +42,7 @@ EVENT: dict[str, Any] = {
     "tool_use_id": "", "detail": "", "model": "m", "decision": "", "decision_source": "", "success": None,
     "failure": "", "duration_ms": 10.0, "ttft_ms": None, "result_bytes": None, "input_tokens": 5, "output_tokens": 1,
     "cache_read_tokens": None, "cache_creation_tokens": 2, "cost_usd": 0.5, "attempt": None, "status_code": None,
-    "message": "", "about": "",
+    "message": "", "about": "", "is_async": False,
 }  # fmt: skip
 ABOUT = {"session_id": "s", "started": BEGIN, "ended": BEGIN + timedelta(seconds=100)}
 
@@ -325,3 +331,102 @@ def test_a_table_has_what_its_columns_mean() -> None:
 def test_htmx_is_the_file_that_was_published() -> None:
     """htmx.org 4.0.1 of npm, dist/htmx.min.js, unchanged."""
     assert hashlib.sha256((STATIC / "htmx.min.js").read_bytes()).hexdigest() == HTMX
+
+
+class Arriving:
+    """A store in which something arrives between any two looks. Nothing else is asked of it here."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def rows(self, *_: Any, **__: Any) -> Rows:
+        """Return the number of the newest insert."""
+        self.looks += 1
+        return Rows(("block", "engine"), ("UInt64", "String"), [(self.looks, "MergeTree")])
+
+    def stream(self, *_: Any) -> Iterator[bytes]:
+        """Refuse to be asked in another way."""
+        raise NotImplementedError
+
+
+def test_a_part_is_made_once_for_all_who_may_see_the_same() -> None:
+    """However many ask, one who leaves among them; a part of other keys is another, and a failure is not kept."""
+
+    async def run() -> None:
+        live, begun, goes_on = Live(Desk(Arriving())), [], asyncio.Event()
+
+        async def make(name: str) -> str:
+            begun.append(name)
+            await goes_on.wait()
+            return f"what {name} sees"
+
+        async def fail() -> str:
+            raise Refusal(Code.TIMEOUT, "too long")
+
+        many = [asyncio.create_task(live.shared(("now", "", "a"), partial(make, "a"))) for _ in range(50)]
+        other = asyncio.create_task(live.shared(("now", "", "b"), partial(make, "b")))
+        while len(begun) < 2:  # noqa: ASYNC110  another task
+            await asyncio.sleep(0)
+        many.pop(0).cancel()
+        goes_on.set()
+        assert set(await asyncio.gather(*many)) == {"what a sees"}
+        assert await other == "what b sees"
+        assert begun == ["a", "b"]
+        with pytest.raises(Refusal):
+            await live.shared(("wrong",), fail)
+        assert await live.shared(("wrong",), partial(make, "again")) == "what again sees"
+
+    asyncio.run(run())
+
+
+def test_pages_are_not_told_again_while_they_are_answered() -> None:
+    """However fast data arrives: what viewers ask is done before they are told to ask again."""
+
+    async def run() -> None:
+        store, done = Arriving(), asyncio.Event()
+        live = Live(Desk(store), seconds=0.001)
+        lines = live.events()
+        assert await anext(lines) == "retry: 3000\n\n"
+        assert (await anext(lines)).startswith("event: fresh")
+        asked = asyncio.create_task(live.shared(("now",), done.wait))
+        await asyncio.sleep(0)
+        looks = store.looks
+        # More than enough for a thousand looks, and less than the longest rest.
+        await asyncio.sleep(1.5)
+        assert store.looks <= looks + 2
+        done.set()
+        assert await asked
+        async with asyncio.timeout(60):
+            while store.looks <= looks + 2:
+                await anext(lines)
+        await lines.aclose()  # type: ignore[attr-defined]  a generator
+
+    asyncio.run(run())
+
+
+def test_a_prompt_that_cannot_be_read_says_why() -> None:
+    """One that the client did not send, and one that is kept as a hash."""
+    hashed = Turn(1, "hmac-sha256:" + "7" * 64, BEGIN)
+    assert ("--content prompts" in Turn(1, "<REDACTED>", BEGIN).unread, "hash" in hashed.unread) == (
+        True,
+        True,
+    )
+    assert (Turn(1, "Mend it", BEGIN).unread, Turn(1, "", BEGIN).unread) == ("", "")
+
+
+def test_the_end_of_a_subagent_in_the_background_is_no_persons_prompt() -> None:
+    """It is told by its text where that is sent, else by when it comes; a subagent that was waited for has none."""
+    rows = [
+        event("user_prompt", prompt_id="a"),
+        event("subagent_completed", 1, is_async=True),
+        event("user_prompt", 1.2, prompt_id="b"),
+        event("subagent_completed", 5),
+        event("user_prompt", 5.2, prompt_id="c"),
+        event("subagent_completed", 9, is_async=True),
+        event("user_prompt", 60, prompt_id="d"),
+        event("user_prompt", 80, prompt_id="e"),
+    ]
+    texts = [{"prompt_id": "e", "prompt": "<task-notification> <task-id>7</task-id>"}]
+    found = replayed(ABOUT, rows, texts, [])
+    assert [turn.is_note for turn in found.turns] == [False, True, False, False, True]
+    assert [turn.number for turn in found.turns] == [1, 2, 3, 4, 5]

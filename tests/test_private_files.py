@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from config.closing import close_to_others
 from operations import archive
 from telemetry.cli import main
-from tests.server import ROOT, Server
+from tests.server import AS_INSTALLED, ROOT, Server
 from tests.test_demo import own
 
 _OPEN = "Other users can enter the data directory"
@@ -61,7 +61,7 @@ for path in sys.argv[2:]:
     assert len(paths) > 5
     done = subprocess.run(
         [sys.executable, "-c", script, str(folder.parent), f"{folder.name}/", *paths],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=180, check=True,
     )  # fmt: skip
     return done.stdout.splitlines()
 
@@ -188,7 +188,7 @@ print(close_to_others(Path()))
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=True,
     )
     assert done.stdout == f"{is_closed}\n"
@@ -199,7 +199,7 @@ def _apply_schema(data: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "telemetry", "schema", "--apply"],
         cwd=ROOT,
-        env={**os.environ, "TELEMETRY_DATA_DIR": str(data), "CLICKHOUSE_URL": ""},
+        env={**os.environ, **AS_INSTALLED, "TELEMETRY_DATA_DIR": str(data), "CLICKHOUSE_URL": ""},
         capture_output=True,
         text=True,
         timeout=120,

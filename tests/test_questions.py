@@ -38,6 +38,7 @@ def captured(engine: Engine) -> Engine:
         "telemetry_hourly",
         "telemetry_daily",
         "telemetry_sessions",
+        "telemetry_measures",
     ):
         engine.command(f"TRUNCATE TABLE {table}")
     rules = load_rules(None, Level.strict)
@@ -123,7 +124,7 @@ def test_totals_are_those_of_plain_python(captured: Engine) -> None:
     assert calls.total() == 7
     nanos = sum(round(usd * 1e9) for usd in dollars)
     columns = ", ".join(f"sum({key})" for key in tokens)
-    for table in ("telemetry_events", "telemetry_hourly", "telemetry_daily"):
+    for table in ("telemetry_events", "telemetry_hourly", "telemetry_daily", "telemetry_measures"):
         ((cost, *found),) = captured.rows(
             f"SELECT sum(cost_nanos), {columns} FROM {table} WHERE event_type = 'api_request'"
         )
@@ -175,7 +176,9 @@ def timeless(captured: Engine) -> Iterator[str]:
         f" VALUES {rows}"
     )
     yield "timeless"
-    for table in ("telemetry_events", "telemetry_hourly", "telemetry_daily", "telemetry_sessions"):
+    for table in (
+        "telemetry_events", "telemetry_hourly", "telemetry_daily", "telemetry_sessions", "telemetry_measures",
+    ):  # fmt: skip
         captured.command(f"DELETE FROM {table} WHERE team = 'timeless'")
 
 

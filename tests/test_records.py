@@ -19,7 +19,14 @@ NEWEST = Path(probe.__file__).parent / "doctor" / "newest.sql"
 def store(engine: Engine) -> Iterator[EngineStore]:
     """Empty the tables that are used here, before and after."""
     tables = (
-        *("telemetry_events", "telemetry_hourly", "telemetry_daily", "telemetry_sessions", "telemetry_spans"),
+        *(
+            "telemetry_events",
+            "telemetry_hourly",
+            "telemetry_daily",
+            "telemetry_sessions",
+            "telemetry_spans",
+            "telemetry_measures",
+        ),
         *("otel_logs", "otel_traces", "otel_metrics_sum"),
     )
     for table in tables:

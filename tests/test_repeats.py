@@ -71,7 +71,7 @@ def test_a_record_that_comes_in_another_batch_is_stored_and_counted_once(way: Wa
     assert way.count("groupArray(request_id) FROM (SELECT * FROM telemetry_events ORDER BY timestamp)") == [
         "", "req_2", "req_3", "req_4",
     ]  # fmt: skip
-    for table in ("telemetry_hourly", "telemetry_daily", "telemetry_sessions"):
+    for table in ("telemetry_hourly", "telemetry_daily", "telemetry_sessions", "telemetry_measures"):
         assert way.count(f"sum(cost_nanos) / 1e9 FROM {table}") == 4.5
 
 

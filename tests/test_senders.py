@@ -87,7 +87,7 @@ def test_who_is_not_known_has_no_name(limited: Server) -> None:
         over_grpc(limited, "laptop:one:1")
     assert limited.metric("telemetry_requests_total", sender="", outcome="unauthenticated") == 2
     assert limited.metric("telemetry_refused_records_total", reason="unauthenticated") == 2
-    text = httpx.get(f"http://{limited.listening['metrics']}/metrics", verify=NO_TLS).text
+    text = httpx.get(f"http://{limited.listening['metrics']}/metrics", verify=NO_TLS, timeout=180).text
     assert "one:1" not in text
     assert "one:1" not in limited.log.read_text()
 

@@ -58,7 +58,7 @@ def listens(port: int) -> bool:
 
 def refusal(server: Server) -> str:
     """Return the output of a server that did not start; it is never a traceback."""
-    assert server.process.wait(60) == 1
+    assert server.process.wait(180) == 1
     text = server.log.read_text()
     assert "Traceback" not in text
     (last,) = text.split("telemetry: ")[1:]
@@ -104,13 +104,13 @@ def test_health_metrics_and_logs_of_a_running_server(start: Launch) -> None:
     """Probes, Prometheus and a log collector each get their format."""
     server = start()
     health = f"http://{server.listening['health']}"
-    assert httpx.get(f"{health}/live").json() == {"status": "live"}
+    assert httpx.get(f"{health}/live", timeout=180).json() == {"status": "live"}
     ready = {"status": "ready", "listening": server.listening, "store": {"status": "ok"}}
-    assert httpx.get(f"{health}/ready").json() == ready
-    assert httpx.get(f"{health}/").json() == ready
-    assert httpx.get(f"{health}/other").status_code == 404
+    assert httpx.get(f"{health}/ready", timeout=180).json() == ready
+    assert httpx.get(f"{health}/", timeout=180).json() == ready
+    assert httpx.get(f"{health}/other", timeout=180).status_code == 404
     server.export("traces", spans(3, uuid.uuid4().bytes))
-    metrics = httpx.get(f"http://{server.listening['metrics']}/metrics")
+    metrics = httpx.get(f"http://{server.listening['metrics']}/metrics", timeout=180)
     assert metrics.status_code == 200
     assert metrics.headers["content-type"].startswith("text/plain; version=1.0.0")
     assert 'telemetry_accepted_records_total{signal="traces"} 3.0' in metrics.text.splitlines()
@@ -158,13 +158,13 @@ def test_a_stop_keeps_its_order(start: Launch) -> None:
         answer = pool.submit(server.export, "traces", spans(2, uuid.uuid4().bytes))
         with silent.accept()[0]:  # the insert has begun, and nothing will answer it
             server.process.send_signal(signal.SIGTERM)
-            eventually(lambda: httpx.get(f"{health}/ready").status_code == 503)
+            eventually(lambda: httpx.get(f"{health}/ready", timeout=180).status_code == 503)
             eventually(lambda: not listens(grpc_port))
             assert not answer.done()
-            assert httpx.get(f"{health}/live").status_code == 200
-            assert httpx.get(f"{metrics}/metrics").status_code == 200
+            assert httpx.get(f"{health}/live", timeout=180).status_code == 200
+            assert httpx.get(f"{metrics}/metrics", timeout=180).status_code == 200
             assert answer.result() == b""
-            assert server.process.wait(60) == 0
+            assert server.process.wait(180) == 0
     assert len(list(server.data.glob("spool/batches/*.stopping/*.block"))) == 1
 
 

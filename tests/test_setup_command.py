@@ -320,7 +320,7 @@ def asked(server: Server, home: Path, answers: dict[bytes, bytes]) -> str:
     )  # fmt: skip
     os.close(terminal)
     shown = b""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline and select.select([me], [], [], 30)[0]:
         try:
             shown += os.read(me, 4096)
@@ -330,6 +330,6 @@ def asked(server: Server, home: Path, answers: dict[bytes, bytes]) -> str:
             if question in shown.rpartition(b"\n")[2] and shown.endswith((b": ", b"?", b"] ")):
                 os.write(me, answers.pop(question) and answer)
     os.close(me)
-    assert process.wait(30) == 0, shown.decode()
+    assert process.wait(180) == 0, shown.decode()
     assert answers == {}
     return shown.decode()

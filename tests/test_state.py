@@ -335,7 +335,7 @@ def test_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, "-c", script, tmp_path], cwd=ROOT, stderr=subprocess.PIPE)
         for _ in range(3)
     ]
-    assert [(one.communicate(timeout=60)[1], one.returncode) for one in started] == [(b"", 0)] * 3
+    assert [(one.communicate(timeout=180)[1], one.returncode) for one in started] == [(b"", 0)] * 3
     with sqlite3.connect(tmp_path / "state.db") as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
     connection.close()

@@ -69,5 +69,5 @@ def test_closing_the_engine_closes_its_streams(opened: Stream) -> None:
     opened.close()
     left = [thread for thread in set(threading.enumerate()) - before if isinstance(thread, threading.Timer)]
     for timer in left:
-        timer.join(timeout=10)
+        timer.join(timeout=180)
     assert not [timer for timer in left if timer.is_alive()]

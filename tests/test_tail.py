@@ -238,7 +238,7 @@ def test_it_waits_until_something_arrives(filled: Tables, reading: Reading) -> N
     assert (sessions(answer), waited) == (["new"], [0.5] * 3)
     began = time.monotonic()
     assert tail_telemetry(reading, answer.next_cursor, 0.2).rows == []
-    assert 0.2 <= time.monotonic() - began < 10
+    assert 0.2 <= time.monotonic() - began < 60
 
 
 def test_an_emptied_store_is_said(filled: Tables, reading: Reading) -> None:
@@ -351,7 +351,7 @@ def test_a_waiting_call_leaves_the_server_free(server: Server, store: ClientStor
 
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(tail_telemetry, reading, cursor, 20, pause=pause)
-        assert waiting.wait(20)
+        assert waiting.wait(180)
         body = logs([event(time.time(), "tool_result", session__id="one", tool_name="Bash", success=True)])
         assert server.post("logs", body).status_code == 200
         sent.set()

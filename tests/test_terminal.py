@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from otlp.signals import Signal
-from tests.server import NO_TLS, ROOT, Server, captures, eventually
+from tests.server import AS_INSTALLED, NO_TLS, ROOT, Server, captures, eventually
 
 _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z \[(?:info|warning) *\] (\S.*?)(?:  .*|$)")
 _COLOURS = re.compile(rb"\x1b\[[\d;]*m")
@@ -77,11 +77,11 @@ def command(data: Path, *words: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, *words],
         cwd=ROOT,
-        env={**os.environ, "TELEMETRY_DATA_DIR": str(data)},
+        env={**os.environ, **AS_INSTALLED, "TELEMETRY_DATA_DIR": str(data)},
         stdin=terminal.theirs,
         stdout=terminal.theirs,
         stderr=terminal.theirs,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     lines = terminal.lines()
@@ -97,7 +97,7 @@ def ask(server: Server, sql: str) -> httpx.Response:
         f"http://{server.listening['clickhouse_http']}",
         content=sql,
         auth=("telemetry_reader", password),
-        timeout=30,
+        timeout=180,
         verify=NO_TLS,
     )
 

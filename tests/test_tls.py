@@ -89,7 +89,7 @@ def over_http(server: Server, trusted: Authority, shown: Pair | None = None) -> 
         content=BODY,
         headers={"content-type": "application/x-protobuf"},
         verify=trusted.context(shown),
-        timeout=30,
+        timeout=180,
     )
     assert answer.status_code == 200
 
@@ -98,7 +98,7 @@ def over_grpc(server: Server, trusted: Authority, shown: Pair | None = None) -> 
     host, port = address(server, "otlp_grpc")
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.secure_channel(f"{host}:{port}", trusted.credentials(shown), options) as channel:
-        channel.unary_unary(f"/{KINDS[Signal.LOGS].service}/Export")(BODY, timeout=30)
+        channel.unary_unary(f"/{KINDS[Signal.LOGS].service}/Export")(BODY, timeout=180)
 
 
 def is_refused(send: Send, *call: object) -> None:
@@ -140,10 +140,10 @@ def test_clients_without_tls_are_dropped(secure: Server) -> None:
     """Nothing is taken in clear."""
     host, port = address(secure, "otlp_http")
     with pytest.raises(httpx.TransportError):
-        httpx.post(f"http://{host}:{port}/v1/logs", content=BODY, timeout=30)
+        httpx.post(f"http://{host}:{port}/v1/logs", content=BODY, timeout=180)
     host, port = address(secure, "otlp_grpc")
     with grpc.insecure_channel(f"{host}:{port}") as channel, pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary(f"/{KINDS[Signal.LOGS].service}/Export")(BODY, timeout=30)
+        channel.unary_unary(f"/{KINDS[Signal.LOGS].service}/Export")(BODY, timeout=180)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
@@ -158,7 +158,7 @@ def test_tls_is_1_2_or_newer(secure: Server, ours: Authority, name: str, version
         context.minimum_version = ssl.TLSVersion.TLSv1_1
         context.maximum_version = ssl.TLSVersion[version]
     context.set_alpn_protocols(["h2", "http/1.1"])
-    with socket.create_connection(address(secure, name), timeout=20) as connection:
+    with socket.create_connection(address(secure, name), timeout=180) as connection:
         if taken:
             with context.wrap_socket(connection, server_hostname="localhost") as wrapped:
                 assert wrapped.selected_alpn_protocol() == ("h2" if name == "otlp_grpc" else "http/1.1")
@@ -208,7 +208,7 @@ def test_garbage_in_place_of_a_handshake(mutual: Server, name: str) -> None:
         b"\x00",
         b"GET / HTTP/1.1\r\n\r\n",
     ):
-        with socket.create_connection(address(mutual, name), timeout=20) as connection:
+        with socket.create_connection(address(mutual, name), timeout=180) as connection:
             try:
                 connection.sendall(garbage)
                 connection.shutdown(socket.SHUT_WR)
@@ -230,7 +230,7 @@ def test_handshakes_that_are_never_finished_hold_up_no_other(
     half = to_server.read()[:100]
     with ExitStack() as stack:
         for number in range(200):
-            connection = stack.enter_context(socket.create_connection(address(secure, name), timeout=20))
+            connection = stack.enter_context(socket.create_connection(address(secure, name), timeout=180))
             if number % 2:
                 connection.sendall(half)
         over_http(secure, ours)
@@ -282,7 +282,7 @@ def test_a_renewed_certificate_is_used_without_a_restart(
 
 def refusal(server: Server) -> list[str]:
     """Return the lines that a server printed that did not start."""
-    assert server.process.wait(60) == 1
+    assert server.process.wait(180) == 1
     text = server.log.read_text()
     assert "Traceback" not in text
     return text.partition("telemetry: ")[2].strip().splitlines()

@@ -121,7 +121,7 @@ def test_slow_work_gives_up_its_place() -> None:
     def work() -> None:
         with turns.turn(is_alone=False):
             begun.append(1)
-            over.wait(20)
+            over.wait(180)
 
     threads = [threading.Thread(target=work) for _ in range(BESIDE_SLOW + 2)]
     for thread in threads:

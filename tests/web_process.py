@@ -39,7 +39,7 @@ class Web:
             method,
             self.url + address,
             headers={**ALICE, **(headers or {})},
-            timeout=30,
+            timeout=180,
             verify=NO_TLS,
             **more,
         )
@@ -76,10 +76,10 @@ def web(data: Path, **more: str) -> Iterator[Web]:
             [sys.executable, "-m", "telemetry", "web"], cwd=ROOT, env=given, stdout=file, stderr=file
         )
     try:
-        eventually(lambda: process.poll() is not None or _PORT.search(log.read_text()) is not None, 60)
+        eventually(lambda: process.poll() is not None or _PORT.search(log.read_text()) is not None, 180)
         found = _PORT.search(log.read_text())
         assert found, log.read_text()
         yield Web(data, log, f"http://127.0.0.1:{found[1]}", process, given)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(180)

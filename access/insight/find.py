@@ -86,13 +86,9 @@ def find(
     """
     since, until = whole_hours(since, until)
     history = since - _HISTORY
-    daily = read(store, history, until, part, odd=_ODD)
     everybody = people(store, history, until, part)
-    known: dict[tuple[Measure, str], dict[Scope, Series]] = {}
-    for series in daily:
-        known.setdefault((series.measure, series.thing), {})[series.scope] = series
     begin, end = int(since.timestamp()), int(until.timestamp())
-    changes = [change for series in daily if (change := changed(series, begin, end)) is not None]
+    known, changes = _changes(store, history, until, part, begin)
     changes += _of_versions(known, changes, begin, end)
     found = sorted(incidents(changes, known, everybody), key=lambda one: -one.change.deviance)[:_MOST]
     about = {"to": seconds(until), **part.values}
@@ -102,12 +98,39 @@ def find(
     ]
     secure, notes = firsts(store, history, since, until, part, everybody)
     quiet = silence(everybody, since, until, _usd_a_day(known))
-    quiet += clocks(store, max(now or datetime.now(UTC), until), part, everybody)
+    present = max(now or datetime.now(UTC), until)
+    quiet += clocks(store, (history, since, until), present, part, everybody)
     return Insight(
         (*sorted(costly, key=lambda one: -one.weight), *secure, *quiet),
         usual(store, since, until, part),
         (*_history(everybody, begin), *notes),
     )
+
+
+def _changes(
+    store: Streams, history: datetime, until: datetime, part: Part, begin: int
+) -> tuple[dict[tuple[Measure, str], dict[Scope, Series]], list[Change]]:
+    """Return all series that matter, and what changed among them.
+
+    What is odd is read first; then, of the few things that changed, the series of all, to see whose it is.
+    """
+    end = int(until.timestamp())
+    known: dict[tuple[Measure, str], dict[Scope, Series]] = {}
+    for series in read(store, history, until, part, odd=_ODD):
+        known.setdefault((series.measure, series.thing), {})[series.scope] = series
+    things = [
+        thing
+        for thing, alike in known.items()
+        if any(changed(series, begin, end) is not None for series in alike.values())
+    ]
+    if not things:
+        return known, []
+    changes = []
+    for series in read(store, history, until, part, only=things):
+        known[series.measure, series.thing][series.scope] = series
+        if (change := changed(series, begin, end)) is not None:
+            changes.append(change)
+    return known, changes
 
 
 def _of_versions(known: Known, changes: Sequence[Change], begin: int, end: int) -> list[Change]:

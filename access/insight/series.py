@@ -188,15 +188,15 @@ def read(
 ) -> list[Series]:
     """Return the series of a time, in steps of `bucket` seconds. Raises what the store raises.
 
-    `odd` leaves out things of which no series is so many standard deviations from its own rest, but for everyone's;
-    `only` asks for some things alone.
+    `odd` leaves out series that are less than so many standard deviations from their own rest, but for everyone's and
+    those of requests; `only` asks for some things alone.
     """
     values = {
         "from": seconds(begin),
         "to": seconds(end),
         **part.values,
         "bucket": str(bucket),
-        "least": str(_LEAST if odd else 1),
+        "least": str(_LEAST if bucket == DAY else 1),
         "odd": str(odd or -1e9),
         "only": json.dumps([f"{measure}: {thing}" for measure, thing in only]),
     }

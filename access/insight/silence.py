@@ -1,4 +1,4 @@
-"""Who stopped sending, and whose clock is ahead of the present.
+"""Who stopped sending, and whose clock is wrong.
 
 A team or a person who works most days stopped when they are silent for longer than chance allows.
 
@@ -25,6 +25,7 @@ _DAYS: Final = 3
 _ABOUT: Final = 0.3
 """Of those who are usually there, so many have to be, for a day to count."""
 _SATURDAY: Final = 5
+_LONG: Final = 80
 
 
 def silence(
@@ -62,39 +63,60 @@ def silence(
     return quiet
 
 
-def clocks(store: Streams, now: datetime, part: Part, everybody: People) -> list[Finding]:
-    """Return those whose events are of the future, which are in no period that ends now. Raises Refusal."""
-    values = {"now": seconds(now), **part.values}
-    return [_ahead(row, now, everybody) for row in answer(store, "insight_clocks", values).dicts()]
+def clocks(
+    store: Streams,
+    times: tuple[datetime, datetime, datetime],
+    now: datetime,
+    part: Part,
+    everybody: People,
+) -> list[Finding]:
+    """Return machines whose events are later than their arrival, or steadily earlier. Raises Refusal.
+
+    `times` are when the history and the period begin, and when the period ends: an event counts when it arrives in it.
+    """
+    values = {**dict(zip(("history", "from", "to"), map(seconds, times), strict=True)), **part.values}
+    rows = answer(store, "insight_clocks", values | {"now": seconds(now)}).dicts()
+    return [_wrong_clock(row, now, everybody) for row in rows]
 
 
-def _ahead(row: dict[str, Any], now: datetime, everybody: People) -> Finding:
-    first, newest = (datetime.fromtimestamp(row[name], UTC) for name in ("first", "newest"))
-    hours = (newest - now).total_seconds() / 3600
+def _wrong_clock(row: dict[str, Any], now: datetime, everybody: People) -> Finding:
+    since, newest = (datetime.fromtimestamp(row[name], UTC) for name in ("since", "newest"))
+    hours = row["seconds"] / 3600
     scope = Scope("user", row["user"])
     teams = (row["team"],) if row["team"] else ()
+    machine = f", machine {visible(row['host'], _LONG)}" if row["host"] else ""
+    events = f"{row['events']:,} events"
+    if row["is_ahead"]:
+        title = "A clock is ahead"
+        reason = f"{events} are later than their arrival, up to {hours:,.1f} hours"
+        reason += "; some are of the future, and in no sum until now." if newest > now else "."
+        worked_out = "the requests among them, which count at a later time than theirs"
+    else:
+        title = "A clock is behind"
+        reason = f"{events} arrived up to {hours:,.1f} hours after their own time, whole sessions by as much."
+        worked_out = "the requests among them, which count at an earlier time than theirs"
     values: dict[str, Any] = {
         "block": Block.DATA,
         "kind": "clock",
-        "thing": "",
+        "thing": "ahead" if row["is_ahead"] else "behind",
         "scope": scope,
         "users": (row["user"],),
         "teams": teams,
-        "since": first,
+        "since": since,
         "until": None,
         "times": float(row["events"]),
         "now": hours,
         "before": 0.0,
         "usd": row["usd"],
         "minutes": 0.0,
-        "title": "A clock is ahead",
-        "who": who(scope, [row["user"]], teams, everybody),
-        "reason": f"{row['events']:,} events are of the future, up to {hours:,.1f} hours: no sum until now has them.",
-        "worked_out": "the requests among them, which the totals lack until that time has come",
+        "title": title,
+        "who": who(scope, [row["user"]], teams, everybody) + machine,
+        "reason": reason,
+        "worked_out": worked_out,
         "advice": "Set the clock of that machine by the network's time.",
-        "check": "Repaired when new events are not of the future: telemetry query data_quality.",
+        "check": "Repaired when new events are as old as their way is long: telemetry query data_quality.",
         "sessions": tuple(row["sessions"]),
-        "command": "freshness",
+        "command": "data_quality",
     }
     return Finding(**values)
 

@@ -9,7 +9,9 @@ WITH
                 '(sha256:)?[0-9a-fA-F]{8,}(-[0-9a-fA-F]{4,})*', '…'), '(/[\\w.@-]+){2,}', '/…'), '[0-9]+', '#') AS shape
         FROM telemetry_events
         WHERE timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
-            AND has(splitByChar(',', {types:String}), toString(event_type))
+            AND event_type IN (SELECT arrayJoin(splitByChar(',', {types:String})))
+            -- Apart from the others: the map of attributes is read for hooks alone.
+            AND (NOT startsWith({measure:String}, 'hook') OR attributes['hook_name'] = {thing:String})
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
             AND {value:String} = multiIf(
                 {dimension:String} = 'team', toString(team),
@@ -27,9 +29,8 @@ WITH
                 {measure:String} = 'model', model_name = {thing:String},
                 {measure:String} = 'subagents', event_type = 'subagent_completed' OR tool_name IN ('Agent', 'Task'),
                 {measure:String} IN ('first token', 'request time', 'retries'), {thing:String} = '' OR model_name = {thing:String},
-                {measure:String} = 'hook fails', failure != '' AND attributes['hook_name'] = {thing:String},
-                {measure:String} = 'hook blocks', decision = 'block' AND attributes['hook_name'] = {thing:String},
-                {measure:String} = 'hook time', attributes['hook_name'] = {thing:String},
+                {measure:String} = 'hook fails', failure != '',
+                {measure:String} = 'hook blocks', decision = 'block',
                 true)
     ),
     next AS (

@@ -1,17 +1,17 @@
--- What requests used, inside and outside of a finding's time, by model, for those whom it is about.
+-- What requests used, inside and outside of a finding's time, by model, for those whom it is about; by whole hours.
 SELECT
-    timestamp >= {begins:DateTime('UTC')} AND timestamp < {ends:DateTime('UTC')} AS is_inside,
-    model_name AS model,
-    count() AS requests,
-    sum(ifNull(input_tokens, 0)) AS sent,
-    sum(ifNull(output_tokens, 0)) AS received,
-    sum(ifNull(cache_read_tokens, 0)) AS cached,
-    sum(ifNull(cache_creation_tokens, 0)) AS written,
-    sum(ifNull(cost_nanos, 0)) / 1e9 AS usd,
-    sumIf(ifNull(cost_nanos, 0), agent_name != '' OR startsWith(query_source, 'agent')) / 1e9 AS agents_usd,
-    sumIf(ifNull(cost_nanos, 0), query_source = 'compact') / 1e9 AS compactions_usd
-FROM telemetry_events
-WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+    hour >= {begins:DateTime('UTC')} AND hour < {ends:DateTime('UTC')} AS is_inside,
+    thing AS model,
+    sum(events) AS requests,
+    sum(input_tokens) AS sent,
+    sum(output_tokens) AS received,
+    sum(cache_read_tokens) AS cached,
+    sum(cache_creation_tokens) AS written,
+    sum(cost_nanos) / 1e9 AS usd,
+    sum(agents_nanos) / 1e9 AS agents_usd,
+    sum(compactions_nanos) / 1e9 AS compactions_usd
+FROM telemetry_measures
+WHERE event_type = 'api_request' AND hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
     AND {value:String} = multiIf(
         {dimension:String} = 'team', toString(team),

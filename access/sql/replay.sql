@@ -9,6 +9,7 @@ SELECT
         startsWith(query_source, 'agent:'), query_source,
         '') AS lane,
     if(agent_name != '', agent_name, query_source) AS agent,
+    attributes['is_async'] = 'true' AS is_async,
     tool_name,
     tool_use_id,
     if(mcp_tool_name != '', concat(mcp_server_name, ' ', mcp_tool_name), concat(command, mcp_server_name)) AS detail,

@@ -25,6 +25,7 @@ _SUMS: Final = (
     ("telemetry_hourly", "toDate(hour, 'UTC')", "user_id"),
     ("telemetry_daily", "day", "user_id"),
     ("telemetry_sessions", "day", "session_id"),
+    ("telemetry_measures", "toDate(hour, 'UTC')", "user_id"),
 )
 """Each with the day and the owner of a row."""
 _DAY: Final = "toDate(least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC')"

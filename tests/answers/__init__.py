@@ -47,7 +47,6 @@ _ALLOWED = {"before_percent": "accept_percent"}
 _BEFORE = {
     "api_errors": _Before(("code", "model"), lambda row: row["errors"] + row["answered"]),
     "cache": _Before(("value",), _the("hit_percent"), missing=None, has_change=False),
-    "clients": _Before(("service", "version", "terminal"), _the("sessions")),
     "compactions": _Before(("trigger",), _the("compactions")),
     "cost_per_commit": _Before(("value",), _the("usd")),
     "decisions": _Before(("tool",), _the("rejected"), _ALLOWED),

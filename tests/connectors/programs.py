@@ -29,7 +29,7 @@ def program_running(
         yield
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(180)
 
 
 def _wait(ready: str, process: "subprocess.Popen[bytes]", log: Path, seconds: float) -> None:
@@ -37,7 +37,7 @@ def _wait(ready: str, process: "subprocess.Popen[bytes]", log: Path, seconds: fl
     while True:
         assert process.poll() is None, f"it ended: {log.read_text('utf-8', 'replace')[-2000:]}"
         try:
-            if httpx2.get(ready, timeout=5).is_success:
+            if httpx2.get(ready, timeout=60).is_success:
                 return
         except httpx2.TransportError:
             pass

@@ -135,7 +135,7 @@ def recording(
     there = urlsplit(url)
 
     def answer(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answered:
-        connection = http.client.HTTPConnection(there.hostname or "", there.port or 80, timeout=60)
+        connection = http.client.HTTPConnection(there.hostname or "", there.port or 80, timeout=180)
         try:
             sent = {name: headers[name] for name in ("content-type", "accept") if name in headers}
             connection.request(method, there.path.rstrip("/") + target, body or None, sent)

@@ -527,7 +527,7 @@ def test_ac29_a_question_ends_when_its_time_is_up(tmp_path: Path) -> None:
         with pytest.raises(Refusal) as caught:
             ask(tmp_path, lambda one: query_metrics(one, "up"), (draft,))
     assert caught.value.code is Code.TIMEOUT
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 30, "the default was waited for"
 
 
 def test_ac30_credentials_are_encrypted_at_rest(tmp_path: Path) -> None:

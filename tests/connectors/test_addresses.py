@@ -222,6 +222,6 @@ def test_a_handshake_that_is_never_answered_is_left(tmp_path: Path) -> None:
                 with pytest.raises(BackendError) as caught:
                     await upstream.request("GET", "/")
                 assert caught.value.kind == Kind.TIMEOUT
-                await asyncio.wait_for(is_left.wait(), 20)
+                await asyncio.wait_for(is_left.wait(), 180)
 
     asyncio.run(run())

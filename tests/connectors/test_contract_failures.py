@@ -163,7 +163,7 @@ def test_a_system_that_does_not_answer_is_waited_for_no_longer_than_said(http_su
                     with pytest.raises(BackendError) as caught:
                         await call(adapter)
                     assert caught.value.kind == Kind.TIMEOUT
-                    assert time.monotonic() - started < 10
+                    assert time.monotonic() - started < 30
                 assert (await adapter.health()).health == Health.UNHEALTHY
             finally:
                 await adapter.close()
@@ -182,11 +182,11 @@ def test_a_cancelled_question_closes_its_connection(http_subject: Subject) -> No
                 adapter = http_subject.opened(server.url)
                 try:
                     asking = asyncio.ensure_future(call(adapter))
-                    await asyncio.wait_for(server.has_request.wait(), 20)
+                    await asyncio.wait_for(server.has_request.wait(), 180)
                     asking.cancel()
                     await asyncio.gather(asking, return_exceptions=True)
                     assert asking.cancelled()
-                    await asyncio.wait_for(server.is_left.wait(), 20)
+                    await asyncio.wait_for(server.is_left.wait(), 180)
                 finally:
                     await adapter.close()
 

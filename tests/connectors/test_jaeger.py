@@ -38,7 +38,7 @@ def test_the_older_interface_says_the_same(system: System) -> None:
         assert method == "GET"
         if target.startswith("/api/v3/"):
             return PAGE
-        reply = httpx2.get(system.url + target, timeout=30)
+        reply = httpx2.get(system.url + target, timeout=180)
         return Answered(reply.status_code, {"content-type": reply.headers["content-type"]}, reply.content)
 
     async def both() -> None:

@@ -78,7 +78,7 @@ run()
 thread = threading.Thread(target=run); thread.start(); thread.join(); print("alive")
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
     )
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
 

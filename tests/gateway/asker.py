@@ -42,14 +42,14 @@ class Asker:
             content=sql,
             headers=headers,
             auth=auth,
-            timeout=30,
+            timeout=180,
             verify=NO_TLS,
             **parts,
         )
 
     def bare(self, path: str, method: str = "GET") -> httpx.Response:
         """Send a request without a user."""
-        return httpx.request(method, self._url + path, timeout=30, verify=NO_TLS)
+        return httpx.request(method, self._url + path, timeout=180, verify=NO_TLS)
 
 
 def unframed(data: bytes) -> bytes:

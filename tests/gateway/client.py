@@ -24,13 +24,13 @@ class GatewayClient:
             params=params,
             headers=headers,
             auth=self.auth,
-            timeout=60,
+            timeout=180,
             verify=NO_TLS,
         )
 
     def get(self, **params: str) -> httpx.Response:
         """Send one GET."""
-        return httpx.get(self.url, params=params, auth=self.auth, timeout=60, verify=NO_TLS)
+        return httpx.get(self.url, params=params, auth=self.auth, timeout=180, verify=NO_TLS)
 
     def text(self, sql: str, **params: str) -> str:
         """Run a statement that must succeed."""

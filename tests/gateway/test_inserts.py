@@ -112,7 +112,7 @@ def test_data_is_binary_and_large(reader: GatewayClient, writer: GatewayClient, 
     pieces = (
         piece for piece in [head[:9], head[9:], *(block[at : at + 9973] for at in range(0, len(block), 9973))]
     )
-    answer = httpx.post(writer.url, content=pieces, auth=writer.auth, timeout=60, verify=NO_TLS)
+    answer = httpx.post(writer.url, content=pieces, auth=writer.auth, timeout=180, verify=NO_TLS)
     assert json.loads(answer.headers["x-clickhouse-summary"])["written_rows"] == "400000"
     assert reader.text(f"SELECT count(), sum(a), any(hex(b)) FROM {table}") == "400000\t79999800000\tFF00C3\n"
 

@@ -15,9 +15,9 @@ from tests.server import NO_TLS
 def test_ping_and_the_root_need_no_password(reader: GatewayClient) -> None:
     """Load balancers ask so."""
     for path, method in (("ping", "GET"), ("replicas_status", "GET"), ("", "GET"), ("ping", "HEAD")):
-        answer = httpx.request(method, reader.url + path, verify=NO_TLS)
+        answer = httpx.request(method, reader.url + path, verify=NO_TLS, timeout=180)
         assert (answer.status_code, answer.text) == (200, "" if method == "HEAD" else "Ok.\n")
-    assert httpx.get(reader.url + "nothing", verify=NO_TLS).status_code == 404
+    assert httpx.get(reader.url + "nothing", verify=NO_TLS, timeout=180).status_code == 404
 
 
 def test_a_query_comes_in_the_url_the_body_or_both(reader: GatewayClient) -> None:
@@ -134,7 +134,7 @@ def test_results_are_compressed_when_the_client_can_read_it(reader: GatewayClien
 def test_lz4_and_brotli_are_offered(reader: GatewayClient) -> None:
     """As a server offers them."""
     with (
-        httpx.Client(auth=reader.auth, verify=NO_TLS) as client,
+        httpx.Client(auth=reader.auth, verify=NO_TLS, timeout=180) as client,
         client.stream(
             "POST", reader.url, content="SELECT 7", headers={"accept-encoding": "br, lz4"}
         ) as answer,
@@ -146,7 +146,7 @@ def test_lz4_and_brotli_are_offered(reader: GatewayClient) -> None:
 def test_large_results_stream(reader: GatewayClient) -> None:
     """In any format, without waiting for their end."""
     with (
-        httpx.Client(auth=reader.auth, verify=NO_TLS, timeout=60) as client,
+        httpx.Client(auth=reader.auth, verify=NO_TLS, timeout=180) as client,
         client.stream(
             "POST", reader.url, content="SELECT number FROM numbers(3000000) FORMAT JSON"
         ) as answer,
@@ -161,7 +161,7 @@ def test_an_error_after_the_beginning_is_seen(reader: GatewayClient) -> None:
     """It is written behind the data, between marks that the header announces, and the response has no end."""
     received = b""
     with (
-        httpx.Client(auth=reader.auth, verify=NO_TLS, timeout=60) as client,
+        httpx.Client(auth=reader.auth, verify=NO_TLS, timeout=180) as client,
         pytest.raises(httpx.RemoteProtocolError),
         client.stream(
             "POST",

@@ -33,15 +33,17 @@ class TestWhoMayDoWhat:
         ]
         for way in ways:
             assert (
-                httpx.post(reader.url, verify=NO_TLS, **{"params": {"query": "SELECT 1"}, **way}).text
+                httpx.post(
+                    reader.url, verify=NO_TLS, **{"params": {"query": "SELECT 1"}, **way}, timeout=180
+                ).text
                 == "1\n"
             )  # type: ignore[arg-type]
-        nobody = httpx.post(reader.url, content="SELECT 1", verify=NO_TLS)
+        nobody = httpx.post(reader.url, content="SELECT 1", verify=NO_TLS, timeout=180)
         assert (nobody.status_code, nobody.headers["x-clickhouse-exception-code"]) == (401, "194")
         assert nobody.headers["www-authenticate"].startswith("Basic ")
         assert not any(name in nobody.text for name in ("telemetry_reader", "telemetry_user"))
         answers = [
-            httpx.post(reader.url, content="SELECT 1", auth=(name, "wrong"), verify=NO_TLS)
+            httpx.post(reader.url, content="SELECT 1", auth=(name, "wrong"), verify=NO_TLS, timeout=180)
             for name in (user, "nobody", "default", "")
         ]
         assert {

@@ -154,7 +154,7 @@ def test_an_error_in_the_middle_of_frames_is_a_frame(reader: GatewayClient) -> N
     content = b""
     with (
         pytest.raises(httpx.RemoteProtocolError),
-        httpx.Client(auth=reader.auth, timeout=60, verify=NO_TLS) as client,
+        httpx.Client(auth=reader.auth, timeout=180, verify=NO_TLS) as client,
         client.stream("POST", reader.url, content=sql, params={"compress": "1"}) as answer,
     ):
         for piece in answer.iter_raw():

@@ -42,14 +42,14 @@ def prometheus(program: Path, folder: Path) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(180)
 
 
 def answer(url: str, path: str, **parameters: Any) -> dict[str, Any]:
     """Return what a path of the HTTP interface answers, also when that is an error."""
     query = urllib.parse.urlencode(parameters, doseq=True)
     try:
-        with urllib.request.urlopen(f"{url}/api/v1/{path}?{query}", timeout=30) as response:
+        with urllib.request.urlopen(f"{url}/api/v1/{path}?{query}", timeout=180) as response:
             found: dict[str, Any] = json.load(response)
     except urllib.error.HTTPError as error:
         found = json.load(error)
@@ -57,10 +57,10 @@ def answer(url: str, path: str, **parameters: Any) -> dict[str, Any]:
 
 
 def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180
     while True:
         try:
-            with urllib.request.urlopen(f"{url}/-/ready", timeout=5):
+            with urllib.request.urlopen(f"{url}/-/ready", timeout=60):
                 return
         except OSError:
             if process.poll() is not None or time.monotonic() > until:
@@ -91,7 +91,7 @@ def _write(url: str, start: int, end: int) -> None:
         _snappy(body),
         {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"},
     )
-    with urllib.request.urlopen(request, timeout=30):
+    with urllib.request.urlopen(request, timeout=180):
         pass
 
 

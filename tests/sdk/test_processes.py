@@ -179,7 +179,7 @@ def test_nothing_but_the_protocol_is_on_standard_output(tmp_path: Path, exporter
         answers = [process.stdout.readline() for _ in range(2)]
         process.stdin.close()
         answers += process.stdout.readlines()
-        assert process.wait(30) == 0
+        assert process.wait(180) == 0
     assert [line for line in answers if not line.startswith('{"jsonrpc"')] == []
     assert SECRET not in (tmp_path / "log").read_text().replace(f"ValueError: {SECRET}", "")
 
@@ -206,8 +206,8 @@ def test_a_backend_that_fails_costs_no_call(tmp_path: Path, backend: str) -> Non
         spent = anyio.run(
             session, f"http://127.0.0.1:{free_port()}" if backend == "away" else "http://no such host"
         )
-    assert spent < 30
-    assert time.monotonic() - begin < 60
+    assert spent < 300
+    assert time.monotonic() - begin < 400
     assert len((tmp_path / "log").read_text().splitlines()) < 1000
 
 
@@ -266,7 +266,7 @@ def test_a_client_that_vanishes_ends_its_session(tmp_path: Path) -> None:
             process.stdout.readline()
             process.stdout.close()
             process.stdin.close()
-            process.wait(30)
+            process.wait(180)
         assert backend.names().count("mcp.session") == 1
         assert backend.metrics["mcp.sessions.active"][0].as_int == 0
 
@@ -278,7 +278,7 @@ def test_a_server_that_is_terminated_sends_what_it_has(tmp_path: Path) -> None:
             assert process.stdout
             assert [b'"id":%d' % number in process.stdout.readline() for number in range(2)] == [True, True]
             process.terminate()
-            assert process.wait(30) == -signal.SIGTERM
+            assert process.wait(180) == -signal.SIGTERM
         assert "tools/call add" in backend.names()
 
 
@@ -290,7 +290,9 @@ def test_the_page_for_prometheus_has_the_metrics(tmp_path: Path) -> None:
     async def session() -> str:
         async with over_stdio(tmp_path / "log", **environment) as client:
             await called(client)
-            page = await anyio.to_thread.run_sync(lambda: httpx.get(f"http://127.0.0.1:{port}/metrics").text)
+            page = await anyio.to_thread.run_sync(
+                lambda: httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=180).text
+            )
             async with over_stdio(tmp_path / "second", **environment) as other:
                 await called(other)
             return page
@@ -322,7 +324,7 @@ def listening(port: int) -> bool:
 
 def wait(condition: Any) -> None:
     """Wait until a condition holds, for half a minute at most."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 180
     while not condition():
         assert time.monotonic() < until, "it did not come true"
         time.sleep(0.02)

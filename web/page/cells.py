@@ -17,8 +17,11 @@ from web.page.filters import Filters
 
 _CELL: Final = 300
 _LONG: Final = 40
+_NAME: Final = 26
+"""A text that is no longer is not broken into lines: a model's name would be, at each hyphen."""
 _SHORT: Final = 8
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?Z)?")
+_HASH: Final = re.compile(r"(?:hmac-)?sha256:[0-9a-f]{16,}|[0-9a-f]{32,64}")
 _KINDS: Final[Mapping[str, Kind]] = {
     "usd": Kind.USD,
     "percent": Kind.PERCENT,
@@ -49,7 +52,9 @@ class Cell:
     @property
     def style(self) -> str:
         """The class of its column's width."""
-        return "n" if self.is_number else "t" if self.is_short else "long" if len(self.text) > _LONG else ""
+        if self.is_number or self.is_short:
+            return "n" if self.is_number else "t"
+        return "long" if len(self.text) > _LONG else "mid" if len(self.text) > _NAME else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +119,15 @@ def cell(
     at = moment_of(text)
     if at is not None:
         return Cell(when(at), text, href, sort=text, is_short=True)
-    if name in _IDS:
+    if name in _IDS or is_hash(text):
         short = short_id(text) if name in _TRACES else shown(Kind.ID, text)
-        return Cell(short, text, href, is_short=True)
-    return Cell(text, "", href)
+        return Cell(short, text, href, is_short=len(short) <= _NAME)
+    return Cell(text, "", href, is_short=len(text) <= _NAME)
+
+
+def is_hash(text: str) -> bool:
+    """Whether a text is a hash, which says nothing to a reader."""
+    return _HASH.fullmatch(text) is not None
 
 
 def kind_of(name: str) -> Kind | None:

@@ -1,21 +1,29 @@
 """The views of one session and of traces: what happened in it, step by step and span by span."""
 
+import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from access.reading import Reading
 from access.refusal import Code, Refusal
+from connectors.connected import Connection
 from connectors.contract import Signal
 from web.page.filters import filters_of
 from web.page.replay import EVENTS, STEPS, Replay, exported, replay, whose
+from web.page.replay import Part as ReplayPart
 from web.page.site import HEADERS, Site, place_of
-from web.page.streaming import gathered
+from web.page.streaming import Part, gathered
 from web.page.timeline import timeline
 from web.page.traces import Line, connections, found_traces, log_lines, wanted_of
+from web.page.views import MINUTES_NOW
 from web.page.waterfall import OWN, SPANS, waterfall
 
 _LONGEST_CURSOR: Final = 2_000
@@ -28,23 +36,43 @@ class Details:
         self._site = site
 
     async def session(self, request: Request) -> Response:
-        """Show how one session went, a part of a long one."""
-        given = request.query_params
-        found: Replay
-        (found,) = await gathered(
-            partial(replay, self._site.reading(request), given.get("id", "")[:200], self._site.role(request))
+        """Show how one session went, a part of a long one; one that runs renews itself while it is looked at.
+
+        What renews it names the state that it shows (`part`), and is answered with nothing where there is no other.
+        """
+        given, role, reading = request.query_params, self._site.role(request), self._site.reading(request)
+        session, step = given.get("id", "")[:200], max(place_of(given.get("step", "1")), 1)
+        about = await self._site.live.shared(
+            ("session", session, role.team, role.user),
+            partial(asyncio.to_thread, whose, reading, session, role),
         )
-        return self._site.html(
+        state = _state(about)
+        if given.get("part") == state:
+            return Response(status_code=204, headers=dict(HEADERS))
+        may_forget = self._site.may_forget(request)
+        body = partial(
+            self._site.shared,
             request,
-            "session.html",
+            "replay.html",
             filters_of({}),
-            replay=found,
-            part=found.part(place_of(given.get("step", "1"))),
-            picture=timeline(found),
+            {"shown": partial(_shown, reading, about, step)},
+            (session, state, str(step), str(may_forget)),
             most=EVENTS,
             per_view=STEPS,
-            may_forget=self._site.may_forget(request),
+            may_forget=may_forget,
         )
+        values = {
+            "about": about,
+            "state": state,
+            "step": step,
+            "is_running": about["ended"] > reading.desk.clock() - timedelta(minutes=MINUTES_NOW),
+        }
+        if "part" in given:
+            # Escaped already, as a template's text.
+            text = Markup((await body()).text)  # noqa: S704
+            return self._site.html(request, "session_body.html", filters_of({}), body=text, **values)
+        parts = {"replay": Part((body,), lambda found: found[0].text)}
+        return self._site.streamed(request, "session.html", filters_of({}), parts, **values)
 
     async def exported(self, request: Request) -> Response:
         """Return a session as a file: all of its events, as lines of JSON."""
@@ -76,9 +104,9 @@ class Details:
         """List the traces of a connection; for who sees a part of the data, those of one session of it."""
         given, filters, role = request.query_params, self._site.filters(request), self._site.role(request)
         reading, wanted = self._site.reading(request), wanted_of(given)
-        values: dict[str, Any] = {"wanted": wanted, "found": None, "refusal": None, "connections": ()}
+        offered: Sequence[Connection] = ()
         if role.sees_all:
-            values["connections"] = await connections(reading, self._site.asking, Signal.TRACES)
+            offered = await connections(reading, self._site.asking, Signal.TRACES)
         elif wanted.session:
             await gathered(partial(whose, reading, wanted.session, role))
         else:
@@ -91,18 +119,25 @@ class Details:
         if wanted.session and not filters.query():
             # The traces of a session, whenever it was.
             about = reading.period("30d", "now")
-        try:
-            values["found"] = await found_traces(
-                reading,
-                self._site.asking,
-                wanted,
-                about,
-                connection,
-                given.get("cursor", "")[:_LONGEST_CURSOR],
+        cursor = given.get("cursor", "")[:_LONGEST_CURSOR]
+        ask = partial(found_traces, reading, self._site.asking, wanted, about, connection, cursor)
+        parts = {
+            "traces": Part(
+                (ask,),
+                lambda found: self._site.rendered(
+                    request, "traces_found.html", filters, found=found[0], wanted=wanted
+                ),
             )
-        except Refusal as refusal:
-            values["refusal"] = refusal
-        return self._site.html(request, "traces.html", filters, connection=connection, **values)
+        }
+        return self._site.streamed(
+            request,
+            "traces.html",
+            filters,
+            parts,
+            connection=connection,
+            connections=offered,
+            wanted=wanted,
+        )
 
     async def trace_logs(self, request: Request) -> Response:
         """Show the log lines of a trace, from the connection that is named or fits best."""
@@ -137,3 +172,23 @@ class Details:
             others=[one.name for one in others],
             refusal=refused,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A session, the part of it that is shown, and its picture."""
+
+    replay: Replay
+    part: ReplayPart
+    picture: Markup
+
+
+def _shown(reading: Reading, about: Mapping[str, Any], step: int) -> _Shown:
+    found = replay(reading, about)
+    return _Shown(found, found.part(step), timeline(found))
+
+
+def _state(about: Mapping[str, Any]) -> str:
+    """Return what changes when something has happened in a session."""
+    names = ("prompts", "requests", "tool_calls", "failures", "compactions")
+    return " ".join([about["ended"].isoformat(), *(str(about[name]) for name in names)])

@@ -5,14 +5,16 @@ beginnings and other events that only begin something are left out: their ends s
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
 
 from access.reading import Reading, statement
 from access.refusal import unknown
+from web.page.cells import is_hash
 from web.roles import ALL, Role
 
 EVENTS: Final = 20_000
@@ -20,6 +22,11 @@ EVENTS: Final = 20_000
 STEPS: Final = 1_000
 """Steps on one view."""
 _LANES: Final = 8
+_NOT_SENT: Final = "<REDACTED>"
+"""What the client sends in place of a text that it is not to send."""
+_NOTE: Final = "<task-notification>"
+_AT_ONCE: Final = timedelta(seconds=1)
+"""No person reads an answer and asks on in that time. Where the text is not sent, nothing else tells the two apart."""
 _QUIET: Final = frozenset({"hook_execution_start", "tool_decision", "api_request_body", "api_response_body"})
 _KINDS: Final[Mapping[str, str]] = {
     "user_prompt": "prompt",
@@ -73,6 +80,8 @@ class Turn:
     prompt: str
     time: datetime
     steps: list[Step] = field(default_factory=list)
+    is_note: bool = False
+    """It began by no person: the client told the model that a subagent in the background had ended."""
     usd: float = 0.0
     unknown_costs: int = 0
     failures: int = 0
@@ -86,6 +95,15 @@ class Turn:
     def total_usd(self) -> float:
         """What the session had cost when this turn had ended, as far as costs are known."""
         return self.steps[-1].total_usd if self.steps else 0.0
+
+    @property
+    def unread(self) -> str:
+        """Why the prompt's text cannot be read, where it cannot."""
+        if self.prompt == _NOT_SENT:
+            return (
+                "The client did not send this prompt's text: telemetry setup --content prompts has it sent."
+            )
+        return "This prompt's text is kept as a hash, by the privacy rules." if is_hash(self.prompt) else ""
 
     def count(self, kind: str) -> int:
         """Return how many steps are of a kind."""
@@ -166,14 +184,19 @@ def exported(reading: Reading, session: str, role: Role = ALL) -> Iterator[bytes
     return lines()
 
 
-def replay(reading: Reading, session: str, role: Role = ALL) -> Replay:
-    """Return how a session went. Raises Refusal as `whose` does."""
-    about = whose(reading, session, role)
-    values = {"session": session}
-    rows = reading.store.rows(statement("replay"), values | {"limit": str(EVENTS + 1)}).dicts()
-    prompts = reading.store.rows(statement("replay_prompts"), values).dicts()
-    spans = reading.store.rows(statement("replay_waits"), values).dicts()
-    return replayed(about, rows, prompts, spans)
+def replay(reading: Reading, about: Mapping[str, Any]) -> Replay:
+    """Return how a session went, of which `whose` says what it was. Raises Refusal."""
+    values = {"session": about["session_id"]}
+
+    def rows(name: str, **more: str) -> list[dict[str, Any]]:
+        return reading.store.rows(statement(name), values | more).dicts()
+
+    # Three statements side by side: they read different tables.
+    with ThreadPoolExecutor(2) as threads:
+        prompts = threads.submit(rows, "replay_prompts")
+        spans = threads.submit(rows, "replay_waits")
+        events = rows("replay", limit=str(EVENTS + 1))
+        return replayed(about, events, prompts.result(), spans.result())
 
 
 def replayed(
@@ -189,6 +212,7 @@ def replayed(
     lanes = _Lanes()
     turns: list[Turn] = []
     total, number, has_start = 0.0, 0, False
+    ended: datetime | None = None
     for row in rows[:EVENTS]:
         kind = row["event_type"]
         if kind in _QUIET:
@@ -198,6 +222,9 @@ def replayed(
             # Turn 0 is all before the first prompt.
             turns.append(Turn(len(turns) + (kind == "user_prompt") - has_start, text, row["timestamp"]))
             has_start |= kind != "user_prompt"
+            turns[-1].is_note = text.startswith(_NOTE) or _follows(ended, row)
+        if kind == "subagent_completed" and row["is_async"]:
+            ended = row["timestamp"]
         turn = turns[-1]
         number += 1
         if kind == "api_request":
@@ -242,6 +269,12 @@ def replayed(
         next((step.number for step in steps if step.failed), None),
         max(turns, key=lambda turn: turn.usd).number if any(turn.usd for turn in turns) else None,
     )
+
+
+def _follows(ended: datetime | None, row: Mapping[str, Any]) -> bool:
+    """Whether this is what the client asks at once when a subagent has ended in the background."""
+    is_prompt = row["event_type"] == "user_prompt"
+    return is_prompt and ended is not None and row["timestamp"] - ended <= _AT_ONCE
 
 
 class _Lanes:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from access.answer import Answer
 from access.library import MOST, run_sql
 from access.questions import TOPICS, QuestionError, find, questions
 from access.reading import Desk
@@ -29,8 +29,8 @@ from web.page.entrance import Entrance
 from web.page.filters import filters_of
 from web.page.managing import Managing
 from web.page.panels import Panel, as_csv, covered, taken
-from web.page.site import HEADERS, Handler, Site, caller_of, compressed
-from web.page.streaming import Part, gathered
+from web.page.site import HEADERS, Handler, Shared, Site, caller_of, compressed
+from web.page.streaming import Ask, Part, gathered
 from web.page.tail import latest
 from web.page.views import (
     ORDERS,
@@ -39,7 +39,8 @@ from web.page.views import (
     SESSIONS,
     VIEWS,
     collected,
-    figures,
+    measures,
+    present,
     privacy_effects,
     space,
     what_to_fix,
@@ -63,6 +64,8 @@ class Page:
         self._entrance = Entrance(self._site)
         self._details = Details(self._site)
         self._managing = Managing(self._site)
+        self._is_empty = True
+        """As far as is known: what has been seen to hold something is not looked at again before the overview."""
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -107,27 +110,31 @@ class Page:
 
     async def overview(self, request: Request) -> Response:
         """Show what is going on, and what to fix first."""
-        filters, now = self._site.filters(request), self._site.live.reading(caller_of(request))
-        fresh = (await gathered(now.freshness))[0]
+        filters = self._site.filters(request)
+        if self._is_empty:
+            (fresh,) = await gathered(self._site.live.reading(caller_of(request)).freshness)
+            self._is_empty = fresh.newest is None
         parts = {
-            "now": Part(
-                (partial(figures, now, filters),),
-                lambda found: self._site.rendered(
-                    request, "now.html", filters, now=found[0][0], measures=found[0][1]
-                ),
-            ),
+            # Escaped already, as a template's text.
+            "now": Part((partial(self._now, request),), lambda found: found[0].text),
             **self._site.panels(request, OVERVIEW, filters),
         }
         names = [name for name in parts if name != "now"]
         return self._site.streamed(
-            request, "overview.html", filters, parts, panels=names, is_empty=fresh.newest is None
+            request, "overview.html", filters, parts, panels=names, is_empty=self._is_empty
         )
 
     async def now(self, request: Request) -> Response:
         """Show the part of the overview that is renewed when data arrives."""
-        filters, reading = self._site.filters(request), self._site.reading(request)
-        ((now, measured),) = await gathered(partial(figures, reading, filters))
-        return self._site.html(request, "now.html", filters, now=now, measures=measured)
+        return compressed(request, await self._now(request))
+
+    async def _now(self, request: Request) -> Shared:
+        filters, now = self._site.filters(request), self._site.live.reading(caller_of(request))
+        asks: dict[str, Ask] = {
+            "now": partial(present, now, filters),
+            "measures": partial(measures, now, filters),
+        }
+        return await self._site.shared(request, "now.html", filters, asks)
 
     async def fix(self, request: Request) -> Response:
         """Show the findings of the period."""
@@ -184,19 +191,14 @@ class Page:
     async def tail(self, request: Request) -> Response:
         """Show the latest events."""
         self._site.sees_all(request)
-        now, reading = self._site.live.reading(caller_of(request)), self._site.reading(request)
-
-        def events() -> Answer:
-            # The events are of the present; what is usual for a tool is a figure of the day, and kept as that.
-            about = now.period("1h", "now")
-            kept: Answer = now.keep(
-                now.desk.queries, ("page latest",), about, lambda: latest_events(reading, _TAIL)
-            ).value
-            return kept
-
-        (found,) = await gathered(events)
-        template = "events.html" if request.query_params.get("part") else "tail.html"
-        return self._site.html(request, template, filters_of({}), rows=latest(found))
+        reading = self._site.reading(request)
+        events = await self._site.shared(
+            request, "events.html", filters_of({}), {"rows": lambda: latest(latest_events(reading, _TAIL))}
+        )
+        if request.query_params.get("part"):
+            return compressed(request, events)
+        # Escaped already, as a template's text.
+        return self._site.html(request, "tail.html", filters_of({}), events=Markup(events.text))  # noqa: S704
 
     async def library(self, request: Request) -> Response:
         """List all questions."""

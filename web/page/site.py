@@ -6,15 +6,17 @@ own files.
 
 import gzip
 import hashlib
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode
 
 import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
@@ -34,7 +36,7 @@ from web.page.filters import PERIODS, Filters, filters_of
 from web.page.forgetting import Forgetting
 from web.page.live import Live
 from web.page.panels import Panel, fill
-from web.page.streaming import Part, Slots, packed, plain, streamed
+from web.page.streaming import Ask, Part, Slots, gathered, packed, plain, streamed
 from web.page.views import VIEWS, choices
 from web.roles import Role
 
@@ -55,6 +57,7 @@ HEADERS: Final[Mapping[str, str]] = {
 _LEVEL: Final = 5
 """Of gzip: a view is compressed to a sixth, for less than a millisecond of work."""
 _DIGITS: Final = 7
+_CODE: Final = re.compile("`([^`]+)`")
 STATIC_TYPES: Final[Mapping[str, str]] = {
     "style.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
@@ -111,6 +114,7 @@ class Site:
             "urlencode": urlencode,
             "urlencode_text": quote_plus,
             "seen": visible,
+            "coded": coded,
         }
 
     def role(self, request: Request) -> Role:
@@ -195,6 +199,28 @@ class Site:
         """Return a rendered template as an answer."""
         return compressed(request, self.rendered(request, template, filters, **values), status)
 
+    async def shared(
+        self,
+        request: Request,
+        template: str,
+        filters: Filters,
+        asks: Mapping[str, Ask],
+        key: tuple[str, ...] = (),
+        **values: Any,
+    ) -> "Shared":
+        """Return a part that is made once for all who look at it with the same filters, role and `key`.
+
+        The answers have the names by which the template knows them. `key` names what the values and the asks depend on.
+        The template is given nothing of the reader's own: no name and no form's key.
+        """
+        role = self.role(request)
+
+        async def make() -> Shared:
+            found = dict(zip(asks, await gathered(*asks.values()), strict=True))
+            return Shared(self._environment.get_template(template).render(filters=filters, **found, **values))
+
+        return await self.live.shared((template, filters.query(), role.team, role.user, *key), make)
+
     def rendered(self, request: Request, template: str, filters: Filters, **values: Any) -> str:
         """Return a rendered template."""
         return self._environment.get_template(template).render(
@@ -226,6 +252,23 @@ class Site:
         return answered
 
 
+class Shared:
+    """A part that several readers get, compressed once for all of them."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def in_gzip(self) -> bytes:
+        """The text in gzip."""
+        return gzip.compress(self.text.encode(), _LEVEL)
+
+
+def coded(text: str) -> Markup:
+    """Return a note with what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped before
+
+
 def caller_of(request: Request) -> str:
     """Return the name of the person's token."""
     return request.headers.get(CALLER_HEADER, "")
@@ -236,9 +279,10 @@ def place_of(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else 0
 
 
-def compressed(request: Request, text: str, status: int = 200, policy: str = "") -> Response:
+def compressed(request: Request, text: str | Shared, status: int = 200, policy: str = "") -> Response:
     """Return a page, in gzip where the browser takes it."""
     headers = {**HEADERS, "Vary": "Accept-Encoding"} | ({"Content-Security-Policy": policy} if policy else {})
     if "gzip" not in request.headers.get("accept-encoding", ""):
-        return HTMLResponse(text, status, headers)
-    return HTMLResponse(gzip.compress(text.encode(), _LEVEL), status, {**headers, "Content-Encoding": "gzip"})
+        return HTMLResponse(text.text if isinstance(text, Shared) else text, status, headers)
+    content = text.in_gzip if isinstance(text, Shared) else gzip.compress(text.encode(), _LEVEL)
+    return HTMLResponse(content, status, {**headers, "Content-Encoding": "gzip"})

@@ -5,6 +5,7 @@ wrong in one is said in its place, since the status is sent by then; the others 
 """
 
 import asyncio
+import inspect
 import re
 import secrets
 import zlib
@@ -15,6 +16,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 Ask = Callable[[], Any]
+"""Called in a thread; a coroutine function, which does its own waiting, in the event loop."""
 SIDE_BY_SIDE: Final = 3
 """Questions of one view that are asked at a time: the store answers a few at once, and others ask too."""
 _LEVEL: Final = 5
@@ -24,7 +26,7 @@ _GZIP: Final = 31
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a view: what is asked, in threads, and what writes the answers."""
+    """One part of a view: what is asked, and what writes the answers."""
 
     asks: Sequence[Ask]
     written: Callable[[Sequence[Any]], str]
@@ -47,7 +49,7 @@ class Slots:
 
 
 async def gathered(*asks: Ask) -> list[Any]:
-    """Ask several things, a few at a time, each in a thread."""
+    """Ask several things, a few at a time."""
     limit = asyncio.Semaphore(SIDE_BY_SIDE)
     return list(await asyncio.gather(*(_asked(ask, limit) for ask in asks)))
 
@@ -93,4 +95,4 @@ async def plain(texts: AsyncIterator[str]) -> AsyncIterator[bytes]:
 
 async def _asked(ask: Ask, limit: asyncio.Semaphore) -> Any:
     async with limit:
-        return await asyncio.to_thread(ask)
+        return await (ask() if inspect.iscoroutinefunction(ask) else asyncio.to_thread(ask))

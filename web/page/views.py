@@ -24,8 +24,12 @@ SAMPLED: Final = 20_000
 """Log records in which the marks of the privacy rules are counted."""
 _CHOICES: Final = 50
 """Values that a filter offers, of those of the last 30 days; any other can be typed."""
-_MINUTES_NOW: Final = 15
+MINUTES_NOW: Final = 15
 """A session with an event in the last so many minutes is one that runs now."""
+_COSTS: Final = (
+    "value", "requests", "all_tokens", "cache_percent", "usd", "percent", "usd_per_request", "change_percent"
+)  # fmt: skip
+"""The columns that fit on a screen; the question's own page has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,31 @@ VIEWS: Final[Mapping[str, View]] = {
                 Panel(
                     "errors_by_day", "Failures day by day", chart=Chart("day", "failures"), has_table=False
                 ),
-                Panel("errors", "Failures by category", bar="percent"),
+                Panel(
+                    "errors",
+                    "Failures by category",
+                    columns=(
+                        "category",
+                        "failures",
+                        "percent",
+                        "change_percent",
+                        "sessions",
+                        "users",
+                        "recovered_percent",
+                        "last_seen",
+                        "sample",
+                    ),
+                    bar="percent",
+                ),
                 Panel("tool_errors", "Failed tool calls by tool and error"),
                 Panel("api_errors", "Failed model requests"),
                 Panel("retries", "Requests that were given up after all retries"),
-                Panel("error_samples", "What the latest failures said", {"limit": "20"}),
+                Panel(
+                    "error_samples",
+                    "What the latest failures said",
+                    {"limit": "20"},
+                    ("time", "category", "program", "model", "message", "attempts", "user", "session"),
+                ),
             ),
         ),
         View(
@@ -63,10 +87,10 @@ VIEWS: Final[Mapping[str, View]] = {
             (
                 Panel("cost", "Cost day by day", chart=Chart("day", "usd", "$"), rows=14),
                 Panel("cost_month", "This month"),
-                Panel("cost_by", "By model", {"by": "model", "limit": "25"}, bar="percent"),
-                Panel("cost_by", "By team", {"by": "team", "limit": "25"}, bar="percent"),
-                Panel("cost_by", "By person", {"by": "user", "limit": "25"}, bar="percent"),
-                Panel("cost_by", "By project", {"by": "project", "limit": "25"}, bar="percent"),
+                Panel("cost_by", "By model", {"by": "model", "limit": "25"}, _COSTS, bar="percent"),
+                Panel("cost_by", "By team", {"by": "team", "limit": "25"}, _COSTS, bar="percent"),
+                Panel("cost_by", "By person", {"by": "user", "limit": "25"}, _COSTS, bar="percent"),
+                Panel("cost_by", "By project", {"by": "project", "limit": "25"}, _COSTS, bar="percent"),
                 Panel("cache", "Input from the cache", bar="cache_percent"),
                 Panel("waste", "Calls that brought nothing new"),
                 Panel("cost_per_session", "Cost of a session"),
@@ -101,7 +125,24 @@ VIEWS: Final[Mapping[str, View]] = {
             "People",
             "Who uses Claude Code, how much, and with which client.",
             (
-                Panel("users", "People"),
+                Panel(
+                    "users",
+                    "People",
+                    columns=(
+                        "user",
+                        "team",
+                        "days",
+                        "prompts",
+                        "requests",
+                        "tool_calls",
+                        "failures",
+                        "failure_percent",
+                        "rejected",
+                        "usd",
+                        "percent",
+                        "last_seen",
+                    ),
+                ),
                 Panel("adoption", "Adoption"),
                 Panel("clients", "Clients"),
             ),
@@ -159,7 +200,7 @@ SESSIONS: Final = Panel(
     "sessions",
     "Sessions",
     columns=(
-        "session", "outcome", "started", "minutes", "user", "team", "project", "prompts", "requests", "tool_calls",
+        "session", "outcome", "started", "minutes", "user", "team", "project", "prompts", "tool_calls",
         "failures", "tokens", "usd",
     ),
     rows=100,
@@ -232,25 +273,10 @@ class Present:
 def present(reading: Reading, filters: Filters) -> Present:
     """Return what goes on now. Raises Refusal."""
     now = reading.desk.clock()
-    values = bounds_of(now) | filters.narrowing() | {"minutes": str(_MINUTES_NOW)}
+    values = bounds_of(now) | filters.narrowing() | {"minutes": str(MINUTES_NOW)}
     sessions, today, usual = reading.store.rows(statement("present"), values).rows[0]
     fresh = reading.freshness()
-    return Present(sessions, _MINUTES_NOW, today, usual, fresh.newest, fresh.age_seconds)
-
-
-def figures(reading: Reading, filters: Filters) -> tuple[Present, Sequence[Measure]]:
-    """Return what goes on now and the figures of the period, made once for all who ask meanwhile. Raises Refusal.
-
-    Those who share them ask no question, and are not counted as asking one.
-    """
-
-    def make() -> tuple[Present, Sequence[Measure]]:
-        return present(reading, filters), measures(reading, filters)
-
-    about = reading.period("1h", "now")
-    key = ("page figures", filters.query())
-    found: tuple[Present, Sequence[Measure]] = reading.keep(reading.desk.queries, key, about, make).value
-    return found
+    return Present(sessions, MINUTES_NOW, today, usual, fresh.newest, fresh.age_seconds)
 
 
 def choices(reading: Reading, role: Role) -> Mapping[str, Sequence[str]]:

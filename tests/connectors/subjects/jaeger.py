@@ -36,7 +36,7 @@ def started(program: Path, folder: Path) -> Iterator[str]:
         [str(program), *flags], folder, f"{url}/api/services", {"SPAN_STORAGE_TYPE": "memory"}
     ):
         body = {"resourceSpans": shop.resource_spans()}
-        httpx2.post(f"http://127.0.0.1:{ports[1]}/v1/traces", json=body).raise_for_status()
+        httpx2.post(f"http://127.0.0.1:{ports[1]}/v1/traces", json=body, timeout=180).raise_for_status()
         yield url
 
 

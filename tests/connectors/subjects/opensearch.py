@@ -51,7 +51,7 @@ def started(program: Path, folder: Path) -> Iterator[str]:
         ]
         body = b"\n".join(orjson.dumps(row) for row in rows) + b"\n"
         kind = {"content-type": "application/x-ndjson"}
-        reply = httpx2.post(f"{url}/logs-shop/_bulk?refresh=true", content=body, headers=kind, timeout=60)
+        reply = httpx2.post(f"{url}/logs-shop/_bulk?refresh=true", content=body, headers=kind, timeout=180)
         assert reply.json()["errors"] is False
         yield url
 

@@ -66,7 +66,7 @@ def prometheus_started(program: Path, folder: Path) -> Iterator[str]:
     tool = program.with_name("promtool")
     subprocess.run(
         [tool, "tsdb", "create-blocks-from", "--quiet", "openmetrics", "samples.txt", "data"],
-        cwd=folder, check=True, timeout=60, capture_output=True,
+        cwd=folder, check=True, timeout=180, capture_output=True,
     )  # fmt: skip
     page = shop_metrics.exposition(1).encode()
     kind = {"content-type": "text/plain; version=0.0.4"}
@@ -99,17 +99,17 @@ def victoriametrics_started(program: Path, folder: Path) -> Iterator[str]:
     ]
     with program_running([str(program), *flags], folder, f"{url}/health"):
         httpx2.post(
-            f"{url}/api/v1/import/prometheus", content=shop_metrics.with_milliseconds().encode()
+            f"{url}/api/v1/import/prometheus", content=shop_metrics.with_milliseconds().encode(), timeout=180
         ).raise_for_status()
-        httpx2.get(f"{url}/internal/force_flush", timeout=60).raise_for_status()
+        httpx2.get(f"{url}/internal/force_flush", timeout=180).raise_for_status()
         params = {"query": "count(queue_length)", "time": str(int(START.timestamp()) + 3540)}
         _wait_for(url, "/api/v1/query", params, lambda data: data["result"])
         yield url
 
 
 def _wait_for(url: str, path: str, params: dict[str, str], is_there: Callable[[Any], Any]) -> None:
-    deadline = time.monotonic() + 60
-    while not is_there(httpx2.get(url + path, params=params, timeout=10).json()["data"]):
+    deadline = time.monotonic() + 180
+    while not is_there(httpx2.get(url + path, params=params, timeout=180).json()["data"]):
         assert time.monotonic() < deadline, f"{path} has no data"
         time.sleep(0.1)
 

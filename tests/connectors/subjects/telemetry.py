@@ -65,7 +65,7 @@ def stood_in(folder: Path) -> Iterator[str]:
             ("logs", {"resourceLogs": [_present()]}),
             ("metrics", {"resourceMetrics": _metrics()}),
         ):
-            answer = httpx2.post(f"{server.http}/v1/{path}", json=body, timeout=60)
+            answer = httpx2.post(f"{server.http}/v1/{path}", json=body, timeout=180)
             answer.raise_for_status()
             assert "partialSuccess" not in answer.json(), answer.text
         yield f"http://{server.listening['clickhouse_http']}"

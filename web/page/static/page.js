@@ -6,17 +6,17 @@ const live = document.getElementById("live");
 function listen() {
   if (!document.querySelector("[hx-trigger*='fresh']")) return;
   const source = new EventSource("/live");
-  let waiting = false;
+  let missed = false;
+  // The server tells no faster than it can be asked; a page that nobody sees asks when it is looked at again.
+  const renew = () => {
+    missed = document.hidden;
+    if (!missed) document.body.dispatchEvent(new CustomEvent("fresh"));
+  };
   source.addEventListener("fresh", () => {
     live.textContent = "";
-    if (waiting) return;
-    waiting = true;
-    // A few requests a viewer at most, however fast data arrives; none for a page that nobody sees.
-    setTimeout(() => {
-      waiting = false;
-      if (!document.hidden) document.body.dispatchEvent(new CustomEvent("fresh"));
-    }, 300);
+    renew();
   });
+  document.addEventListener("visibilitychange", () => { if (missed) renew(); });
   source.addEventListener("away", () => { live.textContent = "The store does not answer; shown is what was there before."; });
   addEventListener("pagehide", () => source.close());
 }
