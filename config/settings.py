@@ -305,6 +305,12 @@ class Settings(BaseSettings):
         description="strict: hash content and redact patterns. balanced: redact patterns and drop keys, but keep"
         " content. off: keep all.",
     )
+    transform: Literal["auto", "native", "sql"] = Field(
+        "auto",
+        alias="TELEMETRY_TRANSFORM",
+        description="What turns requests into rows: sql, statements of the engine; native, one pass in Rust that makes"
+        " the same rows and has to be built; auto, the native pass where it is installed.",
+    )
     prices: Path | None = Field(
         None,
         alias="TELEMETRY_PRICES",

@@ -53,7 +53,7 @@ WITH
             AND ({team:String} = '' OR team_name = {team:String}) AND ({project:String} = '' OR project_name = {project:String})
     ),
     earlier AS (
-        SELECT service, round(avg(failed), 1) AS failures FROM merged WHERE client_version = {before_version:String} AND {before_version:String} != '' GROUP BY service
+        SELECT service, toNullable(round(avg(failed), 1)) AS failures FROM merged WHERE client_version = {before_version:String} AND {before_version:String} != '' GROUP BY service
     )
 SELECT
     service,
@@ -73,4 +73,3 @@ LEFT JOIN earlier USING (service)
 WHERE {version:String} = '' OR client_version IN ({version:String}, {before_version:String})
 GROUP BY service, version, terminal
 ORDER BY sessions DESC, service, version DESC, terminal
-SETTINGS join_use_nulls = 1

@@ -72,7 +72,12 @@ class _Private:
 
     def key(self, key: str) -> str:
         rules = self.rules
-        known = key in rules.hash_keys or key in rules.safe_keys or key in rules.excerpt_keys
+        known = (
+            key in rules.hash_keys
+            or key in rules.safe_keys
+            or key in rules.excerpt_keys
+            or key in rules.drop_keys  # by which it is known when it is dropped
+        )
         return key if known else self._sanitizer.redact(key, self._counts)
 
     def _value(self, value: AnyValue, key: str, secret: str) -> Any:

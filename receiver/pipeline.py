@@ -36,7 +36,7 @@ from receiver.request_repair import Repaired, repaired, unknown_field
 from receiver.resends import Resends
 from receiver.signal_queue import Batch, Outcome, QueueLimits, SignalQueue, Waiting
 from receiver.store_health import StoreHealth
-from receiver.transform import Block, Refused, Surveyed, Transform
+from receiver.transform import Block, MakesRows, Refused, Surveyed
 from receiver.turns import BESIDE_SLOW, Clients, Turns, may_begin
 
 log = structlog.get_logger()
@@ -95,7 +95,7 @@ class Pipeline:
 
     def __init__(
         self,
-        transform: Transform,
+        transform: MakesRows,
         delivery: Delivery,
         health: StoreHealth,
         resends: Resends,

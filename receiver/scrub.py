@@ -11,9 +11,9 @@ and the transform refuses its request.
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Final
+from typing import Final, TypeAlias
 
 import orjson
 from google.protobuf.message import DecodeError
@@ -41,6 +41,10 @@ MAX_BATCH_SECONDS: Final = 5.0
 what a full batch of usual requests takes."""
 _UNSEARCHED: Final = "[REDACTED:scan_budget]", {"scan_budget": 1}
 _NO_LABELS: Final = "{}", {"scan_budget": 1}
+_OF_KEYS: Final = frozenset({"text", "number"})
+
+Question: TypeAlias = tuple[str, str, str]
+"""What the native pass asks of a value: the function, the value's key or nothing, and its text, or its bytes in hex."""
 
 
 class Tally:
@@ -79,14 +83,34 @@ class Scrub:
         self._numbers = itertools.count(1)
         self._runs: dict[int, _Run] = {}
         text = "String"
-        register("otlp_redact", self._safely(self._redact), ["UInt64", text], "String")
-        register("otlp_text", self._safely(self._text), ["UInt64", text, text], "String")
-        register("otlp_key", self._safely(self._key), ["UInt64", text], "String")
-        register("otlp_scanned_number", self._safely(self._number), ["UInt64", text, text], "String")
-        register("otlp_value", self._safely(self._value), ["UInt64", text], "String")
-        register("otlp_body_value", self._safely(self._body), ["UInt64", text], "String")
-        register("otlp_extract", self._safely(self._extract), ["UInt64", text], "String")
+        self._functions = {
+            "redact": self._safely(self._redact),
+            "text": self._safely(self._text),
+            "key": self._safely(self._key),
+            "number": self._safely(self._number),
+            "value": self._safely(self._value),
+            "body": self._safely(self._body),
+            "extract": self._safely(self._extract),
+        }
+        register("otlp_redact", self._functions["redact"], ["UInt64", text], "String")
+        register("otlp_text", self._functions["text"], ["UInt64", text, text], "String")
+        register("otlp_key", self._functions["key"], ["UInt64", text], "String")
+        register("otlp_scanned_number", self._functions["number"], ["UInt64", text, text], "String")
+        register("otlp_value", self._functions["value"], ["UInt64", text], "String")
+        register("otlp_body_value", self._functions["body"], ["UInt64", text], "String")
+        register("otlp_extract", self._functions["extract"], ["UInt64", text], "String")
         register("otlp_tally", self._count, ["UInt64", text, text], "UInt64")
+
+    def answers(self, statement: int, questions: Sequence[Question]) -> list[str | list[tuple[str, str]]]:
+        """Answer what the native pass asks; the labels that are taken from values as pairs, in their order."""
+        return [self._answer(statement, *question) for question in questions]
+
+    def _answer(self, statement: int, name: str, key: str, text: str) -> str | list[tuple[str, str]]:
+        function = self._functions[name]
+        if name == "extract":
+            labels = function(statement, text)
+            return [] if labels == UNREADABLE else list(orjson.loads(labels).items())
+        return function(statement, key, text) if name in _OF_KEYS else function(statement, text)
 
     def begin(self) -> int:
         """Open a tally and return the number that the statement passes to each function."""

@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 
@@ -123,15 +123,22 @@ class Block:
     identities: "array[int]"
 
 
+class MakesRows(Protocol):
+    """What the pipeline is given: a transform under one set of rules, for any thread."""
+
+    def run(self, table: str, requests: Sequence[Surveyed]) -> Block:
+        """Turn serialized Export requests of the table's signal into a block. Raises Refused."""
+
+
 class Transform:
-    """The transform under one set of rules."""
+    """The transform in SQL under one set of rules."""
 
     def __init__(
         self, engine: Engine, rules: Rules, scrub: Scrub, hash_key: str, retention_days: int
     ) -> None:
         self._engine = engine
         self._scrub = scrub
-        self._hash_key = _hmac_keys(hash_key)
+        self._hash_key = hmac_keys(hash_key)
         self._statements = {table: f"{_sql(table)}\n{_settings(table)}" for table in STRUCTURES}
         self._kinds = {table: {"kind": kind} for kind, table in METRIC_TABLES.items()}
         _try_patterns(engine, rules)
@@ -148,7 +155,7 @@ class Transform:
         opened = self._take(table)
         try:
             hashes = {name: array("Q") for name in _HASHES}
-            blocks = [_block(opened.stream, group, hashes) for group in _groups(requests)]
+            blocks = [_block(opened.stream, group, hashes) for group in groups(requests)]
         except Exception as error:
             # Its next block may not belong to the next message.
             self._engine.drop(opened.stream)
@@ -200,7 +207,7 @@ class _Open:
     statement: int
 
 
-def _hmac_keys(key: str) -> str:
+def hmac_keys(key: str) -> str:
     """Return the inner and the outer key of HMAC-SHA256 in hex, nothing for no key.
 
     Source: https://www.rfc-editor.org/rfc/rfc2104
@@ -212,7 +219,7 @@ def _hmac_keys(key: str) -> str:
     return bytes(byte ^ 0x36 for byte in block).hex() + bytes(byte ^ 0x5C for byte in block).hex()
 
 
-def _groups(requests: Sequence[Surveyed]) -> Iterator[list[Surveyed]]:
+def groups(requests: Sequence[Surveyed]) -> Iterator[list[Surveyed]]:
     """Yield groups of requests, each one message: encoded messages joined are one with the lists joined.
 
     Source: https://protobuf.dev/programming-guides/encoding/#last-one-wins
@@ -297,8 +304,9 @@ def _can_search(engine: Engine, patterns: list[str]) -> bool:
     return True
 
 
-def _create_functions(engine: Engine, rules: Rules, retention_days: int) -> None:
-    treatments = {
+def treatments_of(rules: Rules) -> dict[str, int]:
+    """Return what the rules do with the values of keys, as the numbers of `otlp_treatment`."""
+    return {
         key: _TREATMENTS[name]
         for name, keys in (
             ("safe", rules.safe_keys),
@@ -309,6 +317,10 @@ def _create_functions(engine: Engine, rules: Rules, retention_days: int) -> None
         )
         for key in sorted(keys)
     }
+
+
+def _create_functions(engine: Engine, rules: Rules, retention_days: int) -> None:
+    treatments = treatments_of(rules)
     # transform() wants at least one key; no attribute has an empty one that any rule names.
     keyed = treatments or {"": 0}
     params: dict[str, Value] = {

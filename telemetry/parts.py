@@ -37,6 +37,7 @@ from receiver.delivery import Delivery
 from receiver.disk import Disk
 from receiver.inserter import Inserter
 from receiver.metrics import Metrics
+from receiver.native import transform_of
 from receiver.pipeline import CONNECTIONS, Pipeline
 from receiver.repeats import Repeats
 from receiver.replay import Replay
@@ -45,7 +46,6 @@ from receiver.scrub import Scrub
 from receiver.signal_queue import QueueLimits
 from receiver.spool import Spool
 from receiver.store_health import StoreHealth
-from receiver.transform import Transform
 from telemetry.listeners.ports import try_ports
 from telemetry.listeners.tls import Tls, tls_of
 
@@ -88,7 +88,9 @@ def parts_of(settings: Settings) -> Iterator[Parts]:
         try:
             store = open_store(settings, engine, _log_migrations)
             scrub = Scrub(Sanitizer(rules, hash_key or None))
-            transform = Transform(engine, rules, scrub, hash_key, settings.retention_days)
+            transform = transform_of(
+                settings.transform, engine, rules, scrub, hash_key, settings.retention_days
+            )
             metrics = Metrics()
             _try_to_open(store)
             clickhouse_http = _clickhouse_http(settings, engine, directory, metrics)

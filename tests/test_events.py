@@ -19,7 +19,7 @@ from tests.requests import surveyed
 NOW = round(time.time()) - 3600.0
 EMPTY: dict[str, Any] = {
     "event_type": "", "session_id": "s1", "user_id": "", "organization_id": "", "prompt_id": "", "sequence": None,
-    "service_name": "claude-code", "service_version": "2.1.197", "terminal_type": "", "team": "", "department": "",
+    "service_name": "claude-code", "service_version": "2.1.197", "terminal_type": "", "host_name": "", "team": "", "department": "",
     "cost_center": "", "project": "", "model": "", "model_name": "", "speed": "", "query_source": "", "agent_name": "",
     "skill_name": "", "plugin_name": "", "mcp_server_name": "", "mcp_tool_name": "", "workflow_step": "",
     "tool_name": "", "tool_use_id": "",
@@ -34,7 +34,7 @@ EMPTY: dict[str, Any] = {
 
 
 # The number of what was tried says nothing by itself: it is compared with that of other rows.
-SHOWN = "* EXCEPT timestamp REPLACE toUInt64(0) AS tried_id"
+SHOWN = "* EXCEPT (timestamp, arrived) REPLACE toUInt64(0) AS tried_id"
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,7 @@ def test_the_columns_are_those_promised(store: Tables) -> None:
     """The bundled questions and people's own SQL rely on these names."""
     promised = [
         "timestamp",
+        "arrived",
         "event_type",
         "session_id",
         "user_id",
@@ -82,6 +83,7 @@ def test_the_columns_are_those_promised(store: Tables) -> None:
         "service_name",
         "service_version",
         "terminal_type",
+        "host_name",
         "team",
         "department",
         "model",
@@ -114,7 +116,7 @@ def test_the_columns_are_those_promised(store: Tables) -> None:
     ]
     columns = [row["name"] for row in store.dicts("DESCRIBE telemetry_events")]
     assert [name for name in promised if name not in columns] == []
-    assert columns == ["timestamp", *EMPTY]
+    assert columns == ["timestamp", "arrived", *EMPTY]
 
 
 def test_a_model_request_is_typed(store: Tables) -> None:

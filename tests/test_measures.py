@@ -56,7 +56,7 @@ def work(day: int) -> list[Record]:
 
 
 def test_what_was_stored_before_is_summed_once(store: Tables) -> None:
-    """By the upgrade, also one that was interrupted and is run again; and what comes later by the view."""
+    """By the upgrade, also one that was interrupted and is run again; later events by the view."""
     view = next(one for one in migrations() if one.name == "telemetry_measures_mv")
     store.engine.command("DROP TABLE telemetry_measures_mv SYNC")
     store.engine.command(

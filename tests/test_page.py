@@ -352,6 +352,10 @@ def test_who_sees_a_part_sees_no_more(server: Server, person: httpx.Client) -> N
         for session in list(seen)[:1]:
             assert lead.get("/session", params={"id": session}).status_code == 200
         assert "/session?id=" not in mine.get("/sessions?period=30d").text
+        # What viewers share is shared among those who see the same, in any order.
+        asked = [who.get("/part/now?period=30d").text for who in (person, lead, person, lead)]
+        counts = [int(re.findall(r"<dt>Sessions</dt><dd>(\d+)", text)[0]) for text in asked]
+        assert counts[0] == counts[2] > counts[1] == counts[3]
         for path in ("/tail", "/sql", "/connections"):
             assert lead.get(path).status_code == 403, path
         assert lead.get("/ask/session.csv", params={"session": next(iter(others))}).status_code == 403

@@ -9,12 +9,14 @@ from clickhouse.store import StoreError
 from config.data_directory import StartError
 from config.settings import SettingsError
 from privacy.rules import RulesError
+from receiver.native import NativeError
 from telemetry.listeners.tls import TlsError
 
 START_ERRORS: Final[tuple[type[Exception], ...]] = (
     *(
         SettingsError,
         RulesError,
+        NativeError,
         PricesError,
         TlsError,
         StartError,
