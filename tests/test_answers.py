@@ -25,10 +25,10 @@ PLAN = Plan(seed=11, sessions=90, users=9, days=10, until=UNTIL)
 TABLE = {"logs": "otel_logs", "traces": "otel_traces", "metrics": "otel_metrics_sum"}
 # The choice of a sample may depend on how its message is cut; another test checks that it is a valid one.
 NOT_COMPARED = {"sample", "message", "error"}
-# Questions about the present, about wrong data, or about people's own MCP servers have tests of their own.
+# Questions about the present, about wrong data, comparing groups of people's choice, or about people's own MCP servers have tests of their own.
 ELSEWHERE = {
     "freshness", "gaps", "data_quality", "prices", "trace", "session_traces", "mcp_server_sessions",
-    "mcp_server_latency", "mcp_server_features",
+    "mcp_server_latency", "mcp_server_features", "compare",
 }  # fmt: skip
 MORE: dict[str, list[dict[str, str]]] = {
     "sessions": [{"order": "usd", "limit": "7"}, {"order": "failures"}, {"order": "minutes"}],

@@ -19,8 +19,9 @@ from tests.requests import surveyed
 NOW = round(time.time()) - 3600.0
 EMPTY: dict[str, Any] = {
     "event_type": "", "session_id": "s1", "user_id": "", "organization_id": "", "prompt_id": "", "sequence": None,
-    "service_name": "claude-code", "service_version": "2.1.197", "terminal_type": "", "host_name": "", "team": "", "department": "",
-    "cost_center": "", "project": "", "model": "", "model_name": "", "speed": "", "query_source": "", "agent_name": "",
+    "service_name": "claude-code", "service_version": "2.1.197", "terminal_type": "", "host_name": "",
+    "team": "", "department": "", "cost_center": "", "project": "", "model": "",
+    "model_name": "", "speed": "", "query_source": "", "agent_name": "",
     "skill_name": "", "plugin_name": "", "mcp_server_name": "", "mcp_tool_name": "", "workflow_step": "",
     "tool_name": "", "tool_use_id": "",
     "command": "", "input_id": 0, "result_bytes": None, "success": None, "decision": "", "decision_source": "",
