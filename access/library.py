@@ -18,7 +18,7 @@ import yaml
 from access import budget
 from access.answer import Answer, Range, Table
 from access.collected import COLLECTED, NEVER
-from access.ids import Ambiguous, whole
+from access.ids import Ambiguous, whole_in
 from access.needs import EVENTS, NEEDS, lacking
 from access.questions import Question, QuestionError, find, names, questions
 from access.reading import Page, Reading, bounds, statement
@@ -271,9 +271,10 @@ def _unmet(
 def _whole(reading: Reading, name: str, value: str) -> str:
     """Return the whole of a short id. Raises Refusal."""
     try:
-        return whole(name, value, lambda sql, bound: reading.store.rows(sql, bound).rows)
+        return whole_in(reading.store, name, value)
     except Ambiguous as error:
-        raise invalid(f"parameters.{name}", str(error), ["a longer beginning of the id"]) from None
+        error.field = f"parameters.{name}"
+        raise
 
 
 def _parameters(question: Question) -> str:

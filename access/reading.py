@@ -59,6 +59,8 @@ class Desk:
     days: float = DAYS
     result_bytes: int = RESULT_BYTES
     clock: Callable[[], datetime] = _present
+    budget_usd: float | None = None
+    """What everybody's use may cost in a month."""
 
     def reading(self, caller: str) -> "Reading":
         """Return the desk as one caller has it."""
@@ -75,6 +77,7 @@ def desk(store: Store, settings: Settings, key: bytes | None = None) -> Desk:
         Cache(settings.aggregation_cache_seconds, settings.aggregation_cache_bytes),
         settings.query_days,
         settings.tool_result_bytes,
+        budget_usd=settings.budget_usd_month,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from access.ids import whole
+from access.ids import whole_in
 from access.needs import EVENTS, lacking
 from access.query import QuestionRefused, ask, plain
 from access.questions import Question
@@ -44,7 +44,7 @@ def completed(client: "Client", asked: Asked) -> Asked:
     """Return the question with short ids replaced by whole ones. Raises Ambiguous, ClientError."""
     if asked.question is None:
         return asked
-    values = {name: whole(name, value, _asker(client)) for name, value in asked.values.items()}
+    values = {name: whole_in(client, name, value) for name, value in asked.values.items()}
     return Asked(asked.sql, values, asked.question)
 
 

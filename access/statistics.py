@@ -16,6 +16,7 @@ from access.collected import COLLECTED
 from access.correlations import PAIRS, Pair, correlate, correlation_tables
 from access.cursor import fingerprint
 from access.distribution import COLUMNS, MAD, SAMPLE, TUKEY, Summary, distribution, singled_out
+from access.ids import whole_filters
 from access.reading import Reading, bounds
 from access.refusal import invalid, unknown
 from access.telemetry_query import ALIASES, checked_filters
@@ -92,6 +93,7 @@ def get_statistics(
     sections = _names("parts", parts, PARTS)
     bound = checked_filters(UNITS[chosen].source, given)
     reading.admit()
+    bound = whole_filters(reading, bound)
     about = reading.period(given.get("start_date"), given.get("end_date"), zone)
     asked = _Asked(
         chosen, UNITS[chosen], wanted, sections, bound, _step(about[0], bucket), about[0], bounds(about[0]) | bound

@@ -18,6 +18,7 @@ from access.answer import Answer, Range
 from access.cache import Cache
 from access.collected import CUSTOM, TOOL_DETAILS
 from access.cursor import fingerprint
+from access.ids import whole_filters
 from access.reading import Reading, bounds
 from access.refusal import invalid, unknown
 from access.store import Rows
@@ -150,6 +151,7 @@ def query_telemetry(
     asked = _asked(query_type, dict(filters or {}), aggregation, order, limit, zone)
     question = fingerprint(query_type, filters, aggregation, order, zone)
     reading.admit()
+    asked = replace(asked, filters=whole_filters(reading, asked.filters))
     position = None
     start, end = ((filters or {}).get(name) for name in _PERIOD)
     if cursor is None:

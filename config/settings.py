@@ -488,8 +488,28 @@ class Settings(BaseSettings):
     budget_usd_month: float | None = Field(
         None,
         alias="TELEMETRY_BUDGET_USD_MONTH",
-        description="Budget for a month of Claude Code, in dollars, for the alerts of prometheus/. Unset: none.",
+        description="Budget for a month of Claude Code, in dollars, for the alerts of prometheus/, and for when it will"
+        " be reached, in the report and on the page. Unset: none.",
         gt=0,
+    )
+    alert_webhook: SecretStr = Field(
+        SecretStr(""),
+        alias="TELEMETRY_ALERT_WEBHOOK",
+        description="Address of a chat's webhook (Slack, Mattermost, Discord with /slack at its end), to which each new"
+        " finding is sent once. The address is a secret. Unset: none.",
+    )
+    alert_ca_file: Path | None = Field(
+        None,
+        alias="TELEMETRY_ALERT_CA_FILE",
+        description="Certificates (PEM) to trust for the webhook's https. Unset: those of the system.",
+    )
+    alert_seconds: float | None = Field(
+        None,
+        alias="TELEMETRY_ALERT_SECONDS",
+        description="How often the web process looks for findings, for the webhook and for its metrics. 0: never."
+        " Unset: once an hour with a webhook, else never.",
+        ge=0,
+        le=86_400,
     )
     backup_dir: Path = Field(
         Path("backups"), alias="TELEMETRY_BACKUP_DIR", description="The folder that backups are kept in."
@@ -552,6 +572,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 "must be PostgreSQL's address, such as postgresql://user:password@host/database; without it the state"
                 " is a file in the data directory"
+            )
+        return value
+
+    @field_validator("alert_webhook")
+    @classmethod
+    def _is_webhook(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if text and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", text):
+            raise ValueError(
+                "must be the address of a webhook as the chat shows it, such as https://hooks.slack.com/services/…"
             )
         return value
 

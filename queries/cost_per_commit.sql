@@ -8,6 +8,9 @@ parameters:
   by: {default: team, meaning: 'team, user, project or department'}
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}
+  team: {default: '', meaning: 'one team only; empty: all'}
+  user: {default: '', meaning: 'one user only; empty: all'}
+  project: {default: '', meaning: 'one project only; empty: all'}
 columns:
   value: 'what it is grouped by; empty: not said'
   commits: commits made with Claude Code
@@ -35,6 +38,8 @@ WITH
         SELECT count() > 0
         FROM telemetry_hourly
         WHERE hour >= begins_before AND hour < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
     ) AS was_recorded,
     counted AS (
         SELECT
@@ -47,6 +52,8 @@ WITH
             metric, type, increment, 0 AS nanos, 0 AS recomputed, 0 AS costless, 0 AS asked, true AS is_now
         FROM telemetry_metric_increments(from = begins, to = ends)
         WHERE metric IN ('commit.count', 'pull_request.count', 'lines_of_code.count', 'active_time.total')
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR project = {project:String})
         UNION ALL
         SELECT
             multiIf(
@@ -58,6 +65,8 @@ WITH
             '', '', 0, cost_nanos, recomputed_nanos, telemetry_hourly.unpriced, events, hour >= begins
         FROM telemetry_hourly
         WHERE event_type = 'api_request' AND hour >= begins_before AND hour < ends
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
     )
 SELECT
     value,

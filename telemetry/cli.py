@@ -17,6 +17,7 @@ _COMMANDS: Final = {
     "tail": "telemetry.commands.tail",
     "report": "telemetry.commands.report",
     "findings": "telemetry.commands.findings",
+    "alerts": "telemetry.commands.alerts",
     "export": "telemetry.commands.export",
     "mcp": "telemetry.commands.mcp",
     "web": "telemetry.commands.web",

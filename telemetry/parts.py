@@ -84,6 +84,7 @@ def parts_of(settings: Settings) -> Iterator[Parts]:
         warn_of_little_room(directory)
         hash_key = made_hash_key(settings, directory)
         _warn_of_plain_hashes(settings, rules, hash_key)
+        _warn_of_no_schedule(settings)
         engine = open_engine(settings, directory, CONNECTIONS)
         try:
             store = open_store(settings, engine, _log_migrations)
@@ -127,6 +128,14 @@ def _warn_of_plain_hashes(settings: Settings, rules: Rules, hash_key: str) -> No
         log.warning(
             "Hashes have no key, so short texts can be found by guessing: set TELEMETRY_HASH_KEY to the output of"
             " `openssl rand -hex 32`, after which new hashes differ from old ones, or to off to keep it so."
+        )
+
+
+def _warn_of_no_schedule(settings: Settings) -> None:
+    if settings.web_port == "off" and settings.alert_webhook.get_secret_value():
+        log.warning(
+            "The web process sends the alerts, and is off: set TELEMETRY_WEB_PORT to a port, or run `telemetry findings"
+            " --notify` from cron."
         )
 
 

@@ -73,9 +73,13 @@ def free_port() -> int:
 def eventually(holds: Callable[[], bool], seconds: float = 120) -> None:
     """Wait until a condition holds."""
     deadline = time.monotonic() + seconds
+    pause = 0.01
     while not holds():
         assert time.monotonic() < deadline, "the condition did not come to hold in time"
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(
+            pause * 1.3, 0.2
+        )  # what it looks at is often a page of metrics, which costs the server too
 
 
 @contextmanager

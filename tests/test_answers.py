@@ -25,16 +25,17 @@ PLAN = Plan(seed=11, sessions=90, users=9, days=10, until=UNTIL)
 TABLE = {"logs": "otel_logs", "traces": "otel_traces", "metrics": "otel_metrics_sum"}
 # The choice of a sample may depend on how its message is cut; another test checks that it is a valid one.
 NOT_COMPARED = {"sample", "message", "error"}
-# Questions about the present, about wrong data, comparing groups of people's choice, or about people's own MCP servers have tests of their own.
+# Those about the present, wrong data, chosen groups, other prices, or people's own MCP servers have tests of their own.
 ELSEWHERE = {
     "freshness", "gaps", "data_quality", "prices", "trace", "session_traces", "mcp_server_sessions",
-    "mcp_server_latency", "mcp_server_features", "compare",
+    "mcp_server_latency", "mcp_server_features", "compare", "what_if",
 }  # fmt: skip
 MORE: dict[str, list[dict[str, str]]] = {
     "sessions": [{"order": "usd", "limit": "7"}, {"order": "failures"}, {"order": "minutes"}],
     "cost_by": [{"by": by} for by in DIMENSIONS if by != "team"],
     "cache": [{"by": by} for by in ("day", "agent", "mcp_server", "project")],
     "cost_per_commit": [{"by": by} for by in ("user", "project", "department")],
+    "forecast": [{"by": by, "budget": "3"} for by in ("team", "user", "model", "project")],
     "error_samples": [{"category": "tool Bash ShellError", "limit": "5"}],
     "tool_errors": [{"tool": "Bash"}],
     "adoption": [{"step": "week"}, {"step": "month"}],

@@ -15,14 +15,15 @@ from tests.server import ROOT
 # The packages that each package may import in addition to itself, from the program down.
 MAY_IMPORT = {
     "telemetry": {
-        "onboarding", "operations", "web", "mcp_server", "connectors", "access", "receiver", "gateway", "demo",
-        "clickhouse", "otlp", "privacy", "config", "mcp_server_telemetry",
+        "onboarding", "operations", "web", "mcp_server", "connectors", "alerts", "access", "receiver", "gateway",
+        "demo", "clickhouse", "otlp", "privacy", "config", "mcp_server_telemetry",
     },
     "onboarding": {"operations", "access", "clickhouse", "otlp", "config"},
     "operations": {"receiver", "clickhouse", "privacy", "config"},
-    "web": {"mcp_server", "connectors", "access", "config"},
+    "web": {"mcp_server", "connectors", "alerts", "access", "config"},
     "mcp_server": {"connectors", "access", "config", "mcp_server_telemetry"},
     "connectors": {"access", "privacy", "config"},
+    "alerts": {"access", "config"},
     "access": {"clickhouse", "config"},
     "receiver": {"clickhouse", "otlp", "privacy"},
     "gateway": {"clickhouse", "otlp"},

@@ -374,19 +374,23 @@ def test_a_system_that_asks_to_wait_is_not_asked_before(upstream: System, tmp_pa
             here.directory.added("owner", draft(upstream.url))
             here.directory.added("owner", draft(upstream.url, "second"))
             answer = upstream.answer
-            upstream.answer = lambda _: (429, {"Retry-After": "1"}, b"")
+            upstream.answer = lambda _: (429, {"Retry-After": "600"}, b"")
             with pytest.raises(Refusal) as first:
                 await ask(here, metrics())
             upstream.answer = answer
             with pytest.raises(Refusal) as second:
                 await ask(here, metrics())
-            assert (first.value.code, first.value.retry_after_seconds) == (Code.RATE_LIMITED, 1.0)
+            assert (first.value.code, first.value.retry_after_seconds) == (Code.RATE_LIMITED, 600.0)
             assert second.value.code is Code.RATE_LIMITED
-            assert 0 < (second.value.retry_after_seconds or 0) <= 1.1
+            assert 0 < (second.value.retry_after_seconds or 0) <= 600.1
             assert len(upstream.asked) == 1
             assert (await ask(here, metrics(), name="second")).result
-            await asyncio.sleep(second.value.retry_after_seconds or 0)
-            assert (await ask(here, metrics())).result
+            upstream.answer = lambda _: (429, {"Retry-After": "1"}, b"")
+            with pytest.raises(Refusal):
+                await ask(here, metrics("c"), name="second")
+            upstream.answer = answer
+            await asyncio.sleep(1.1)
+            assert (await ask(here, metrics("c"), name="second")).result
 
     asyncio.run(use())
 

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from access.questions import find
-from clickhouse.engine import Engine
+from clickhouse.engine import Engine, EngineError
 from tests.events import SERVICE, Record, Tables, event, fill, logs, tables
 
 NOW = round(time.time()) - 7200.0
@@ -43,7 +44,7 @@ def test_unknown_costs_are_not_0_in_any_question(store: Tables) -> None:
     rows = {
         "activity": {}, "adoption": {}, "cache": {"by": "user"}, "cost_by": {"by": "user"}, "cost_month": {},
         "cost_per_commit": {"by": "user"}, "cost_per_prompt": {}, "cost_per_session": {}, "sessions": {}, "users": {},
-        "workflow_steps": {},
+        "forecast": {"to": f"{datetime.fromtimestamp(NOW + 3, UTC):%Y-%m-%d %H:%M:%S}"}, "workflow_steps": {},
     }  # fmt: skip
     for name, given in rows.items():
         (row,) = ask(store, name, **given)
@@ -202,3 +203,34 @@ def test_a_tool_that_the_client_refused_is_counted(store: Tables) -> None:
     store.store("otel_traces", spans(*called[:2], (1, "llm_request", asks), (2, "llm_request", ends)))
     (lost,) = ask(store, "waste")
     assert (lost["pattern"], lost["wasted"], lost["worst_session"]) == ("refused by the client", 1, "s1")
+
+
+def test_the_same_use_with_another_model(store: Tables) -> None:
+    """The same tokens, cached as they were, at the other model's prices; a model without a price is named."""
+    used = {
+        "input_tokens": "100000", "output_tokens": "10000", "cache_read_tokens": "800000",
+        "cache_creation_tokens": "100000",
+    }  # fmt: skip
+    store.store(
+        "otel_logs",
+        logs(
+            [
+                event(NOW, "api_request", model="claude-opus-4-8", cost_usd=9.0, **used),
+                request(1, model="gpt-6"),
+            ]
+        ),
+    )
+    given = {"from": "2000-01-01 00:00:00", "to": "2100-01-01 00:00:00"}
+    opus, other = ask(store, "what_if", instead="Claude-Sonnet-4.6", **given)[::-1]
+    assert (other["model"], other["usd"], other["list_usd"], other["difference_usd"]) == (
+        "gpt-6",
+        None,
+        None,
+        None,
+    )
+    assert opus == {
+        "model": "claude-opus-4-8", "requests": 1, "all_tokens": 1_010_000, "cache_percent": 80, "usd": 9,
+        "list_usd": 1.775, "instead_usd": 1.065, "difference_usd": -0.71, "difference_percent": -40,
+    }  # fmt: skip
+    with pytest.raises(EngineError):
+        ask(store, "what_if", instead="gpt-6", **given)

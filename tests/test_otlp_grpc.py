@@ -185,8 +185,10 @@ def test_metrics_without_data_are_refused_alone(server: Server) -> None:
 
 def test_an_overloaded_server_says_when_to_try_again(start: Callable[..., Server]) -> None:
     """Past the queue's budget: UNAVAILABLE with RetryInfo. Requests that fit are stored, and later all are."""
-    server = start(TELEMETRY_QUEUE_BYTES="20000", TELEMETRY_BATCH_AGE_MS="2000")
     large, small = request_of(15_000), request_of(1_000)
+    # The first waits until the small one completes a batch, however long that takes.
+    size = str(len(large) + len(small))
+    server = start(TELEMETRY_QUEUE_BYTES="20000", TELEMETRY_BATCH_AGE_MS="60000", TELEMETRY_BATCH_BYTES=size)
     with server.channel() as channel:
         export = channel.unary_unary(method("traces"))
         first = export.future(large, timeout=180)
@@ -197,7 +199,7 @@ def test_an_overloaded_server_says_when_to_try_again(start: Callable[..., Server
     info = retry_info(error)
     assert info is not None
     assert info.retry_delay.seconds >= 1
-    assert server.export("traces", large) == b""
+    assert server.export("traces", request_of(16_000)) == b""
     assert server.metric("telemetry_refused_records_total", reason="overloaded") == 1
 
 

@@ -118,7 +118,7 @@ def test_a_receiver_that_can_store_nothing_is_not_ready(
         **pointed(
             port,
             TELEMETRY_SPOOL_BYTES=str(1 << 20),
-            TELEMETRY_UNREADY_SECONDS="1",
+            TELEMETRY_UNREADY_SECONDS="10",
             TELEMETRY_SANITIZE_LEVEL="off",
         )
     )

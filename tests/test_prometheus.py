@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from access.usage import UsageMetrics
 from receiver.metrics import Metrics
 from tests.server import NO_TLS, ROOT, Server, eventually
+from web.metrics import Metrics as WebMetrics
 
 RULES = ROOT / "prometheus"
 # CI must have it: an untried rule may never fire.
@@ -59,6 +60,12 @@ def test_the_rules_name_metrics_that_there_are() -> None:
     metrics = Metrics()
     UsageMetrics(metrics.registry)
     exported = set(re.findall(r"^# TYPE (\w+)", generate_latest(metrics.registry).decode(), re.MULTILINE))
+    exported |= {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for instrument in vars(WebMetrics()).values()
+        if hasattr(instrument, "_labelnames")
+        for family in instrument.describe()
+    }
     for rule in [*rules("recording.yml"), *rules("alerts.yml")]:
         named = set(re.findall(r"\btelemetry[_:][\w:]+", rule["expr"]))
         assert named - recorded - exported == set(), rule

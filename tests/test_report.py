@@ -157,6 +157,20 @@ def test_cost_is_split_by_model_and_team(filled: Filled, week: Document) -> None
         }
 
 
+def test_the_month_has_a_range_a_budget_and_the_price_of_a_commit(filled: Filled) -> None:
+    """The budget is everybody's: a part of the data is not compared with it."""
+    words = section(write(gather(filled.reader, WEEK, Scope(), 0.01)), "cost").words
+    amount = r"\$[\d,]+(?:\.\d+)?"
+    for pattern in (
+        rf"This month comes to {amount} \({amount} to {amount}, four months of five\) if days go on",
+        r"of the month's budget: it is used up on \d{4}-\d\d-\d\d\.",
+        rf"a commit cost {amount} \([\d,]+ commits?\) and a pull request cost {amount}",
+    ):
+        assert any(re.search(pattern, sentence) for sentence in words), (pattern, words)
+    team = section(write(gather(filled.reader, WEEK, Scope("demo-kraken"), 0.01)), "cost").words
+    assert not any("budget" in sentence for sentence in team)
+
+
 def test_tools_have_their_failures(filled: Filled, week: Document) -> None:
     """Calls and failures of each tool in the table."""
     table = section(week, "tools").tables[0]

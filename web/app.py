@@ -17,6 +17,7 @@ from starlette.routing import Route
 from access.export.shelf import Shelf
 from access.limits import Limiter
 from access.reading import Desk
+from alerts.watch import Watch
 from connectors.asking import Asking
 from connectors.health import keep_checking
 from mcp_server.measured import measured
@@ -43,11 +44,13 @@ async def application(
     health_seconds: float = 0.0,
     telemetry: str = "",
     forget: Sequence[str] = (),
+    watch: Watch | None = None,
 ) -> AsyncIterator[Guard]:
     """Yield the ASGI application while what it needs beside requests runs.
 
     `health_seconds` is how often connections are checked, 0: on demand alone. `telemetry` is where telemetry of the
     MCP server itself is sent, empty: nowhere. `forget` is the command that deletes what is stored of a person.
+    `watch` looks for findings.
     """
     metrics = Metrics()
     asking.report_to(metrics.observe_question)
@@ -80,6 +83,9 @@ async def application(
         stack.push_async_callback(page.close)
         if health_seconds:
             await stack.enter_async_context(_running(keep_checking(asking, health_seconds)))
+        if watch:
+            watch.report_to(metrics.observe_findings)
+            stack.enter_context(watch.running())
         stack.enter_context(measured(made, telemetry))
         await stack.enter_async_context(sessions.run())
         yield Guard(app, admission, body_seconds)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from access.ids import whole_in
 from access.insight.causes import Incident, Known, incidents
 from access.insight.change import Change, at_the_hour, changed
 from access.insight.costs import Cost, cost, detail
@@ -80,11 +81,13 @@ def find(
     part: Part = ALL,
     now: datetime | None = None,
 ) -> Insight:
-    """Return what stands out in a period, of one team, user or project where given. Raises what the store raises.
+    """Return what stands out in a period, of one team, user or project where given.
 
-    The period is that of the questions: its whole hours.
+    The period is that of the questions: its whole hours. Raises Ambiguous for a short form of several users, and what
+    the store raises.
     """
     since, until = whole_hours(since, until)
+    part = replace(part, user=whole_in(store, "user", part.user))
     history = since - _HISTORY
     everybody = people(store, history, until, part)
     begin, end = int(since.timestamp()), int(until.timestamp())

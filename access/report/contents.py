@@ -167,12 +167,8 @@ def _cost(figures: Figures) -> Section:
         return Section("Cost", "cost", ("No model request succeeded.",))
     words = ["What the clients say that their requests cost, from api_request events alone."]
     words += _unreported(figures)
-    for row in figures.cost_month:
-        text = f"This month comes to {shown(Kind.USD, row['projected'])} if the last seven days go on;"
-        text += f" {shown(Kind.USD, row['usd'])} are spent so far"
-        if row["last_month"]:
-            text += f", and the month before cost {shown(Kind.USD, row['last_month'])}"
-        words.append(f"{text}.")
+    words += [sentence for row in figures.forecast for sentence in _month(row)]
+    words += _a_commit(figures)
     tables = tuple(
         _table(
             rows,
@@ -194,6 +190,39 @@ def _cost(figures: Figures) -> Section:
     )
     chart = charts.over_time(steps, figures.period, _title("Cost", figures), Kind.USD)
     return Section("Cost", "cost", tuple(words), (chart,), tables)
+
+
+def _month(row: Row) -> list[str]:
+    """Return sentences on what the month will come to, and when its budget is reached."""
+    if row["usd"] is None:
+        return ["What this month cost so far is not known."]
+    spent = f"{shown(Kind.USD, row['usd'])} are spent in this month so far"
+    if row["projected"] is None:
+        days = many(row["history_days"], "day")
+        return [f"{spent}; a forecast needs a week of days before today, and there are {days}."]
+    low, high = shown(Kind.USD, row["low"]), shown(Kind.USD, row["high"])
+    text = f"This month comes to {shown(Kind.USD, row['projected'])} ({low} to {high}, four months of five) if days go"
+    text += f" on as in the last {row['history_days']}; {spent}"
+    if row["last_month"]:
+        text += f", and the month before cost {shown(Kind.USD, row['last_month'])}"
+    said = [f"{text}."]
+    if row["budget_percent"] is not None:
+        reached = row["budget_reached"]
+        when = f"it is used up on {reached}" if reached else "it lasts"
+        said.append(f"That is {shown(Kind.PERCENT, row['budget_percent'])} of the month's budget: {when}.")
+    return said
+
+
+def _a_commit(figures: Figures) -> list[str]:
+    """Return what a commit and a pull request cost, where clients count them."""
+    known = [row for row in figures.cost_per_commit if row["usd"] is not None]
+    usd = sum(row["usd"] for row in known)
+    said = []
+    for name, word in (("commits", "commit"), ("pull_requests", "pull request")):
+        count = sum(row[name] for row in known)
+        if count and usd:
+            said.append(f"a {word} cost {shown(Kind.USD, usd / count)} ({many(round(count), word)})")
+    return [f"All cost taken together, {' and '.join(said)}."] if said else []
 
 
 def _tools(figures: Figures) -> Section:

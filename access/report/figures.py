@@ -4,9 +4,10 @@ Every text of telemetry enters the report here, and is made visible.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from access.ids import whole_in
 from access.insight.find import find as find_insight
 from access.insight.finding import Insight
 from access.insight.series import Part
@@ -46,7 +47,9 @@ class Figures:
     """`error_samples` of the largest categories."""
     activity: list[Row]
     cost: list[Row]
-    cost_month: list[Row]
+    forecast: list[Row]
+    """Of the month in which the period ends, against the budget where everybody's use is reported."""
+    cost_per_commit: list[Row]
     cost_by_model: list[Row]
     cost_by_team: list[Row]
     cost_by_user: list[Row]
@@ -82,8 +85,9 @@ class Figures:
         return not any(row["value"] for row in self.summary.values())
 
 
-def gather(client: Streams, period: Period, scope: Scope) -> Figures:
-    """Ask all questions. Raises what the client or the store raises."""
+def gather(client: Streams, period: Period, scope: Scope, budget_usd: float | None = None) -> Figures:
+    """Ask all questions. Raises Ambiguous for a short form of several users, and what the store raises."""
+    scope = replace(scope, user=whole_in(client, "user", scope.user))
 
     def answer(name: str, **given: str) -> list[dict[str, Any]]:
         question = find(name)
@@ -117,7 +121,8 @@ def gather(client: Streams, period: Period, scope: Scope) -> Figures:
         },
         activity=ask("activity"),
         cost=ask("cost"),
-        cost_month=ask("cost_month"),
+        forecast=ask("forecast", budget=f"{budget_usd or 0:g}" if scope == Scope() else "0"),
+        cost_per_commit=ask("cost_per_commit"),
         cost_by_model=ask("cost_by", by="model"),
         cost_by_team=ask("cost_by", by="team"),
         cost_by_user=ask("cost_by", by="user", limit="10"),

@@ -1,10 +1,12 @@
 """`get_traces`: a trace's skeleton and then its spans, or the traces that filters find."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from access.document import Document, fit
+from access.ids import is_short_trace, whole_in
 from access.refusal import invalid
 from connectors.analysis.trace_shape import Node, Shape, shape
 from connectors.contract import About, Signal, Span, Trace, TracesRequest
@@ -50,6 +52,8 @@ async def get_traces(
     size = characters(max_characters)
     one_of(detail, TRACE_DETAILS, "detail")
     if trace_id is not None:
+        if is_short_trace(str(trace_id)):
+            trace_id = await asyncio.to_thread(whole_in, asker.reading.store, "trace", str(trace_id))
         return await _one(
             asker, id_of(trace_id), time_range, connection, detail, span_ids, cursor, zone, size
         )

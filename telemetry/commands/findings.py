@@ -1,12 +1,14 @@
 """`telemetry findings`: what changed for the worse, for people, for scripts and for cron."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 
+from access.ids import Ambiguous
 from access.insight.find import find
 from access.insight.finding import Finding
 from access.insight.series import Part
@@ -14,10 +16,15 @@ from access.questions import QuestionError
 from access.report.findings import cost_of
 from access.report.period import period
 from access.text import visible
+from alerts.errors import AlertError
+from alerts.incidents import opened
+from alerts.notices import notify as send_new
+from alerts.webhook import Webhook
 from clickhouse.client import Client
 from clickhouse.client_errors import ClientError
 from clickhouse.endpoint import reader_endpoint
-from config.settings import SettingsError, load
+from config.settings import Settings, SettingsError, load
+from telemetry.commands.alerts import needed_webhook
 from telemetry.commands.error_text import report_errors
 from telemetry.commands.period_options import period_options
 
@@ -36,9 +43,12 @@ _FOUND: Final = 3
     show_default=True,
     help="How to write them.",
 )
+@click.option(
+    "--notify", is_flag=True, help="Send those that are new to TELEMETRY_ALERT_WEBHOOK, each incident once."
+)
 @click.option("--url", help="The ClickHouse to ask. Default: this server's, or CLICKHOUSE_URL.")
 @click.pass_context
-@report_errors(SettingsError, ClientError, QuestionError)
+@report_errors(SettingsError, ClientError, QuestionError, Ambiguous, AlertError)
 def findings_command(
     context: click.Context,
     *,
@@ -49,6 +59,7 @@ def findings_command(
     user: str,
     project: str,
     output_format: str,
+    notify: bool,
     url: str | None,
 ) -> None:
     """List what changed for the worse: for whom, since when, and what it cost.
@@ -56,7 +67,9 @@ def findings_command(
     Exits with 3 when there is something, with 0 when there is not. The report says the same.
     """
     asked = period(length, since, until)
-    with Client(reader_endpoint(load(), url)) as client:
+    settings = load()
+    webhook = needed_webhook(settings) if notify else None
+    with Client(reader_endpoint(settings, url)) as client:
         insight = find(client, asked.since, asked.until, Part(team, user, project))
     if output_format == "json":
         found = {
@@ -79,8 +92,19 @@ def findings_command(
             click.echo(f"   {usual.title}: {usual.times:,.0f} times. {usual.reason}")
         for note in (*([] if insight.findings else ["Nothing changed for the worse."]), *insight.notes):
             click.echo(note)
+    if webhook is not None:
+        _send(insight.findings, webhook, settings, min(asked.until, datetime.now(UTC)))
     if insight.findings:
         context.exit(_FOUND)
+
+
+def _send(findings: Sequence[Finding], webhook: Webhook, settings: Settings, now: datetime) -> None:
+    """Send what is new, and write what became of it to standard error. Raises AlertError."""
+    with opened(settings.data_dir) as (incidents, path):
+        sent = send_new(findings, incidents, path, webhook, now)
+    if sent.failure:
+        raise AlertError(f"{sent.failure} It is tried again with the next look.")
+    click.echo(f"Sent {sent.sent:,}; {sent.known:,} were known.", err=True)
 
 
 def as_json(one: Finding) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _OPTIONS: Final = (
     ),
     click.option("--until", metavar="TIME", help="Up to this time. Default: now."),
     click.option("--team", default="", help="One team only."),
-    click.option("--user", default="", help="One user only, as the question `users` names them."),
+    click.option("--user", default="", help="One user only, as the question `users` or a report names them."),
     click.option("--project", default="", help="One project only."),
 )
 

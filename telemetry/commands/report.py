@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from access.ids import Ambiguous
 from access.questions import QuestionError
 from access.report.contents import write
 from access.report.figures import Scope, gather
@@ -35,7 +36,7 @@ from telemetry.commands.period_options import period_options
     "--url",
     help="The ClickHouse to ask, such as http://localhost:8123. Default: this server's, or CLICKHOUSE_URL.",
 )
-@report_errors(SettingsError, ClientError, QuestionError)
+@report_errors(SettingsError, ClientError, QuestionError, Ambiguous)
 def report_command(
     *,
     length: str,
@@ -56,8 +57,9 @@ def report_command(
     is_page = output_format == "html" or (
         output_format is None and output is not None and output.suffix == ".html"
     )
-    with Client(reader_endpoint(load(), url)) as client:
-        document = write(gather(client, asked, Scope(team, user, project)))
+    settings = load()
+    with Client(reader_endpoint(settings, url)) as client:
+        document = write(gather(client, asked, Scope(team, user, project), settings.budget_usd_month))
     with private_file.output(output) as target:
         target.write((page(document) if is_page else markdown(document)).encode())
     if output is not None:

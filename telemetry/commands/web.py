@@ -16,6 +16,7 @@ from access.export.shelf import Shelf
 from access.quality import RulesError as ValidationRulesError
 from access.quality import read_rules
 from access.reading import desk
+from alerts.watch import watch_of
 from config.credentials import made_web_token
 from config.data_directory import StartError
 from config.settings import Settings, SettingsError, is_loopback, load
@@ -94,6 +95,7 @@ async def _serve(settings: Settings, url: str | None, descriptor: int | None) ->
         settings.connector_health_seconds,
         settings.mcp_telemetry,
         [sys.executable, "-m", "telemetry", "forget", *(["--url", url] if url else [])],
+        watch_of(settings, here.store),
     ) as app:
         server = WebServer(
             app, settings.body_timeout_seconds, tls.context() if tls else None, connections=_CONNECTIONS

@@ -1,8 +1,9 @@
 """Answers to the questions of the topic `cost`: a function for each, of its name, with its rows in order."""
 
 import math
+import statistics
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from tests.answers.counting import (
     DIMENSIONS,
@@ -17,6 +18,7 @@ from tests.answers.counting import (
 )
 from tests.oracle import (
     LOOKS_UP,
+    Event,
     Growth,
     Row,
     World,
@@ -126,6 +128,67 @@ def cost_month(world: World) -> list[Row]:
             "change_percent": r(change(round(projected, 2), before), 1),
         }
     ]
+
+
+def forecast(world: World) -> list[Row]:
+    end = datetime.fromtimestamp(world.end / 1e9, UTC)
+    today = end.date()
+    begin = today.replace(day=1)
+    last_month, next_month = ((begin + timedelta(days=days)).replace(day=1) for days in (-1, 32))
+    whole = World(world.events, [], [], 0, world.end, world.given)
+    by, budget = world.given.get("by", "all"), float(world.given.get("budget", "0"))
+    key = (lambda _: "all") if by == "all" else DIMENSIONS[by]
+    rows = []
+    for value, events in group(whole.during("api_request"), key).items():
+        by_day: dict[date, float] = {day: usd_of(found) for day, found in group(events, _day).items()}
+        known = max(0, (today - max(min(by_day), today - timedelta(days=28))).days)
+        past = [today - timedelta(days=n + 1) for n in range(known)]
+        is_known = known >= 7 and spend(events)["usd"] is not None
+        kinds = [[by_day.get(day, 0.0) for day in past if _is_weekend(day) is kind] for kind in (False, True)]
+        means = [statistics.fmean(kind) if is_known else 0.0 for kind in kinds]
+        spreads = [statistics.variance(kind) if is_known else 0.0 for kind in kinds]
+        month = [begin + timedelta(days=n) for n in range((next_month - begin).days)]
+        left = [sum(_is_weekend(day) is kind for day in month if day > today) for kind in (False, True)]
+        spent_today = by_day.get(today, 0.0)
+        left_today = max(0.0, means[_is_weekend(today)] - spent_today)
+        so_far = sum(usd for day, usd in by_day.items() if day >= begin)
+        expected = so_far + left_today + sum(n * mean for n, mean in zip(left, means, strict=True))
+        variance = spreads[_is_weekend(today)] if left_today else 0.0
+        for n, spread, kind in zip(left, spreads, kinds, strict=True):
+            variance += spread * (n + n**2 / max(1, len(kind)))
+        margin, total, reached = 1.2816 * math.sqrt(variance), 0.0, None
+        for day in month:
+            ahead = spent_today + left_today if day == today else means[_is_weekend(day)]
+            total += by_day.get(day, 0.0) if day < today else ahead
+            if budget and total >= budget and reached is None:
+                reached = day.isoformat()
+        earlier = sum(usd for day, usd in by_day.items() if last_month <= day < begin)
+        rows.append(
+            {
+                "value": value,
+                **spend([event for event in events if event.day >= begin], 2),
+                "projected": r(expected if is_known else None, 2),
+                "low": r(max(so_far, expected - margin) if is_known else None, 2),
+                "high": r(expected + margin if is_known else None, 2),
+                "last_month": r(earlier, 2),
+                "usd_per_weekday": r(means[0] if is_known else None, 2),
+                "usd_per_weekend_day": r(means[1] if is_known else None, 2),
+                "history_days": known,
+                "budget_percent": r(100 * expected / budget if budget and is_known else None, 1),
+                "budget_reached": reached,
+                "expected": expected,
+            }
+        )
+    found = world.limited(ordered(rows, "-expected", "value"), 100)
+    return [{name: cell for name, cell in row.items() if name != "expected"} for row in found]
+
+
+def _day(event: Event) -> date:
+    return event.day
+
+
+def _is_weekend(day: date) -> bool:
+    return day.isoweekday() > 5
 
 
 def cost_per_session(world: World) -> list[Row]:

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -12,12 +12,13 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from access.ids import is_short_trace, whole_in
 from access.reading import Reading
 from access.refusal import Code, Refusal
 from connectors.connected import Connection
 from connectors.contract import Signal
 from web.page.filters import filters_of
-from web.page.replay import EVENTS, STEPS, Replay, exported, replay, whose
+from web.page.replay import EVENTS, STEPS, Replay, exported, named, replay, whose
 from web.page.replay import Part as ReplayPart
 from web.page.site import HEADERS, Site, place_of
 from web.page.streaming import Part, gathered
@@ -91,7 +92,7 @@ class Details:
         found = await waterfall(
             self._site.reading(request),
             self._site.asking,
-            given.get("id", "")[:80],
+            await self._trace_id(request),
             (given.get("connection") or None) if role.sees_all else OWN,
             place_of(given.get("begin", "0")),
         )
@@ -100,10 +101,20 @@ class Details:
             await gathered(partial(whose, self._site.reading(request), found.session, role))
         return self._site.html(request, "trace.html", filters_of({}), trace=found, most=SPANS)
 
+    async def _trace_id(self, request: Request) -> str:
+        """Return the whole id of the trace that is asked for. Raises Refusal."""
+        given = request.query_params.get("id", "")[:80]
+        if self._site.role(request).sees_all and is_short_trace(given):
+            (given,) = await gathered(partial(whole_in, self._site.reading(request).store, "trace", given))
+        return given
+
     async def traces(self, request: Request) -> Response:
         """List the traces of a connection; for who sees a part of the data, those of one session of it."""
         given, filters, role = request.query_params, self._site.filters(request), self._site.role(request)
         reading, wanted = self._site.reading(request), wanted_of(given)
+        if wanted.session:
+            (session,) = await gathered(partial(named, reading, wanted.session, role))
+            wanted = replace(wanted, session=session)
         offered: Sequence[Connection] = ()
         if role.sees_all:
             offered = await connections(reading, self._site.asking, Signal.TRACES)
@@ -146,7 +157,7 @@ class Details:
         found = await waterfall(
             reading,
             self._site.asking,
-            given.get("id", "")[:80],
+            await self._trace_id(request),
             (given.get("connection") or None) if role.sees_all else OWN,
         )
         if not role.sees_all:

@@ -51,6 +51,8 @@ class Panel:
     has_table: bool = True
     totals: tuple[str, ...] = ()
     """Columns whose sums are shown, with their shares of all of these, and not the rows."""
+    is_budgeted: bool = False
+    """Whether it is compared with the month's budget, unless the view is narrowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ def fill(reading: Reading, panel: Panel, filters: Filters, role: Role = ALL) -> 
     """Ask a panel's question, within what the person may see. Raises nothing that a question can cause."""
     question = find(panel.question)
     parameters = taken(question, filters, panel.given)
+    if panel.is_budgeted and reading.desk.budget_usd and not any(filters.narrowing().values()):
+        parameters["budget"] = f"{reading.desk.budget_usd:g}"
     has = {one.name for one in question.parameters}
     whole = tuple(name for name, value in filters.narrowing().items() if value and name not in has)
     try:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from access.ids import whole_in
 from access.reading import Reading, statement
 from access.refusal import unknown
 from web.page.cells import is_hash
@@ -159,10 +160,16 @@ class Part:
 def whose(reading: Reading, session: str, role: Role) -> dict[str, Any]:
     """Return what a session was. Raises Refusal when there is none of this id, or it is not for this person."""
     reading.admit()
-    found = reading.store.rows(statement("replay_session"), {"session": session}).dicts()
+    whole = named(reading, session, role)
+    found = reading.store.rows(statement("replay_session"), {"session": whole}).dicts()
     if not found or not role.sees(found[0]["team"], found[0]["user"]):
         raise unknown("session", session, [], "id")
     return found[0]
+
+
+def named(reading: Reading, session: str, role: Role = ALL) -> str:
+    """Return the whole id of a session. Raises Refusal for a short form of several, to those who may see them all."""
+    return whole_in(reading.store, "session", session) if role.sees_all else session
 
 
 def exported(reading: Reading, session: str, role: Role = ALL) -> Iterator[bytes]:
@@ -171,7 +178,7 @@ def exported(reading: Reading, session: str, role: Role = ALL) -> Iterator[bytes
     It is refused, or its first line is made, before anything is yielded.
     """
     about = whose(reading, session, role)
-    values = {"session": session}
+    values = {"session": about["session_id"]}
     prompts = reading.store.rows(statement("replay_prompts"), values).dicts()
     whole = reading.store.stream(statement("replay"), values | {"limit": str(1 << 62)}, "JSONEachRow")
 

@@ -260,9 +260,8 @@ class Page:
 
         def made() -> str:
             asked = period("weekly", about.start.isoformat(), about.end.isoformat())
-            return report_page(
-                write(gather(reading.store, asked, Scope(filters.team, filters.user, filters.project)))
-            )
+            scope = Scope(filters.team, filters.user, filters.project)
+            return report_page(write(gather(reading.store, asked, scope, reading.desk.budget_usd)))
 
         reading.admit()
         (text,) = await gathered(made)

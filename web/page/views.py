@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from access.answer import Answer
 from access.collected import COLLECTED
+from access.ids import whole_filters
 from access.insight.find import find
 from access.insight.finding import Usual
 from access.insight.series import Part
@@ -30,6 +31,8 @@ _COSTS: Final = (
     "value", "requests", "all_tokens", "cache_percent", "usd", "percent", "usd_per_request", "change_percent"
 )  # fmt: skip
 """The columns that fit on a screen; the question's own page has all."""
+_MONTH: Final = ("value", "usd", "projected", "low", "high", "last_month", "budget_percent", "budget_reached")
+_COMMITS: Final = ("value", "commits", "pull_requests", "usd", "usd_per_commit", "usd_per_pull_request")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ VIEWS: Final[Mapping[str, View]] = {
             "What it costs, by whom and by what, and what of it was wasted.",
             (
                 Panel("cost", "Cost day by day", chart=Chart("day", "usd", "$"), rows=14),
-                Panel("cost_month", "This month"),
+                Panel("forecast", "This month", {"by": "all"}, _MONTH, is_budgeted=True),
+                Panel("forecast", "This month by team", {"by": "team", "limit": "25"}, _MONTH[:-2]),
                 Panel("cost_by", "By model", {"by": "model", "limit": "25"}, _COSTS, bar="percent"),
                 Panel("cost_by", "By team", {"by": "team", "limit": "25"}, _COSTS, bar="percent"),
                 Panel("cost_by", "By person", {"by": "user", "limit": "25"}, _COSTS, bar="percent"),
@@ -94,6 +98,7 @@ VIEWS: Final[Mapping[str, View]] = {
                 Panel("cache", "Input from the cache", bar="cache_percent"),
                 Panel("waste", "Calls that brought nothing new"),
                 Panel("cost_per_session", "Cost of a session"),
+                Panel("cost_per_commit", "Cost of a commit and of a pull request", {}, _COMMITS),
                 Panel("subagents", "Subagents"),
             ),
         ),
@@ -273,7 +278,7 @@ class Present:
 def present(reading: Reading, filters: Filters) -> Present:
     """Return what goes on now. Raises Refusal."""
     now = reading.desk.clock()
-    values = bounds_of(now) | filters.narrowing() | {"minutes": str(MINUTES_NOW)}
+    values = bounds_of(now) | whole_filters(reading, filters.narrowing()) | {"minutes": str(MINUTES_NOW)}
     sessions, today, usual = reading.store.rows(statement("present"), values).rows[0]
     fresh = reading.freshness()
     return Present(sessions, MINUTES_NOW, today, usual, fresh.newest, fresh.age_seconds)
