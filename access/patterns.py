@@ -30,6 +30,7 @@ from access.reading import Reading, bounds, statement
 from access.refusal import unknown
 from access.store import Rows
 from access.text import visible
+from access.times import whole_hours
 
 WINDOWS: Final[Mapping[str, timedelta]] = {
     "1h": timedelta(hours=1),
@@ -171,6 +172,7 @@ def _made(reading: Reading, analysis: _Analysis, period: Range, window: str) -> 
 
 def _findings(reading: Reading, period: Range, window: str) -> Answer:
     """Return what changed for the worse, the dearest first, as the report has it."""
+    period = Range(*whole_hours(period.start, period.end), period.zone)
     insight = find(reading.store, period.start, period.end)
     rows = [
         (
@@ -204,7 +206,11 @@ def _findings(reading: Reading, period: Range, window: str) -> Answer:
         if first.sessions:
             hint = f'ask_question(name="session", parameters={{"session": {_quoted(first.sessions[0])}}})'
     method = "Each measure is compared with its own usual in four weeks before; a minute counts as a dollar."
-    return replace(answer, finding=words, hints=(f"Next: {hint}",), notes=(method, *insight.notes))
+    often = "; ".join(
+        f"{_quoted(one.title)} {one.times:,.0f} times ({one.reason[:-1]})" for one in insight.always
+    )
+    notes = (method, *insight.notes, *([f"Always there: {often}."] if often else []))
+    return replace(answer, finding=words, hints=(f"Next: {hint}",), notes=notes)
 
 
 def _empty(reading: Reading, window: str, before: int) -> tuple[str, str]:

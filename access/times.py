@@ -49,6 +49,14 @@ _NUMBER: Final = re.compile(r"\d{9,20}(?:\.\d+)?")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}")
 
 
+def whole_hours(begin: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """Return a period with its first and last hour whole, as all questions count it."""
+    hour = timedelta(hours=1)
+    first = begin.replace(minute=0, second=0, microsecond=0)
+    last = end.replace(minute=0, second=0, microsecond=0)
+    return first, last if last == end else last + hour
+
+
 def period(
     start: str | float | None,
     end: str | float | None,

@@ -48,7 +48,7 @@ WITH
             sum(recomputed_nanos) / 1e9 AS recomputed,
             if(unpriced > 0 AND unpriced = asked, NULL, sum(cost_nanos) / 1e9) AS cost
         FROM telemetry_sessions
-        WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')}) AND ({team:String} = '' OR team = {team:String})
+        WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - toIntervalSecond(1)) AND ({team:String} = '' OR team = {team:String})
         GROUP BY begins
     )
 SELECT

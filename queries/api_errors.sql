@@ -24,14 +24,42 @@ columns:
   sessions: sessions that met it
   last_seen: when it happened last, UTC
   sample: the latest message, redacted
-wide: [retries_exhausted, percent, p95_ms, sessions, last_seen]
-example: {code: '529', model: claude-opus-4-8, errors: 12, answered: 0, percent: 0.8, attempts: 10.2, retries_exhausted: 11, p95_ms: 61200, sessions: 4, last_seen: '2026-11-22 17:02:11', sample: Overloaded}
+  before: 'how many of either in the period of the same length before; empty when nothing was recorded then'
+  change_percent: how much more or less; empty without one before
+wide: [before, change_percent, retries_exhausted, percent, p95_ms, sessions, last_seen]
+example: {code: '529', model: claude-opus-4-8, errors: 12, answered: 0, percent: 0.8, attempts: 10.2, retries_exhausted: 11, p95_ms: 61200, sessions: 4, last_seen: '2026-11-22 17:02:11', sample: Overloaded, before: 9, change_percent: 33.3}
 */
 WITH
+    toStartOfHour({from:DateTime('UTC')}) AS begins,
+    toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)) AS ends,
+    toDateTime(greatest(0, 2 * toUnixTimestamp(begins) - toUnixTimestamp(ends)), 'UTC') AS begins_before,
+    -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
+    (
+        SELECT count() > 0
+        FROM telemetry_hourly
+        WHERE hour >= begins_before AND hour < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
+    ) AS was_recorded,
+    earlier AS (
+        SELECT api_error_code AS code, replaceOne(telemetry_events.model, '[1m]', '') AS name, count() AS number
+        FROM telemetry_events
+        WHERE event_type = 'api_error' AND timestamp >= begins_before AND timestamp < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
+        GROUP BY code, name
+        UNION ALL
+        SELECT '' AS code, replaceOne(telemetry_spans.model, '[1m]', '') AS name, count() AS number
+        FROM telemetry_spans
+        WHERE span_type = 'llm_request' AND attempt > 1 AND ifNull(success, true) AND timestamp >= begins_before AND timestamp < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR session_id IN (SELECT session_id FROM telemetry_sessions WHERE project = {project:String})) AND ({model:String} = '' OR replaceOne(telemetry_spans.model, '[1m]', '') = replaceOne({model:String}, '[1m]', ''))
+        GROUP BY code, name
+    ),
     requests AS (
         SELECT replaceOne(model, '[1m]', '') AS name, sum(events) AS sent
         FROM telemetry_hourly
-        WHERE hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
+        WHERE hour >= begins AND hour < ends
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR telemetry_hourly.project = {project:String}) AND ({model:String} = '' OR telemetry_hourly.model = {model:String})
             AND event_type IN ('api_request', 'api_error')
@@ -42,7 +70,7 @@ WITH
             event_type, api_error_code AS code, replaceOne(telemetry_events.model, '[1m]', '') AS name, attempt, duration_ms,
             session_id, timestamp, api_error_message AS message
         FROM telemetry_events
-        WHERE timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+        WHERE timestamp >= begins AND timestamp < ends
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
             AND event_type IN ('api_error', 'api_retries_exhausted')
@@ -51,7 +79,7 @@ WITH
             'answered', '', replaceOne(telemetry_spans.model, '[1m]', ''), attempt, duration_ms, session_id, timestamp, ''
         FROM telemetry_spans
         WHERE span_type = 'llm_request' AND attempt > 1 AND ifNull(success, true)
-            AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            AND timestamp >= begins AND timestamp < ends
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR session_id IN (SELECT session_id FROM telemetry_sessions WHERE project = {project:String})) AND ({model:String} = '' OR replaceOne(telemetry_spans.model, '[1m]', '') = replaceOne({model:String}, '[1m]', ''))
     )
@@ -67,8 +95,11 @@ SELECT
         duration_ms, event_type IN ('api_error', 'answered') AND duration_ms IS NOT NULL)) AS p95_ms,
     uniqExact(cityHash64(session_id)) AS sessions,
     toDateTime(max(timestamp), 'UTC') AS last_seen,
-    argMax(message, (message != '', timestamp)) AS sample
+    argMax(message, (message != '', timestamp)) AS sample,
+    if(was_recorded, any(earlier.number), NULL) AS before,
+    round(100 * ((errors + answered) - before) / nullIf(before, 0), 1) AS change_percent
 FROM found
 LEFT JOIN requests USING (name)
+LEFT JOIN earlier USING (code, name)
 GROUP BY code, name
 ORDER BY errors DESC, answered DESC, code, model

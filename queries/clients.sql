@@ -47,9 +47,9 @@ WITH
             min(started) AS begun,
             max(ended) AS last
         FROM telemetry_sessions
-        WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')})
+        WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - toIntervalSecond(1))
         GROUP BY session_id
-        HAVING last >= {from:DateTime('UTC')} AND begun < {to:DateTime('UTC')}
+        HAVING last >= toStartOfHour({from:DateTime('UTC')}) AND begun < toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599))
             AND ({team:String} = '' OR team_name = {team:String}) AND ({project:String} = '' OR project_name = {project:String})
     ),
     earlier AS (

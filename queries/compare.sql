@@ -71,13 +71,13 @@ WITH
         FROM (
             SELECT service_version, project, team, service_name, model_name AS name, duration_ms AS took_ms, ttft_ms AS waited_ms
             FROM telemetry_events
-            WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            WHERE event_type = 'api_request' AND timestamp >= toStartOfHour({from:DateTime('UTC')}) AND timestamp < toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599))
                 AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
                 AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({version:String} = '' OR service_version = {version:String})
             UNION ALL
             SELECT service_version, project, team, service_name, replaceOne(model, '[1m]', ''), NULL, ttft_ms
             FROM telemetry_spans
-            WHERE span_type = 'llm_request' AND ttft_ms IS NOT NULL AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            WHERE span_type = 'llm_request' AND ttft_ms IS NOT NULL AND timestamp >= toStartOfHour({from:DateTime('UTC')}) AND timestamp < toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599))
                 AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
                 AND ({project:String} = '' OR telemetry_spans.project = {project:String}) AND ({version:String} = '' OR service_version = {version:String})
         )

@@ -3,7 +3,7 @@ question: What does each model cost, day by day?
 topic: cost
 needs: [events]
 note: >
-  Counted by whole hours, from api_request events.
+  From api_request events.
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

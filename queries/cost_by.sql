@@ -3,7 +3,7 @@ question: What costs how much, by a dimension of your choice, and against the pe
 topic: cost
 needs: [events]
 note: >
-  Counted by whole hours, from api_request events. The names of skills, agents and MCP servers are those that the client puts on a request.
+  From api_request events. The names of skills, agents and MCP servers are those that the client puts on a request.
 parameters:
   by: {default: team, meaning: 'model, user, team, department, cost_center, project, skill, agent, mcp_server, mcp_tool, query_source, workflow_step, speed, service, day or hour'}
   from: {default: 7 days ago, meaning: beginning of the period}
@@ -24,14 +24,23 @@ columns:
   unpriced: requests whose cost is not known, which are not in it
   percent: the share of all cost
   usd_per_request: cost of a request, on average
-  before: what it cost in the period of the same length before
+  before: what it cost in the period of the same length before; empty when that is not known or nothing was recorded then
   change_percent: how much more or less; empty when it cost nothing before
 wide: [before, output_tokens]
 example: {value: platform, requests: 3180, all_tokens: 81220411, output_tokens: 1204110, cache_percent: 92.1, usd: 64.2, recomputed_usd: 0, unpriced: 0, percent: 38.4, usd_per_request: 0.0202, before: 51.1, change_percent: 25.6}
 */
 WITH
     toStartOfHour({from:DateTime('UTC')}) AS begins,
-    begins - dateDiff('second', begins, {to:DateTime('UTC')}) AS begins_before,
+    toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)) AS ends,
+    toDateTime(greatest(0, 2 * toUnixTimestamp(begins) - toUnixTimestamp(ends)), 'UTC') AS begins_before,
+    -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
+    (
+        SELECT count() > 0
+        FROM telemetry_hourly
+        WHERE hour >= begins_before AND hour < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
+    ) AS was_recorded,
     spent AS (
         SELECT
             multiIf(
@@ -61,7 +70,7 @@ WITH
             recomputed_nanos,
             telemetry_hourly.unpriced AS costless
         FROM telemetry_hourly
-        WHERE event_type = 'api_request' AND hour >= toStartOfHour(begins_before) AND hour < {to:DateTime('UTC')}
+        WHERE event_type = 'api_request' AND hour >= begins_before AND hour < ends
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR telemetry_hourly.project = {project:String}) AND ({model:String} = '' OR telemetry_hourly.model = {model:String})
     )
@@ -76,8 +85,9 @@ SELECT
     sumIf(costless, is_now) AS unpriced,
     if(usd IS NULL, NULL, round(100 * sumIf(cost_nanos, is_now) / nullIf(sum(sumIf(cost_nanos, is_now)) OVER (), 0), 1)) AS percent,
     round(usd / nullIf(requests - unpriced, 0), 6) AS usd_per_request,
-    round(sumIf(cost_nanos, NOT is_now) / 1e9, 4) AS before,
-    if(before = 0, NULL, round(100 * (usd - before) / before, 1)) AS change_percent
+    if(NOT was_recorded OR (sumIf(costless, NOT is_now) > 0 AND sumIf(costless, NOT is_now) = sumIf(events, NOT is_now)), NULL,
+        round(sumIf(cost_nanos, NOT is_now) / 1e9, 4)) AS before,
+    round(100 * (usd - before) / nullIf(before, 0), 1) AS change_percent
 FROM spent
 GROUP BY value
 ORDER BY usd DESC, before DESC, value

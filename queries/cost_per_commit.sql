@@ -3,7 +3,7 @@ question: What does a commit, a pull request or a line of code cost?
 topic: cost
 needs: [events, metrics]
 note: >
-  Commits, lines and active time are metrics of the client, the money is of its events; by whole hours.
+  Commits, lines and active time are metrics of the client, the money is of its events.
 parameters:
   by: {default: team, meaning: 'team, user, project or department'}
   from: {default: 7 days ago, meaning: beginning of the period}
@@ -24,10 +24,23 @@ columns:
   usd_per_commit: cost for each commit
   usd_per_pull_request: cost for each pull request
   usd_per_100_lines: cost for a hundred lines added
-wide: [usd_per_100_lines, lines_removed]
-example: {value: platform, commits: 41, pull_requests: 9, lines_added: 8120, lines_removed: 2010, active_hours: 31.2, usd: 64.2, recomputed_usd: 0, unpriced: 0, usd_per_commit: 1.57, usd_per_pull_request: 7.13, usd_per_100_lines: 0.79}
+  before: 'usd in the period of the same length before; empty when that is not known or nothing was recorded then'
+  change_percent: how much more or less; empty without one before
+wide: [before, change_percent, usd_per_100_lines, lines_removed]
+example: {value: platform, commits: 41, pull_requests: 9, lines_added: 8120, lines_removed: 2010, active_hours: 31.2, usd: 64.2, recomputed_usd: 0, unpriced: 0, usd_per_commit: 1.57, usd_per_pull_request: 7.13, usd_per_100_lines: 0.79, before: 51.1, change_percent: 25.6}
 */
 WITH
+    toStartOfHour({from:DateTime('UTC')}) AS begins,
+    toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)) AS ends,
+    toDateTime(greatest(0, 2 * toUnixTimestamp(begins) - toUnixTimestamp(ends)), 'UTC') AS begins_before,
+    -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
+    (
+        SELECT count() > 0
+        FROM telemetry_hourly
+        WHERE hour >= begins_before AND hour < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
+    ) AS was_recorded,
     counted AS (
         SELECT
             multiIf(
@@ -36,8 +49,8 @@ WITH
                 {by:String} = 'project', project,
                 {by:String} = 'department', department,
                 toString(throwIf(true, 'by is one of team, user, project, department'))) AS value,
-            metric, type, increment, 0 AS nanos, 0 AS recomputed, 0 AS costless, 0 AS asked
-        FROM telemetry_metric_increments(from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
+            metric, type, increment, 0 AS nanos, 0 AS recomputed, 0 AS costless, 0 AS asked, true AS is_now
+        FROM telemetry_metric_increments(from = begins, to = ends)
         WHERE metric IN ('commit.count', 'pull_request.count', 'lines_of_code.count', 'active_time.total')
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR project = {project:String})
@@ -49,9 +62,9 @@ WITH
                 {by:String} = 'project', project,
                 {by:String} = 'department', department,
                 '') AS value,
-            '', '', 0, cost_nanos, recomputed_nanos, telemetry_hourly.unpriced, events
+            '', '', 0, cost_nanos, recomputed_nanos, telemetry_hourly.unpriced, events, hour >= begins
         FROM telemetry_hourly
-        WHERE event_type = 'api_request' AND hour >= toStartOfHour({from:DateTime('UTC')}) AND hour < {to:DateTime('UTC')}
+        WHERE event_type = 'api_request' AND hour >= begins_before AND hour < ends
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
     )
@@ -62,12 +75,16 @@ SELECT
     sumIf(increment, metric = 'lines_of_code.count' AND type = 'added') AS lines_added,
     sumIf(increment, metric = 'lines_of_code.count' AND type = 'removed') AS lines_removed,
     round(sumIf(increment, metric = 'active_time.total') / 3600, 1) AS active_hours,
-    if(unpriced > 0 AND unpriced = sum(asked), NULL, round(sum(nanos) / 1e9, 4)) AS usd,
-    round(sum(recomputed) / 1e9, 4) AS recomputed_usd,
-    sum(costless) AS unpriced,
+    if(unpriced > 0 AND unpriced = sumIf(asked, is_now), NULL, round(sumIf(nanos, is_now) / 1e9, 4)) AS usd,
+    round(sumIf(recomputed, is_now) / 1e9, 4) AS recomputed_usd,
+    sumIf(costless, is_now) AS unpriced,
     round(usd / nullIf(commits, 0), 4) AS usd_per_commit,
     round(usd / nullIf(pull_requests, 0), 4) AS usd_per_pull_request,
-    round(100 * usd / nullIf(lines_added, 0), 4) AS usd_per_100_lines
+    round(100 * usd / nullIf(lines_added, 0), 4) AS usd_per_100_lines,
+    if(NOT was_recorded OR (sumIf(costless, NOT is_now) > 0 AND sumIf(costless, NOT is_now) = sumIf(asked, NOT is_now)), NULL,
+        round(sumIf(nanos, NOT is_now) / 1e9, 4)) AS before,
+    round(100 * (usd - before) / nullIf(before, 0), 1) AS change_percent
 FROM counted
 GROUP BY value
+HAVING countIf(is_now) > 0
 ORDER BY usd DESC, value

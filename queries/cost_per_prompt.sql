@@ -27,7 +27,7 @@ example: {prompt: 9cb9600d-…, session: 6f1c0b1e-…, user: 'sha256:9b1f…', s
 WITH dearest AS (
     SELECT prompt_id, sum(ifNull(cost_nanos, 0)) AS nanos, sum(nanos) OVER () AS all_nanos
     FROM telemetry_events
-    WHERE event_type = 'api_request' AND prompt_id != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+    WHERE event_type = 'api_request' AND prompt_id != '' AND timestamp >= toStartOfHour({from:DateTime('UTC')}) AND timestamp < toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599))
         AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
         AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
     GROUP BY prompt_id
@@ -48,7 +48,7 @@ SELECT
     if(usd IS NULL, NULL, round(100 * any(nanos) / nullIf(any(all_nanos), 0), 2)) AS percent
 FROM telemetry_events
 INNER JOIN dearest USING (prompt_id)
-WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+WHERE event_type = 'api_request' AND timestamp >= toStartOfHour({from:DateTime('UTC')}) AND timestamp < toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599))
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
     AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
 GROUP BY prompt_id

@@ -38,9 +38,9 @@ WITH merged AS (
         sum(recomputed_nanos) / 1e9 AS recomputed,
         if(unpriced = requests, NULL, sum(cost_nanos) / 1e9) AS cost
     FROM telemetry_sessions
-    WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')})
+    WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - toIntervalSecond(1))
     GROUP BY session_id
-    HAVING last >= {from:DateTime('UTC')} AND begun < {to:DateTime('UTC')} AND requests > 0
+    HAVING last >= toStartOfHour({from:DateTime('UTC')}) AND begun < toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)) AND requests > 0
 )
 SELECT
     toDate(begun, 'UTC') AS day,

@@ -34,7 +34,7 @@ WITH counted AS (
             toInt64(toUnixTimestamp(toDateTime(least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')), 'UTC'))) AS time,
             if(arrived > toDateTime64(0, 3, 'UTC'), toInt64(toUnixTimestamp(arrived)) - time, 0) AS late
         FROM telemetry_events
-        WHERE timestamp >= {from:DateTime('UTC')} AND least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')) < {to:DateTime('UTC')}
+        WHERE timestamp >= toStartOfHour({from:DateTime('UTC')}) AND least(timestamp, toDateTime64('2100-01-01 00:00:00', 9, 'UTC')) < toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599))
     ),
     -- What waited on its way arrives all at once; where a clock is behind, all of a session is late by as much.
     behind AS (

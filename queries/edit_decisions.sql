@@ -18,18 +18,37 @@ columns:
   accepted: edits that were allowed
   rejected: edits that were refused
   accept_percent: the share that was allowed
-example: {language: Python, tool: Edit, by: people, accepted: 120, rejected: 8, accept_percent: 93.8}
+  before: 'edits that were refused in the period of the same length before; empty when no metric was recorded then'
+  change_percent: how much more or less; empty without one before
+  before_percent: the share that was allowed in the period before
+wide: [before, change_percent, before_percent]
+example: {language: Python, tool: Edit, by: people, accepted: 120, rejected: 8, accept_percent: 93.8, before: 6, change_percent: 33.3, before_percent: 94.1}
 */
+WITH
+    toStartOfHour({from:DateTime('UTC')}) AS begins,
+    toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)) AS ends,
+    toDateTime(greatest(0, 2 * toUnixTimestamp(begins) - toUnixTimestamp(ends)), 'UTC') AS begins_before,
+    -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
+    (
+        SELECT count() > 0
+        FROM telemetry_metric_increments(from = begins_before, to = begins)
+        WHERE ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR project = {project:String})
+    ) AS was_recorded
 SELECT
     language,
     tool_name AS tool,
     if(startsWith(decision_source, 'user_'), 'people', decision_source) AS by,
-    sumIf(increment, decision = 'accept') AS accepted,
-    sumIf(increment, decision = 'reject') AS rejected,
-    round(100 * accepted / nullIf(accepted + rejected, 0), 1) AS accept_percent
-FROM telemetry_metric_increments(from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
+    sumIf(increment, decision = 'accept' AND time >= begins) AS accepted,
+    sumIf(increment, decision = 'reject' AND time >= begins) AS rejected,
+    round(100 * accepted / nullIf(accepted + rejected, 0), 1) AS accept_percent,
+    if(was_recorded, sumIf(increment, decision = 'reject' AND time < begins), NULL) AS before,
+    round(100 * (rejected - before) / nullIf(before, 0), 1) AS change_percent,
+    round(100 * sumIf(increment, decision = 'accept' AND time < begins) / nullIf(sumIf(increment, time < begins), 0), 1) AS before_percent
+FROM telemetry_metric_increments(from = begins_before, to = ends)
 WHERE metric = 'code_edit_tool.decision'
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
     AND ({project:String} = '' OR project = {project:String})
 GROUP BY language, tool, by
+HAVING countIf(time >= begins) > 0
 ORDER BY accepted + rejected DESC, language, tool, by

@@ -40,7 +40,7 @@ SELECT
     session_id AS session,
     prompt_id AS prompt
 FROM telemetry_events
-WHERE timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')} AND failure != ''
+WHERE timestamp >= toStartOfHour({from:DateTime('UTC')}) AND timestamp < toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)) AND failure != ''
     AND ({category:String} = '' OR failure = {category:String})
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
     AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})

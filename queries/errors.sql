@@ -19,8 +19,8 @@ columns:
   failures: how many in the period
   percent: their share of all failures
   cumulative_percent: the share of this category and all larger ones
-  before: how many in the period of the same length before
-  change_percent: how much more or fewer; empty when there were none before
+  before: how many in the period of the same length before; empty when nothing was recorded then
+  change_percent: how much more or fewer; empty without one before
   sessions: sessions that met it
   users: users who did
   recovered_percent: failures after which the same thing worked, in the session; empty when that cannot be told
@@ -30,14 +30,23 @@ wide: [last_seen, users, before, cumulative_percent, change_percent]
 example: {category: tool Bash ShellError, failures: 41, percent: 52.6, cumulative_percent: 52.6, before: 30, change_percent: 36.7, sessions: 12, users: 7, recovered_percent: 95.1, last_seen: '2026-11-22 17:02:11', sample: Command failed with exit code 1}
 */
 WITH
-    toDateTime({from:DateTime('UTC')}) AS begins,
-    begins - dateDiff('second', begins, {to:DateTime('UTC')}) AS begins_before,
+    toStartOfHour({from:DateTime('UTC')}) AS begins,
+    toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)) AS ends,
+    toDateTime(greatest(0, 2 * toUnixTimestamp(begins) - toUnixTimestamp(ends)), 'UTC') AS begins_before,
+    -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
+    (
+        SELECT count() > 0
+        FROM telemetry_hourly
+        WHERE hour >= begins_before AND hour < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
+    ) AS was_recorded,
     failed AS (
         SELECT
             failure AS category, session_id, user_id, timestamp, tried_id, concat(api_error_message, error_message) AS message,
             timestamp >= begins AS is_now
         FROM telemetry_events
-        WHERE failure != '' AND timestamp >= begins_before AND timestamp < {to:DateTime('UTC')}
+        WHERE failure != '' AND timestamp >= begins_before AND timestamp < ends
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
     ),
@@ -45,7 +54,7 @@ WITH
         SELECT tried_id, max(timestamp) AS succeeded
         FROM telemetry_events
         WHERE failure = '' AND event_type != 'api_retries_exhausted' AND timestamp >= begins
-            AND timestamp < {to:DateTime('UTC')} + toIntervalDay(1)
+            AND timestamp < ends + toIntervalDay(1)
             AND tried_id IN (SELECT tried_id FROM failed WHERE is_now AND tried_id != 0)
         GROUP BY tried_id
     )
@@ -54,8 +63,8 @@ SELECT
     countIf(is_now) AS failures,
     round(100 * failures / sum(failures) OVER (), 1) AS percent,
     round(100 * sum(failures) OVER (ORDER BY failures DESC, category) / sum(failures) OVER (), 1) AS cumulative_percent,
-    countIf(NOT is_now) AS before,
-    if(before = 0, NULL, round(100 * (failures - before) / before, 1)) AS change_percent,
+    if(was_recorded, countIf(NOT is_now), NULL) AS before,
+    round(100 * (failures - before) / nullIf(before, 0), 1) AS change_percent,
     uniqExactIf(cityHash64(session_id), is_now) AS sessions,
     uniqExactIf(cityHash64(user_id), is_now) AS users,
     round(100 * countIf(is_now AND succeeded > timestamp) / nullIf(countIf(is_now AND tried_id != 0), 0), 1) AS recovered_percent,

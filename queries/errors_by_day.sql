@@ -2,8 +2,6 @@
 question: How do failures develop, day by day?
 topic: errors
 needs: [events]
-note: >
-  Counted by whole hours.
 empty: 'nothing failed in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}

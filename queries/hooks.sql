@@ -22,9 +22,37 @@ columns:
   p95_ms: nineteen of twenty took no longer
   minutes: the time that all of them took, for which people waited
   sessions: sessions in which it ran
-example: {event: PreToolUse, hook: 'PreToolUse:Bash', runs: 900, hooks: 1800, blocked: 12, blocked_percent: 1.3, errors: 3, cancelled: 0, p50_ms: 42, p95_ms: 310, minutes: 1.2, sessions: 40}
+  before: 'minutes in the period of the same length before; empty when nothing was recorded then'
+  change_percent: how much more or less; empty without one before
+  before_p95_ms: what nineteen of twenty took no longer than in the period before
+wide: [before, change_percent, before_p95_ms]
+example: {event: PreToolUse, hook: 'PreToolUse:Bash', runs: 900, hooks: 1800, blocked: 12, blocked_percent: 1.3, errors: 3, cancelled: 0, p50_ms: 42, p95_ms: 310, minutes: 1.2, sessions: 40, before: 1.1, change_percent: 9.1, before_p95_ms: 290}
 */
-WITH quantilesExactOrNull(0.5, 0.95)(duration_ms) AS took
+WITH
+    toStartOfHour({from:DateTime('UTC')}) AS begins,
+    toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)) AS ends,
+    toDateTime(greatest(0, 2 * toUnixTimestamp(begins) - toUnixTimestamp(ends)), 'UTC') AS begins_before,
+    -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
+    (
+        SELECT count() > 0
+        FROM telemetry_hourly
+        WHERE hour >= begins_before AND hour < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
+    ) AS was_recorded,
+    earlier AS (
+        SELECT
+            attributes['hook_event'] AS event_name,
+            attributes['hook_name'] AS hook_name,
+            round(ifNull(sum(duration_ms), 0) / 60000, 2) AS number,
+            round(quantileExactOrNull(0.95)(duration_ms)) AS slow
+        FROM telemetry_events
+        WHERE event_type = 'hook_execution_complete' AND timestamp >= begins_before AND timestamp < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String})
+        GROUP BY event_name, hook_name
+    ),
+    quantilesExactOrNull(0.5, 0.95)(duration_ms) AS took
 SELECT
     attributes['hook_event'] AS event,
     attributes['hook_name'] AS hook,
@@ -37,9 +65,13 @@ SELECT
     if(empty(took), NULL, round(took[1])) AS p50_ms,
     if(empty(took), NULL, round(took[2])) AS p95_ms,
     round(ifNull(sum(duration_ms), 0) / 60000, 2) AS minutes,
-    uniqExact(cityHash64(session_id)) AS sessions
+    uniqExact(cityHash64(session_id)) AS sessions,
+    if(was_recorded, any(earlier.number), NULL) AS before,
+    round(100 * (minutes - before) / nullIf(before, 0), 1) AS change_percent,
+    any(earlier.slow) AS before_p95_ms
 FROM telemetry_events
-WHERE event_type = 'hook_execution_complete' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+LEFT JOIN earlier ON earlier.event_name = attributes['hook_event'] AND earlier.hook_name = attributes['hook_name']
+WHERE event_type = 'hook_execution_complete' AND timestamp >= begins AND timestamp < ends
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
     AND ({project:String} = '' OR telemetry_events.project = {project:String})
 GROUP BY event, hook

@@ -29,7 +29,7 @@ SELECT
     round(100 * failures / uses, 1) AS failure_percent,
     uniqMerge(unique_users) AS users
 FROM feature_usage
-WHERE date >= toDate({from:DateTime('UTC')}) AND date <= toDate({to:DateTime('UTC')})
+WHERE date >= toDate({from:DateTime('UTC')}) AND date <= toDate({to:DateTime('UTC')} - toIntervalSecond(1))
     AND ({server:String} = '' OR service_name = {server:String})
 GROUP BY day, server, feature
 ORDER BY day, uses DESC, server, feature

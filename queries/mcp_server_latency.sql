@@ -34,8 +34,8 @@ FROM
 (
     SELECT
         server, method, tool, error,
-        multiIf(is_delta, counted, place > 1, greatest(0, counted - counted_before), started >= {from:DateTime('UTC')}, counted, 0) AS grown,
-        multiIf(is_delta, value, place > 1, greatest(0, value - value_before), started >= {from:DateTime('UTC')}, value, 0) AS seconds
+        multiIf(is_delta, counted, place > 1, greatest(0, counted - counted_before), started >= toStartOfHour({from:DateTime('UTC')}), counted, 0) AS grown,
+        multiIf(is_delta, value, place > 1, greatest(0, value - value_before), started >= toStartOfHour({from:DateTime('UTC')}), value, 0) AS seconds
     FROM
     (
         SELECT
@@ -49,13 +49,13 @@ FROM
             lagInFrame(value) OVER points AS value_before
         FROM performance_metrics
         WHERE metric_name = 'mcp.server.operation.duration'
-            AND timestamp >= {from:DateTime('UTC')} - INTERVAL 1 HOUR AND timestamp < {to:DateTime('UTC')}
+            AND timestamp >= toStartOfHour({from:DateTime('UTC')}) - INTERVAL 1 HOUR AND timestamp < toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599))
             AND ({server:String} = '' OR service_name = {server:String})
         WINDOW points AS (
             PARTITION BY service_name, service_instance, started, toString(mapSort(labels)) ORDER BY timestamp
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
     )
-    WHERE timestamp >= {from:DateTime('UTC')}
+    WHERE timestamp >= toStartOfHour({from:DateTime('UTC')})
 )
 WHERE grown > 0
 GROUP BY server, method, tool

@@ -42,7 +42,7 @@ SELECT
     sum(checkpoint_count) AS checkpoints,
     toDateTime(max(end_time), 'UTC') AS last_seen
 FROM session_metrics
-WHERE start_time >= {from:DateTime('UTC')} AND start_time < {to:DateTime('UTC')}
+WHERE start_time >= toStartOfHour({from:DateTime('UTC')}) AND start_time < toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599))
     AND ({server:String} = '' OR service_name = {server:String})
 GROUP BY server, transport, model
 ORDER BY sessions DESC, server, transport, model

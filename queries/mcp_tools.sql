@@ -25,9 +25,37 @@ columns:
   usd: what these cost
   recomputed_usd: how much of that is recomputed from tokens and prices, as the client sent no cost
   unpriced: requests whose cost is not known, which are not in it
-example: {server: github, tool: search_issues, calls: 55, failures: 2, failure_percent: 3.6, p50_ms: 410, p95_ms: 1900, sessions: 14, result_mb: 0.92, requests: 50, usd: 1.13, recomputed_usd: 0, unpriced: 0}
+  before: 'calls in the period of the same length before; empty when nothing was recorded then'
+  change_percent: how much more or less; empty without one before
+  before_percent: the share that failed in the period before
+wide: [before, change_percent, before_percent]
+example: {server: github, tool: search_issues, calls: 55, failures: 2, failure_percent: 3.6, p50_ms: 410, p95_ms: 1900, sessions: 14, result_mb: 0.92, requests: 50, usd: 1.13, recomputed_usd: 0, unpriced: 0, before: 48, change_percent: 14.6, before_percent: 4.2}
 */
-WITH quantilesExactOrNullIf(0.5, 0.95)(duration_ms, event_type = 'tool_result') AS took
+WITH
+    toStartOfHour({from:DateTime('UTC')}) AS begins,
+    toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)) AS ends,
+    toDateTime(greatest(0, 2 * toUnixTimestamp(begins) - toUnixTimestamp(ends)), 'UTC') AS begins_before,
+    -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
+    (
+        SELECT count() > 0
+        FROM telemetry_hourly
+        WHERE hour >= begins_before AND hour < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
+    ) AS was_recorded,
+    earlier AS (
+        SELECT
+            if(mcp_server_name = '', 'custom', mcp_server_name) AS name,
+            if(mcp_server_name = '', 'custom', mcp_tool_name) AS its,
+            count() AS number,
+            countIf(success = false) AS failed
+        FROM telemetry_events
+        WHERE event_type = 'tool_result' AND (mcp_server_name != '' OR tool_name = 'mcp_tool') AND timestamp >= begins_before AND timestamp < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String})
+        GROUP BY name, its
+    ),
+    quantilesExactOrNullIf(0.5, 0.95)(duration_ms, event_type = 'tool_result') AS took
 SELECT
     if(mcp_server_name = '', 'custom', mcp_server_name) AS server,
     if(mcp_server_name = '', 'custom', mcp_tool_name) AS tool,
@@ -41,9 +69,14 @@ SELECT
     countIf(event_type = 'api_request') AS requests,
     if(unpriced > 0 AND unpriced = requests, NULL, round(sumIf(ifNull(cost_nanos, 0), event_type = 'api_request') / 1e9, 4)) AS usd,
     round(sumIf(ifNull(cost_nanos, 0), cost_source = 'recomputed') / 1e9, 4) AS recomputed_usd,
-    countIf(cost_source = 'unknown') AS unpriced
+    countIf(cost_source = 'unknown') AS unpriced,
+    if(was_recorded, any(earlier.number), NULL) AS before,
+    round(100 * (calls - before) / nullIf(before, 0), 1) AS change_percent,
+    round(100 * any(earlier.failed) / nullIf(any(earlier.number), 0), 1) AS before_percent
 FROM telemetry_events
-WHERE event_type IN ('tool_result', 'api_request') AND (mcp_server_name != '' OR tool_name = 'mcp_tool') AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+LEFT JOIN earlier ON earlier.name = if(mcp_server_name = '', 'custom', mcp_server_name)
+    AND earlier.its = if(mcp_server_name = '', 'custom', mcp_tool_name)
+WHERE event_type IN ('tool_result', 'api_request') AND (mcp_server_name != '' OR tool_name = 'mcp_tool') AND timestamp >= begins AND timestamp < ends
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
     AND ({project:String} = '' OR telemetry_events.project = {project:String})
 GROUP BY server, tool

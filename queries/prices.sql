@@ -45,7 +45,7 @@ WITH
             if(cost_source = 'reported', cost_nanos, 0) AS nanos,
             cost_source = 'reported' AS is_reported
         FROM telemetry_events
-        WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+        WHERE event_type = 'api_request' AND timestamp >= toStartOfHour({from:DateTime('UTC')}) AND timestamp < toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599))
         AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
         AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
     ),

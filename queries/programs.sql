@@ -20,9 +20,33 @@ columns:
   p95_ms: nineteen of twenty took no longer
   hours: the time that all of them took
   sessions: sessions that ran it
-example: {program: pytest, calls: 140, failures: 21, failure_percent: 15, p50_ms: 4100, p95_ms: 39000, hours: 0.6, sessions: 12}
+  before: 'how often it ran in the period of the same length before; empty when nothing was recorded then'
+  change_percent: how much more or less; empty without one before
+  before_percent: the share that failed in the period before
+wide: [before, change_percent, before_percent]
+example: {program: pytest, calls: 140, failures: 21, failure_percent: 15, p50_ms: 4100, p95_ms: 39000, hours: 0.6, sessions: 12, before: 120, change_percent: 16.7, before_percent: 12.5}
 */
-WITH quantilesExactOrNull(0.5, 0.95)(duration_ms) AS took
+WITH
+    toStartOfHour({from:DateTime('UTC')}) AS begins,
+    toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)) AS ends,
+    toDateTime(greatest(0, 2 * toUnixTimestamp(begins) - toUnixTimestamp(ends)), 'UTC') AS begins_before,
+    -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
+    (
+        SELECT count() > 0
+        FROM telemetry_hourly
+        WHERE hour >= begins_before AND hour < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
+    ) AS was_recorded,
+    earlier AS (
+        SELECT command, count() AS number, countIf(success = false) AS failed
+        FROM telemetry_events
+        WHERE event_type = 'tool_result' AND command != '' AND timestamp >= begins_before AND timestamp < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_events.project = {project:String})
+        GROUP BY command
+    ),
+    quantilesExactOrNull(0.5, 0.95)(duration_ms) AS took
 SELECT
     command AS program,
     count() AS calls,
@@ -31,9 +55,13 @@ SELECT
     if(empty(took), NULL, round(took[1])) AS p50_ms,
     if(empty(took), NULL, round(took[2])) AS p95_ms,
     round(ifNull(sum(duration_ms), 0) / 3600000, 2) AS hours,
-    uniqExact(cityHash64(session_id)) AS sessions
+    uniqExact(cityHash64(session_id)) AS sessions,
+    if(was_recorded, any(earlier.number), NULL) AS before,
+    round(100 * (calls - before) / nullIf(before, 0), 1) AS change_percent,
+    round(100 * any(earlier.failed) / nullIf(any(earlier.number), 0), 1) AS before_percent
 FROM telemetry_events
-WHERE event_type = 'tool_result' AND command != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+LEFT JOIN earlier USING (command)
+WHERE event_type = 'tool_result' AND command != '' AND timestamp >= begins AND timestamp < ends
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
     AND ({project:String} = '' OR telemetry_events.project = {project:String})
 GROUP BY program

@@ -5,7 +5,7 @@ needs: [events, metrics]
 note: >
   A client exports its metrics once a minute and its events every few seconds, so the newest minutes differ, and so do sessions that end
   before their metrics are sent. Clients that send only one of the two differ for good. Deltas and cumulative values are both understood.
-  Counted by whole hours. The events' dollars are those that clients reported, without what was recomputed.
+  The events' dollars are those that clients reported, without what was recomputed.
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

@@ -36,7 +36,7 @@ SELECT
     session_id AS session,
     service_version AS version
 FROM telemetry_events
-WHERE security != '' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+WHERE security != '' AND timestamp >= toStartOfHour({from:DateTime('UTC')}) AND timestamp < toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599))
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
     AND ({project:String} = '' OR telemetry_events.project = {project:String})
     AND ({kind:String} = '' OR security = {kind:String})

@@ -60,9 +60,9 @@ WITH
             sum(telemetry_sessions.unpriced) AS costless,
             dateDiff('minute', begun, last) AS minutes
         FROM telemetry_sessions
-        WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')})
+        WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - toIntervalSecond(1))
         GROUP BY session_id
-        HAVING last >= {from:DateTime('UTC')} AND begun < {to:DateTime('UTC')}
+        HAVING last >= toStartOfHour({from:DateTime('UTC')}) AND begun < toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599))
     ),
     chosen AS (
         SELECT
@@ -85,7 +85,7 @@ WITH
                 maxIf(timestamp, failure != '') AS broke,
                 maxIf(timestamp, failure = '' AND tried_id != 0 AND event_type != 'api_retries_exhausted') AS worked
             FROM telemetry_events
-            WHERE timestamp >= toStartOfDay({from:DateTime('UTC')}) AND timestamp < toStartOfDay({to:DateTime('UTC')}) + toIntervalDay(1)
+            WHERE timestamp >= toStartOfDay({from:DateTime('UTC')}) AND timestamp < toStartOfDay({to:DateTime('UTC')} - toIntervalSecond(1)) + toIntervalDay(1)
                 AND session_id IN (SELECT session_id FROM chosen WHERE failures > 0) AND (tried_id != 0 OR failure != '')
             GROUP BY session_id, tried_id
         )

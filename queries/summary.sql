@@ -3,7 +3,7 @@ question: What happened, in one glance, against the period before?
 topic: sessions
 needs: [events]
 note: >
-  Counted by whole hours. A session belongs to the period in which it had its last event. With a model, its requests and the sessions
+  A session belongs to the period in which it had its last event. With a model, its requests and the sessions
   that used it are counted: prompts and tool calls have no model, and are then 0.
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
@@ -15,13 +15,22 @@ parameters:
 columns:
   measure: what is counted
   value: in the period; empty when it is not known
-  before: in the period of the same length before
-  change_percent: how much more or less; empty when there was none before
+  before: in the period of the same length before; empty when it is not known or nothing was recorded then
+  change_percent: how much more or less; empty without one before
 example: {measure: usd, value: 64.2, before: 51.1, change_percent: 25.6}
 */
 WITH
     toStartOfHour({from:DateTime('UTC')}) AS begins,
-    begins - dateDiff('second', begins, {to:DateTime('UTC')}) AS begins_before,
+    toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)) AS ends,
+    toDateTime(greatest(0, 2 * toUnixTimestamp(begins) - toUnixTimestamp(ends)), 'UTC') AS begins_before,
+    -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
+    (
+        SELECT count() > 0
+        FROM telemetry_hourly
+        WHERE hour >= begins_before AND hour < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
+    ) AS was_recorded,
     counted AS (
         SELECT
             hour >= begins AS is_now,
@@ -39,7 +48,7 @@ WITH
             sumIf(cache_read_tokens, event_type = 'api_request') AS cached,
             sumIf(input_tokens + cache_read_tokens + cache_creation_tokens, event_type = 'api_request') AS sent
         FROM telemetry_hourly
-        WHERE hour >= toStartOfHour(begins_before) AND hour < {to:DateTime('UTC')}
+        WHERE hour >= begins_before AND hour < ends
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR telemetry_hourly.project = {project:String}) AND ({model:String} = '' OR telemetry_hourly.model = {model:String})
         GROUP BY is_now
@@ -54,10 +63,10 @@ WITH
                 session_id, max(ended) AS last, max(last_failure) AS failed, max(last_success) AS succeeded, max(team) AS team_name,
                 max(user_id) AS user, max(project) AS project_name, groupUniqArrayArray(models) AS used
             FROM telemetry_sessions
-            WHERE day >= toDate(begins_before) AND day <= toDate({to:DateTime('UTC')})
+            WHERE day >= toDate(begins_before) AND day <= toDate(ends)
             GROUP BY session_id
         )
-        WHERE last >= begins_before AND last < {to:DateTime('UTC')}
+        WHERE last >= begins_before AND last < ends
             AND ({team:String} = '' OR team_name = {team:String}) AND ({user:String} = '' OR user = {user:String})
             AND ({project:String} = '' OR project_name = {project:String}) AND ({model:String} = '' OR has(used, {model:String}))
         GROUP BY is_now
@@ -65,8 +74,8 @@ WITH
 SELECT
     one.1 AS measure,
     if(countIf(is_now AND one.2 IS NULL) > 0, NULL, round(sumIf(ifNull(one.2, 0), is_now), 4)) AS value,
-    if(countIf(NOT is_now AND one.2 IS NULL) > 0, NULL, round(sumIf(ifNull(one.2, 0), NOT is_now), 4)) AS before,
-    if(before = 0, NULL, round(100 * (value - before) / before, 1)) AS change_percent
+    if(NOT was_recorded OR countIf(NOT is_now AND one.2 IS NULL) > 0, NULL, round(sumIf(ifNull(one.2, 0), NOT is_now), 4)) AS before,
+    round(100 * (value - before) / nullIf(before, 0), 1) AS change_percent
 FROM (
     SELECT
         is_now,

@@ -23,19 +23,41 @@ columns:
   usd: 'what they cost: a model request of the session, at its average, for each; retries cost nothing but time'
   minutes: the time that they took
   worst_session: the session with the most
-example: {pattern: retry loop, what: Bash pytest, sessions: 6, wasted: 31, mb_again: 0.2, usd: 0.71, minutes: 12.1, worst_session: 6f1c0b1e-…}
+  before: 'wasted in the period of the same length before; empty when nothing was recorded then'
+  change_percent: how much more or less; empty without one before
+  before_usd: usd in the period before
+wide: [before, change_percent, before_usd]
+example: {pattern: retry loop, what: Bash pytest, sessions: 6, wasted: 31, mb_again: 0.2, usd: 0.71, minutes: 12.1, worst_session: 6f1c0b1e-…, before: 20, change_percent: 55, before_usd: 0.44}
 */
 WITH
+    toStartOfHour({from:DateTime('UTC')}) AS begins,
+    toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)) AS ends,
+    toDateTime(greatest(0, 2 * toUnixTimestamp(begins) - toUnixTimestamp(ends)), 'UTC') AS begins_before,
+    -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
+    (
+        SELECT count() > 0
+        FROM telemetry_hourly
+        WHERE hour >= begins_before AND hour < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
+    ) AS was_recorded,
+    pattern IN ('retries exhausted', 'tried again') AS is_free,
     per_request AS (
         SELECT session_id, sum(cost_nanos) / 1e9 / nullIf(sum(requests) - sum(unpriced), 0) AS usd
         FROM telemetry_sessions
-        WHERE day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')})
+        WHERE day >= toDate(begins) AND day <= toDate(ends - toIntervalSecond(1))
+        GROUP BY session_id
+    ),
+    per_request_before AS (
+        SELECT session_id, sum(cost_nanos) / 1e9 / nullIf(sum(requests) - sum(unpriced), 0) AS usd
+        FROM telemetry_sessions
+        WHERE day >= toDate(begins_before) AND day <= toDate(begins - toIntervalSecond(1))
         GROUP BY session_id
     ),
     repeated AS (
         SELECT input_id
         FROM telemetry_events
-        WHERE event_type = 'tool_result' AND input_id != 0 AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+        WHERE event_type = 'tool_result' AND input_id != 0 AND timestamp >= begins_before AND timestamp < ends
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR telemetry_events.project = {project:String})
         GROUP BY input_id
@@ -44,6 +66,7 @@ WITH
     calls AS (
         SELECT
             any(session_id) AS session_id,
+            timestamp >= begins AS is_now,
             any(tool_name) AS tool,
             any(command) AS program,
             countIf(success = false) AS failed,
@@ -53,24 +76,25 @@ WITH
             sumIf(result_bytes, success) AS bytes,
             tool IN ('Read', 'Grep', 'Glob', 'LS', 'WebFetch', 'WebSearch', 'NotebookRead') AS looks_up
         FROM telemetry_events
-        WHERE event_type = 'tool_result' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+        WHERE event_type = 'tool_result' AND timestamp >= begins_before AND timestamp < ends
             AND input_id IN repeated
-        GROUP BY input_id
+        GROUP BY input_id, is_now
         HAVING failed >= {repeats:UInt64} OR (looks_up AND succeeded > 1)
     ),
     -- A request that ended by asking for a tool, and no tool was called before the next request to that model.
     refused AS (
-        SELECT one.3 AS name, session
+        SELECT one.3 AS name, session, is_now
         FROM (
             SELECT
                 any(session_id) AS session,
+                timestamp >= begins AS is_now,
                 arraySort(groupArrayIf((timestamp, stop_reason, replaceOne(model, '[1m]', '')), span_type = 'llm_request')) AS asked,
                 groupArrayIf(timestamp, span_type = 'tool') AS called
             FROM telemetry_spans
-            WHERE span_type IN ('llm_request', 'tool') AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            WHERE span_type IN ('llm_request', 'tool') AND timestamp >= begins_before AND timestamp < ends
                 AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
                 AND ({project:String} = '' OR session_id IN (SELECT session_id FROM telemetry_sessions WHERE project = {project:String}))
-            GROUP BY trace_id, parent_span_id
+            GROUP BY trace_id, parent_span_id, is_now
             HAVING has(asked.2, 'tool_use')
         )
         ARRAY JOIN arrayFilter(
@@ -80,50 +104,56 @@ WITH
     ),
     found AS (
         SELECT
-            one.1 AS pattern, trimRight(concat(tool, ' ', program)) AS what, session_id, one.2 AS times, one.3 AS again, one.4 AS ms
+            one.1 AS pattern, trimRight(concat(tool, ' ', program)) AS what, session_id, is_now, one.2 AS times, one.3 AS again,
+            one.4 AS ms
         FROM calls
         ARRAY JOIN arrayFilter(found -> found.2 > 0, [
             ('retry loop', toFloat64(if(failed >= {repeats:UInt64}, failed - 1, 0)), 0., ms_failed * (failed - 1) / failed),
             ('read again', toFloat64(if(looks_up AND succeeded > 1, succeeded - 1, 0)), bytes * (succeeded - 1) / succeeded,
                 ms_succeeded * (succeeded - 1) / succeeded)]) AS one
         UNION ALL
-        SELECT 'compacted again', attributes['trigger'], session_id, toFloat64(count() - 1), 0., sum(duration_ms) * (count() - 1) / count()
+        SELECT 'compacted again', attributes['trigger'], session_id, timestamp >= begins AS is_now, toFloat64(count() - 1), 0., sum(duration_ms) * (count() - 1) / count()
         FROM telemetry_events
-        WHERE event_type = 'compaction' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+        WHERE event_type = 'compaction' AND timestamp >= begins_before AND timestamp < ends
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR telemetry_events.project = {project:String})
-        GROUP BY attributes['trigger'], session_id
+        GROUP BY attributes['trigger'], session_id, is_now
         HAVING count() >= 3
         UNION ALL
-        SELECT 'retries exhausted', concat('api ', api_error_code), session_id, toFloat64(sum(attempt)), 0., sum(duration_ms)
+        SELECT 'retries exhausted', concat('api ', api_error_code), session_id, timestamp >= begins AS is_now, toFloat64(sum(attempt)), 0., sum(duration_ms)
         FROM telemetry_events
-        WHERE event_type = 'api_retries_exhausted' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+        WHERE event_type = 'api_retries_exhausted' AND timestamp >= begins_before AND timestamp < ends
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR telemetry_events.project = {project:String})
-        GROUP BY api_error_code, session_id
+        GROUP BY api_error_code, session_id, is_now
         UNION ALL
-        SELECT 'tried again', replaceOne(model, '[1m]', ''), session_id, toFloat64(sum(attempt) - count()), 0., sum(duration_ms)
+        SELECT 'tried again', replaceOne(model, '[1m]', ''), session_id, timestamp >= begins AS is_now, toFloat64(sum(attempt) - count()), 0., sum(duration_ms)
         FROM telemetry_spans
         WHERE span_type = 'llm_request' AND attempt > 1 AND ifNull(success, true)
-            AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+            AND timestamp >= begins_before AND timestamp < ends
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR session_id IN (SELECT session_id FROM telemetry_sessions WHERE project = {project:String}))
-        GROUP BY model, session_id
+        GROUP BY model, session_id, is_now
         UNION ALL
-        SELECT 'refused by the client', name, session, toFloat64(count()), 0., 0.
+        SELECT 'refused by the client', name, session, is_now, toFloat64(count()), 0., 0.
         FROM refused
-        GROUP BY name, session
+        GROUP BY name, session, is_now
     )
 SELECT
     pattern,
     what,
-    uniqExact(cityHash64(session_id)) AS sessions,
-    sum(times) AS wasted,
-    round(sum(again) / 1e6, 2) AS mb_again,
-    round(ifNull(sumIf(times * per_request.usd, pattern NOT IN ('retries exhausted', 'tried again')), 0), 4) AS usd,
-    round(sum(ms) / 60000, 1) AS minutes,
-    argMax(session_id, (times, session_id)) AS worst_session
+    uniqExactIf(cityHash64(session_id), is_now) AS sessions,
+    sumIf(times, is_now) AS wasted,
+    round(sumIf(again, is_now) / 1e6, 2) AS mb_again,
+    round(ifNull(sumIf(times * per_request.usd, is_now AND NOT is_free), 0), 4) AS usd,
+    round(sumIf(ms, is_now) / 60000, 1) AS minutes,
+    argMaxIf(session_id, (times, session_id), is_now) AS worst_session,
+    if(was_recorded, ifNull(sumIf(times, NOT is_now), 0), NULL) AS before,
+    round(100 * (wasted - before) / nullIf(before, 0), 1) AS change_percent,
+    if(was_recorded, round(ifNull(sumIf(times * per_request_before.usd, NOT is_now AND NOT is_free), 0), 4), NULL) AS before_usd
 FROM found
 LEFT JOIN per_request USING (session_id)
+LEFT JOIN per_request_before USING (session_id)
 GROUP BY pattern, what
+HAVING countIf(is_now) > 0
 ORDER BY usd DESC, wasted DESC, pattern, what

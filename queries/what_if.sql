@@ -54,7 +54,7 @@ WITH
                 (SELECT arraySort(arrayConcat([toUInt64(0)], groupUniqArray(prompt_over))) FROM model_prices)) AS prompt_over,
             cost_nanos AS nanos
         FROM telemetry_events
-        WHERE event_type = 'api_request' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
+        WHERE event_type = 'api_request' AND timestamp >= toStartOfHour({from:DateTime('UTC')}) AND timestamp < toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599))
         AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
         AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
     ),

@@ -31,6 +31,11 @@ clickhouse-client --param_from="2026-11-01 00:00:00" --param_to="2026-12-01 00:0
     --queries-file queries/errors.sql                         # every parameter must be given
 ```
 
+A period is made of whole hours: from the beginning of the one that `from` is in, to the end of the one that `to` is in.
+All questions about the same `from` and `to` count the same hours, so their totals agree; sessions and days count whole.
+Where an answer has `before`, that is its first number in the period of the same length before, empty (not 0) where
+nothing was recorded then, of that team, person or project.
+
 In Grafana, use `$__fromTime` and `$__toTime` for the two times, and variables for the others. How to use the questions:
 [docs/analysis.md](../docs/analysis.md).
 """

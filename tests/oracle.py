@@ -388,6 +388,17 @@ class World:
             if one.metric in metrics and self._is_mine(one) and self.begin <= one.time < self.end
         ]
 
+    def has_any(self, kind: str) -> bool:
+        """Whether anything of a kind (events, spans, growth) was recorded in the period, of any model."""
+        of_all = World(
+            self.events, [], [], 0, 0, {key: self.given[key] for key in self.given if key != "model"}
+        )
+        return any(
+            of_all._is_mine(one)
+            and self.begin <= (one.start if isinstance(one, Span) else one.time) < self.end
+            for one in getattr(self, kind)
+        )
+
     def _is_mine(self, one: Event | Span | Growth) -> bool:
         if self.given.get("team", "") not in {"", one.team} or self.given.get("user", "") not in {
             "",
@@ -403,10 +414,14 @@ class World:
         return not model or (isinstance(one, Event) and one.model == model)
 
     def sessions_of(self, project: str) -> set[str]:
-        """Return the sessions with an event of this project; spans name none."""
-        if project not in self._sessions:
-            self._sessions[project] = {event.session for event in self.events if event.project == project}
-        return self._sessions[project]
+        """Return the sessions that were on a day about this project, of several the last by name; spans name none."""
+        if not self._sessions:
+            days: dict[tuple[str, date], str] = defaultdict(str)
+            for event in self.events:
+                days[event.session, event.day] = max(days[event.session, event.day], event.project)
+            for (session, _), of_day in days.items():
+                self._sessions.setdefault(of_day, set()).add(session)
+        return self._sessions.get(project, set())
 
     def has_session(self, events: Sequence[Event]) -> bool:
         """Whether a session with these events is among those that are asked about."""

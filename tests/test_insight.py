@@ -9,6 +9,7 @@ import pytest
 from access.insight.causes import incidents
 from access.insight.change import at_the_hour, changed
 from access.insight.find import find
+from access.insight.firsts import was_silent
 from access.insight.people import Person
 from access.insight.series import DAY, EVERYONE, HOUR, Measure, Scope, Series, Step
 from access.insight.silence import silence
@@ -175,3 +176,38 @@ def test_cause_people_time_and_cost_come_out_of_telemetry(filled: Tables) -> Non
     assert one.sessions
     assert one.shapes[0][0] == "StringNotFound: exit code #"
     assert len(insight.findings) == 1
+
+
+def test_what_only_one_has_is_theirs() -> None:
+    """A person with few attempts before has all of what others have none of: it is not everyone's, nor a version's."""
+    chance = random.Random(4)  # noqa: S311
+    others = {user: rates(chance, {0: 0.0}, 14, Scope("user", user)) for user in USERS if user != "ann"}
+    steps = [Step(BEGIN + day * DAY, 90, 75, 0, 0, 0, 0) for day in range(10, 14)]
+    ann = Series(Measure.TOOL_FAILS, "Edit", Scope("user", "ann"), [Step(BEGIN, 9, 0, 0, 0, 0, 0), *steps])
+    alike = {series.scope: series for series in (ann, *others.values())}
+    wide = [Step(BEGIN + day * DAY, 0, 0, 0, 0, 0, 0) for day in range(14)]
+    full = Series(
+        ann.measure,
+        "Edit",
+        ann.scope,
+        [next((one for one in ann.steps if one.begin == step.begin), step) for step in wide],
+    )
+    alike[EVERYONE] = summed(EVERYONE, [full, *others.values()])
+    alike[Scope("version", "2.1")] = summed(Scope("version", "2.1"), [full, others["bob"], others["eve"]])
+    found = [one for series in alike.values() if (one := changed(series, BEGIN + 7 * DAY, BEGIN + 14 * DAY))]
+    assert Scope("user", "ann") not in {one.series.scope for one in found}, "too few attempts before"
+    (incident,) = incidents(found, {(Measure.TOOL_FAILS, "Edit"): alike}, crew())
+    assert incident.change.series.scope == Scope("user", "ann")
+
+
+def test_what_is_rare_and_usual_is_not_new() -> None:
+    """What happens about once a day, by chance not in the first days, was always there; a burst at the end was not."""
+    chance = random.Random(5)  # noqa: S311
+    end = BEGIN + 35 * DAY
+    called = 0
+    for _ in range(500):
+        times = sorted(chance.randrange(BEGIN, end) for _ in range(31))
+        called += was_silent(times, times[0], BEGIN, end)
+    assert called <= 3
+    burst = [BEGIN + 30 * DAY + hour * HOUR for hour in range(0, 100, 20)]
+    assert was_silent(burst, burst[0], BEGIN, end)

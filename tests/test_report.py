@@ -388,7 +388,23 @@ def test_mistakes_name_their_remedy(filled: Filled) -> None:
         assert message in run(filled, *arguments, code=1)
 
 
-_OWN_TAGS = ("h1", "h2", "p", "ol", "ul", "li", "strong", "code", "table", "thead", "tbody", "tr", "th", "td")
+_OWN_TAGS = (
+    "h1",
+    "h2",
+    "p",
+    "pre",
+    "ol",
+    "ul",
+    "li",
+    "strong",
+    "code",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+)
 
 
 class _Page(HTMLParser):

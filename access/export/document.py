@@ -16,9 +16,9 @@ from access.export.files import Target
 from access.export.request import ExportRequest
 from access.export.rows import Advance, details
 from access.export.watermark import Plan
+from access.insight.usual import remedy
 from access.quality import Quality
 from access.reading import bounds, statement
-from access.report.findings import advice
 from access.series import describe
 from access.store import Store
 from access.telemetry_sources import BENCHMARKS, filtered
@@ -276,7 +276,7 @@ def _immediate(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "title": row["pattern"],
-            "action": advice(row["pattern"]),
+            "action": remedy(row["pattern"]),
             "reason": f"It happened {row['times']:,} times, in {row['sessions']:,} sessions.",
             "count": row["times"],
         }
@@ -308,7 +308,7 @@ def _long_term(
     failing = [
         {
             "title": f"MCP server {row['value']} fails often",
-            "action": advice("tool mcp__"),
+            "action": remedy("tool mcp__"),
             "reason": f"{row['errors']:,} of {row['calls'] + row['requests']:,} calls failed.",
             "count": row["errors"],
         }

@@ -6,10 +6,10 @@ are about the same people and began at about the same time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from access.insight.change import Change, expected, gain, misfit, plain, within, without
+from access.insight.change import Change, expected, gain, matters, misfit, plain, within, without
 from access.insight.people import People, members
 from access.insight.series import DAY, EVERYONE, MEANS, Measure, Scope, Series, Sum
 
@@ -67,7 +67,8 @@ Known = Mapping[tuple[Measure, str], Mapping[Scope, Series]]
 def incidents(changes: Iterable[Change], known: Known, everybody: People) -> list[Incident]:
     """Return incidents, causes before consequences."""
     by_measure: dict[Measure, list[tuple[float, Change]]] = {}
-    for change in changes:
+    found_changes = [*changes]
+    for change in (*found_changes, *_of_one(found_changes, known)):
         if _is_composition(change, known, everybody):
             continue
         by_measure.setdefault(change.measure, []).append((_weight(change, known, everybody), change))
@@ -83,6 +84,29 @@ def incidents(changes: Iterable[Change], known: Known, everybody: People) -> lis
                 break
         else:
             found.append(Incident(change, (), users))
+    return found
+
+
+def _of_one(changes: Sequence[Change], known: Known) -> list[Change]:
+    """Return changes of people who have all of a change, and had too few attempts before to have one of their own."""
+    have = {(change.measure, change.series.thing, change.series.scope) for change in changes}
+    found = []
+    for change in changes:
+        if change.measure in MEANS or change.series.scope.dimension == "user":
+            continue
+        measure, thing = change.measure, change.series.thing
+        for scope, series in known[measure, thing].items():
+            inside = within(change, series)
+            if scope.dimension != "user" or inside.k < _ALL * change.inside.k:
+                continue
+            if (measure, thing, scope) not in have:
+                have.add((measure, thing, scope))
+                usual = without(change, series)
+                if not usual.n or matters(measure, inside, usual):
+                    own = usual if usual.n else change.usual
+                    found.append(
+                        replace(change, series=series, inside=inside, usual=own, is_of_its_own=False)
+                    )
     return found
 
 

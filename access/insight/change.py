@@ -129,7 +129,7 @@ def changed(series: Series, since: int, until: int, usual: Sequence[Step] | None
             inside = sums[last + 1] - sums[first]
             outside = whole - inside if usual is None else total(usual)
             found = _deviance(measure, inside, outside)
-            if found <= certain**2 or not _matters(measure, inside, outside):
+            if found <= certain**2 or not matters(measure, inside, outside):
                 continue
             score = found / _spread(
                 measure, [*days[:first], *days[last + 1 :]] if usual is None else usual, outside
@@ -147,7 +147,8 @@ def _fewest(measure: Measure) -> int:
     return 8 if measure in {Measure.CONNECTION, Measure.REFUSALS} else _FEWEST
 
 
-def _matters(measure: Measure, inside: Sum, outside: Sum) -> bool:
+def matters(measure: Measure, inside: Sum, outside: Sum) -> bool:
+    """Whether a level is so much worse than another that it is worth a person's time."""
     now, before = level(measure, inside), level(measure, outside)
     ratio, more = _FLOORS[measure]
     if measure is Measure.CACHE:
@@ -228,7 +229,8 @@ def without(change: Change, part: Series) -> Sum:
 def gain(change: Change, everyone: Sum) -> float:
     """Return twice how much better a change explains its window than the usual does, to compare scopes with.
 
-    The usual of a scope with few attempts leans on everyone's: who had few before is not less certain to be the one.
+    The usual of a scope with few attempts leans on everyone's, and none is less than that: what never happened before
+    is not more certain of many attempts than of few, and the one who has all of it explains it best.
     """
     measure, inside, usual = change.measure, change.inside, change.usual
     if measure in MEANS:
@@ -236,7 +238,7 @@ def gain(change: Change, everyone: Sum) -> float:
         variance = max((usual.xx - usual.x**2 / usual.n) / max(usual.n - 1, 1), 1e-4)
         return inside.n * (one - two) ** 2 / variance
     rate = (everyone.k + 0.5) / max(everyone.n, 1.0)
-    before = (usual.k + _LEANS * rate) / (usual.n + _LEANS)
+    before = max(rate, (usual.k + _LEANS * rate) / (usual.n + _LEANS))
     found = _part(inside.k, before * inside.n)
     if measure in SHARES:
         found += _part(inside.n - inside.k, inside.n - before * inside.n)

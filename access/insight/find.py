@@ -13,7 +13,7 @@ from access.ids import whole_in
 from access.insight.causes import Incident, Known, incidents
 from access.insight.change import Change, at_the_hour, changed
 from access.insight.costs import Cost, cost, detail
-from access.insight.finding import Block, Finding, Insight, Usual
+from access.insight.finding import Block, Finding, Insight
 from access.insight.firsts import firsts
 from access.insight.people import People, people
 from access.insight.series import (
@@ -32,9 +32,11 @@ from access.insight.series import (
     total,
 )
 from access.insight.silence import clocks, silence
+from access.insight.usual import usual
 from access.insight.words import advice, check, reason, title, who
 from access.query import Streams
 from access.text import visible
+from access.times import whole_hours
 
 _HISTORY: Final = timedelta(days=28)
 _BY_THE_HOUR: Final = timedelta(days=21)
@@ -81,8 +83,10 @@ def find(
 ) -> Insight:
     """Return what stands out in a period, of one team, user or project where given.
 
-    Raises Ambiguous for a short form of several users, and what the store raises.
+    The period is that of the questions: its whole hours. Raises Ambiguous for a short form of several users, and what
+    the store raises.
     """
+    since, until = whole_hours(since, until)
     part = replace(part, user=whole_in(store, "user", part.user))
     history = since - _HISTORY
     everybody = people(store, history, until, part)
@@ -101,7 +105,7 @@ def find(
     quiet += clocks(store, (history, since, until), present, part, everybody)
     return Insight(
         (*sorted(costly, key=lambda one: -one.weight), *secure, *quiet),
-        _always(known, begin, end),
+        usual(store, since, until, part),
         (*_history(everybody, begin), *notes),
     )
 
@@ -265,29 +269,6 @@ def _usd_a_day(known: Known) -> dict[str, float]:
         for scope, series in known.get((Measure.REQUESTS, ""), {}).items()
         if scope.dimension == "user" and series.steps
     }
-
-
-def _always(known: Known, begin: int, end: int) -> list[Usual]:
-    """Return the failures that are most frequent, with their number in as long a time before."""
-    found = []
-    for (measure, thing), alike in known.items():
-        whole = alike.get(EVERYONE)
-        if (
-            measure not in {Measure.TOOL_FAILS, Measure.API, Measure.CONNECTION, Measure.HOOK_FAILS}
-            or whole is None
-        ):
-            continue
-        now = total([step for step in whole.steps if begin <= step.begin < end])
-        before = total([step for step in whole.steps if 2 * begin - end <= step.begin < begin])
-        if now.k >= _TIMES:
-            name = {
-                Measure.TOOL_FAILS: "",
-                Measure.API: "API ",
-                Measure.CONNECTION: "MCP connection ",
-                Measure.HOOK_FAILS: "hook ",
-            }
-            found.append(Usual(f"{name[measure]}{visible(thing, _LONG)}", now.k, before.k, now.ms / 60_000))
-    return sorted(found, key=lambda one: -one.times)[:6]
 
 
 def _history(everybody: People, begin: int) -> list[str]:

@@ -62,12 +62,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """Something large that is as it always was."""
+    """Something that happens often, whether or not it changed."""
 
     title: str
     times: float
-    before: float
-    minutes: float
+    before: float | None
+    """In the period of the same length before; None where nothing was recorded then."""
+    reason: str
+    advice: str
+    command: str
+    """The arguments of `telemetry query` that show more."""
 
 
 @dataclass(frozen=True, slots=True)

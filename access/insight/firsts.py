@@ -16,6 +16,8 @@ from access.text import visible
 _LEARNT: Final = 4 * DAY
 """What is first seen in the first days of all is not new."""
 _RARE: Final = 1e-5
+_SILENT: Final = 8.0
+"""What happens anyway, now and then, is not new for a lack of it that chance explains."""
 _FEW: Final = 3
 _LONG: Final = 80
 _ADVICE: Final = {
@@ -30,6 +32,8 @@ _TITLES: Final = {
     "internal error": "The client fails: internal error {thing}",
     "failed login": "Logins fail",
 }
+_NOW_AND_THEN: Final = {"internal error", "failed login"}
+"""What also happens when nothing is wrong, unlike permissions that are bypassed."""
 _BY_USER: Final = {"permissions bypassed", "failed login"}
 """Usual for one is not usual for another."""
 
@@ -76,6 +80,8 @@ def firsts(
         first = _begun(one.times, learnt, begin, end, _elsewhere(seen, kind, one))
         if first is None or (kind == "internal error" and _count(one.times, first) < _FEW):
             continue
+        if kind in _NOW_AND_THEN and not was_silent(one.times, first, learnt - _LEARNT, end):
+            continue
         if kind == "MCP server":
             servers.append(
                 f"MCP server {visible(thing, _LONG)} is new since {datetime.fromtimestamp(first, UTC):%Y-%m-%d}."
@@ -92,6 +98,13 @@ def _elsewhere(seen: dict[tuple[str, str, str], _Seen], kind: str, mine: _Seen) 
     return [
         time for (other, _, _), one in seen.items() if other == kind and one is not mine for time in one.times
     ]
+
+
+def was_silent(times: Sequence[int], first: int, start: int, end: int) -> bool:
+    """Whether it happened less before than as often as since would explain, by more than chance."""
+    since = _count(times, first) / max((end - first) / DAY, 1.0)
+    missed = since * (first - start) / DAY - (len(times) - _count(times, first))
+    return missed >= _SILENT
 
 
 def _count(times: Sequence[int], first: int) -> int:

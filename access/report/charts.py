@@ -1,4 +1,4 @@
-"""The charts of a report, as SVG in the page: no script, no network, nothing to install.
+"""The charts of a report, as SVG in the page, and as characters in Markdown: no script, no network, nothing to install.
 
 Colours are the page's CSS variables, so charts follow the page into dark mode and print. Each mark has a description in
 words, for screen readers and for a pointer that rests on it. Texts come from telemetry: each is escaped.
@@ -12,6 +12,7 @@ from typing import Final
 
 from markupsafe import Markup
 
+from access.report import blocks
 from access.report.document import Chart
 from access.report.numbers import Kind, shown
 from access.report.period import Period
@@ -74,7 +75,8 @@ def over_time(steps: Iterable[Step], period: Period, title: str, kind: Kind, *, 
         _text(_AXIS + (place + 0.5) * wide, top + _PLOT + 17, labels[place], "middle")
         for place in range(0, len(labels), max(1, math.ceil(room / wide)))
     ]
-    return _chart(title, _WIDTH, top + _PLOT + _BELOW, parts)
+    sums = [(label, sum(cells[label, name] for name in names)) for label in labels]
+    return _chart(title, _WIDTH, top + _PLOT + _BELOW, parts, blocks.bars(sums, kind))
 
 
 def ranked(rows: Sequence[tuple[str, float, str]], title: str, color: int = 0) -> Chart:
@@ -111,7 +113,7 @@ def by_hour_of_week(steps: Iterable[tuple[datetime, float]], title: str) -> Char
     below = 4 + 7 * _CELL + 14
     parts += [_text(left + (hour + 0.5) * wide, below, str(hour), "middle") for hour in range(24)]
     parts.append(_text(left + 12 * wide, below + 20, "hour of the day, UTC", "middle"))
-    return _chart(title, _WIDTH, below + 28, parts)
+    return _chart(title, _WIDTH, below + 28, parts, blocks.week(cells, _WEEKDAYS))
 
 
 def _series(steps: Sequence[Step], most: int) -> list[str]:
@@ -167,12 +169,14 @@ def _text(x: float, y: float, text: str, anchor: str, *, soft: bool = True) -> M
     )
 
 
-def _chart(title: str, wide: float, tall: float, parts: Iterable[Markup]) -> Chart:
+def _chart(
+    title: str, wide: float, tall: float, parts: Iterable[Markup], lines: tuple[str, ...] = ()
+) -> Chart:
     whole = Markup(
         '<svg viewBox="0 0 {:.0f} {:.0f}" width="{:.0f}" height="{:.0f}" role="graphics-document"'
         ' aria-roledescription="chart" aria-label="{}">{}{}</svg>'
     ).format(wide, tall, wide, tall, title, _STYLE, Markup("").join(parts))
-    return Chart(whole, title)
+    return Chart(whole, title, lines)
 
 
 def _round_above(value: float) -> float:

@@ -7,8 +7,8 @@ from access.insight.finding import Block
 from access.report import charts
 from access.report.document import Chart, Column, Document, Measure, Samples, Section, Table
 from access.report.figures import Figures, Row, Scope
-from access.report.findings import findings, frequent
-from access.report.numbers import Kind, many, shown
+from access.report.findings import always, findings
+from access.report.numbers import Kind, earlier, many, shown
 
 _MOST_ROWS: Final = 12
 _MEASURES: Final = (
@@ -42,7 +42,7 @@ def write(figures: Figures) -> Document:
         measures=tuple(_measure(figures, *measure) for measure in _MEASURES),
         findings=tuple(findings(figures.insight)),
         notes=_notes(figures),
-        always=tuple(frequent(figures)),
+        always=tuple(always(figures.insight)),
         sections=tuple(
             section
             for section in (
@@ -99,7 +99,7 @@ def _measure(figures: Figures, name: str, measure: str, kind: Kind, good: int) -
     change = row["change_percent"]
     tone = "" if not good or not change or not round(change) else "good" if change * good > 0 else "bad"
     return Measure(
-        name, shown(kind, row["value"]), shown(kind, row["before"]), shown(Kind.CHANGE, change), tone
+        name, shown(kind, row["value"]), earlier(kind, row["before"]), shown(Kind.CHANGE, change), tone
     )
 
 

@@ -44,11 +44,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A picture, for HTML only; a table or a text has the same figures."""
+    """A picture."""
 
     svg: Markup
     title: str
     """What it shows, in a few words."""
+    lines: tuple[str, ...] = ()
+    """The same in characters, for Markdown; empty where a table has the same figures."""
 
 
 @dataclass(frozen=True, slots=True)

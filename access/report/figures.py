@@ -74,7 +74,10 @@ class Figures:
 
     def measure(self, name: str) -> Row:
         """Return a row of the summary; a measure without anything to count is not in the answer, and is 0."""
-        return self.summary.get(name, {"value": 0, "before": 0, "change_percent": None})
+        was_recorded = any(row["before"] is not None for row in self.summary.values())
+        return self.summary.get(
+            name, {"value": 0, "before": 0 if was_recorded else None, "change_percent": None}
+        )
 
     @property
     def is_empty(self) -> bool:

@@ -29,7 +29,7 @@ def _lines(document: Document) -> Iterator[str]:
             yield f"| {measure.name} | {escape(measure.value)} | {escape(measure.before)} | {escape(measure.change)} |"
     yield from _findings(document)
     for section in document.sections:
-        if section.words or section.tables:
+        if section.words or section.tables or section.charts:
             yield from _section(section)
 
 
@@ -59,6 +59,9 @@ def _section(section: Section) -> Iterator[str]:
     yield from ("", f"## {section.title}")
     for words in section.words:
         yield from ("", escape(words))
+    for chart in section.charts:
+        if chart.lines:
+            yield from ("", f"**{escape(chart.title)}**", "", "```text", *chart.lines, "```")
     for table in section.tables:
         yield from _table(table)
     for samples in section.samples:

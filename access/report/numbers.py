@@ -36,6 +36,11 @@ def shown(kind: Kind, value: Any) -> str:
     return "-" if value is None or value == "" else _WRITE[kind](value)
 
 
+def earlier(kind: Kind, value: Any) -> str:
+    """Return a value of the period before; where nothing was recorded, it is not 0."""
+    return "no data" if value is None or value == "" else shown(kind, value)
+
+
 def many(count: float, one: str, several: str = "") -> str:
     """Return a count with its noun, in the singular or the plural."""
     return f"{_count(count)} {one if count == 1 else several or one + 's'}"

@@ -1,10 +1,11 @@
-"""The period of a report, in UTC. The questions count it by whole hours."""
+"""The period of a report, in UTC: of whole hours, as all questions count it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from access.questions import QuestionError, when
+from access.times import whole_hours
 
 LENGTHS: Final = {"daily": timedelta(days=1), "weekly": timedelta(days=7), "monthly": timedelta(days=30)}
 _HOUR: Final = timedelta(hours=1)
@@ -36,7 +37,8 @@ class Period:
 def period(length: str, since: str | None, until: str | None, now: datetime | None = None) -> Period:
     """Return the requested period. `length` is a key of LENGTHS, and is used only without `since`.
 
-    Times are dates, times, `now`, or `3 days ago`; the default end is the end of the hour. Raises QuestionError.
+    Times are dates, times, `now`, or `3 days ago`; the default end is now. The first and the last hour
+    are whole. Raises QuestionError.
     """
     present = now or datetime.now(UTC)
     end = _time(until, present) if until else _next_hour(present)
@@ -45,7 +47,7 @@ def period(length: str, since: str | None, until: str | None, now: datetime | No
         raise QuestionError(
             f"The period ends before it begins: {_written(begin)} is not before {_written(end)}."
         )
-    return Period(begin, end)
+    return Period(*whole_hours(begin, end))
 
 
 def _time(text: str, present: datetime) -> datetime:

@@ -76,6 +76,7 @@ def findings_command(
             "since": asked.since.isoformat(),
             "until": asked.until.isoformat(),
             "findings": [as_json(one) for one in insight.findings],
+            "always": [asdict(one) for one in insight.always],
             "notes": list(insight.notes),
         }
         click.echo(json.dumps(found, indent=2))
@@ -85,6 +86,10 @@ def findings_command(
             for words in (one.reason, cost_of(one), one.advice):
                 if words:
                     click.echo(f"   {words}")
+        if insight.always:
+            click.echo("Always there:")
+        for usual in insight.always:
+            click.echo(f"   {usual.title}: {usual.times:,.0f} times. {usual.reason}")
         for note in (*([] if insight.findings else ["Nothing changed for the worse."]), *insight.notes):
             click.echo(note)
     if webhook is not None:

@@ -303,7 +303,7 @@ def _per_request(world: World) -> dict[str, float]:
     per_request = {}
     days = (
         datetime.fromtimestamp(world.begin / 1e9, UTC).date(),
-        datetime.fromtimestamp(world.end / 1e9, UTC).date(),
+        datetime.fromtimestamp((world.end - 1) // 10**9, UTC).date(),
     )
     within = (event for event in world.events if event.session and days[0] <= event.day <= days[1])
     for name, events in group(within, lambda event: event.session).items():

@@ -107,7 +107,7 @@ def whole_sessions(world: World) -> list[tuple[str, list[Event]]]:
     """Sessions that touch the period, each with its events of the days that the period touches."""
     days = (
         datetime.fromtimestamp(world.begin / 1e9, UTC).date(),
-        datetime.fromtimestamp(world.end / 1e9, UTC).date(),
+        datetime.fromtimestamp((world.end - 1) // 10**9, UTC).date(),
     )
     found = group(
         (event for event in world.events if days[0] <= event.day <= days[1] and event.session),

@@ -93,7 +93,7 @@ def adoption(world: World) -> list[Row]:
 
     days = (
         datetime.fromtimestamp(world.begin / 1e9, UTC).date(),
-        datetime.fromtimestamp(world.end / 1e9, UTC).date(),
+        datetime.fromtimestamp((world.end - 1) // 10**9, UTC).date(),
     )
     team = world.given.get("team", "")
     firsts: dict[str, date] = {}
@@ -151,6 +151,19 @@ def users(world: World) -> list[Row]:
     return world.limited(ordered(rows, "-usd", "user"), 100)
 
 
+def _of_versions(events: list[Event]) -> Row:
+    """Return the shares that failed, and what a request costs, by which versions are compared."""
+    count = {name: len(found) for name, found in group(events, lambda event: event.name).items()}
+    failed = sum(event.name == "tool_result" and event.success is False for event in events)
+    answered, refused = count.get("api_request", 0), count.get("api_error", 0)
+    known = answered - spend(events)["unpriced"]
+    return {
+        "tools_failed_percent": r(share(failed, count.get("tool_result", 0)), 1),
+        "api_errors_percent": r(share(refused, answered + refused), 1),
+        "usd_per_request": r(usd_of(events) / known if known else None, 6),
+    }
+
+
 def clients(world: World) -> list[Row]:
     found = [
         (
@@ -171,6 +184,10 @@ def clients(world: World) -> list[Row]:
             "failures_per_session": r(
                 sum(bool(event.failure) for *_, events in ones for event in events) / len(ones), 1
             ),
+            # Without `before_version`.
+            "failures_before": None,
+            "change_percent": None,
+            **_of_versions([event for *_, events in ones for event in events]),
             "last_seen": seconds(max(events[-1].time for *_, events in ones)),
         }
         for (service, version, terminal), ones in group(found, lambda one: one[:3]).items()

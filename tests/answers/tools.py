@@ -13,18 +13,15 @@ from tests.oracle import (
 
 
 def tools(world: World) -> list[Row]:
-    before = group(world.during("tool_result", before=True), lambda event: event.tool)
     rows = []
     for tool, events in group(world.during("tool_result"), lambda event: event.tool).items():
         failed = sum(event.success is False for event in events)
-        earlier = before.get(tool, [])
         rows.append(
             {
                 "tool": tool,
                 "calls": len(events),
                 "failures": failed,
                 "failure_percent": r(share(failed, len(events)), 1),
-                "before_percent": r(share(sum(event.success is False for event in earlier), len(earlier)), 1),
                 "p50_ms": quantile((event.ms for event in events), 0.5),
                 "p95_ms": quantile((event.ms for event in events), 0.95),
                 "hours": r(sum(event.ms or 0 for event in events) / 3.6e6, 2),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from access.answer import Answer
@@ -14,8 +14,9 @@ from access.insight.series import Part
 from access.library import ask_question
 from access.reading import Reading, bounds, statement
 from access.report.findings import ReportFinding, findings
-from access.report.numbers import Kind, shown
+from access.report.numbers import Kind, earlier, shown
 from access.text import visible
+from access.times import whole_hours
 from web.page.filters import LONGEST, NARROWING, Filters
 from web.page.panels import Chart, Panel
 from web.roles import Role
@@ -254,7 +255,9 @@ def measures(reading: Reading, filters: Filters) -> list[Measure]:
         is_bad = is_change and (change > 0) == (measure in _MORE_IS_BAD)
         is_judged = measure in _MORE_IS_BAD or measure == "cache percent"
         tone = "" if not is_change or not is_judged else "bad" if is_bad else "good"
-        made.append(Measure(name, shown(kind, value), shown(kind, before), shown(Kind.CHANGE, change), tone))
+        made.append(
+            Measure(name, shown(kind, value), earlier(kind, before), shown(Kind.CHANGE, change), tone)
+        )
     return made
 
 
@@ -316,9 +319,7 @@ class ToFix:
 def what_to_fix(reading: Reading, filters: Filters) -> ToFix:
     """Return the report's findings for the period, kept for a while. Raises Refusal."""
     about = reading.period(filters.parameters()["from"], filters.parameters()["to"])
-    # The questions count by whole hours.
-    begin = about[0].start.replace(minute=0, second=0, microsecond=0)
-    end = about[0].end.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    begin, end = whole_hours(about[0].start, about[0].end)
 
     def make() -> ToFix:
         found = find(reading.store, begin, end, Part(filters.team, filters.user, filters.project))
