@@ -42,20 +42,33 @@ setup() {
     fi
     if [ "${TELEMETRY_TRANSFORM:-}" = native ] || grep -Eqs '^(export )?TELEMETRY_TRANSFORM=["'"'"']?native' .env; then
         build_native
+    elif [ -e .venv/native-sources ] && ! native_is_current; then
+        # Built of sources that have changed since: requests become rows in SQL again.
+        rm -f "$(platlib)/telemetry_native.abi3.so" .venv/native-sources
     fi
+}
+
+platlib() {
+    .venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))'
+}
+
+native_sources() {
+    local LC_ALL=C
+    cat native/Cargo.* native/src/*.rs
+}
+
+native_is_current() {
+    cmp -s <(native_sources) .venv/native-sources
 }
 
 # Builds the native pass with the crates of native/Cargo.lock, once, and puts it into .venv.
 build_native() {
-    local LC_ALL=C
-    local stamp=.venv/native-sources site
-    cmp -s <(cat native/Cargo.* native/src/*.rs) "$stamp" && return
+    native_is_current && return
     command -v cargo >/dev/null ||
         fail "TELEMETRY_TRANSFORM=native needs Rust 1.80 or newer (https://rustup.rs); or set it to auto."
     printf 'Building the native pass: a minute or two.\n' >&2
     cargo build --quiet --release --locked --manifest-path native/Cargo.toml --target-dir .venv/native ||
         fail "The native pass was not built; cargo says why above. TELEMETRY_TRANSFORM=auto does without it."
-    site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
-    cp .venv/native/release/libtelemetry_native.so "$site/telemetry_native.abi3.so"
-    cat native/Cargo.* native/src/*.rs >"$stamp"
+    cp .venv/native/release/libtelemetry_native.so "$(platlib)/telemetry_native.abi3.so"
+    native_sources >.venv/native-sources
 }
