@@ -265,10 +265,13 @@ def test_tables_are_whole_at_1280_pixels(tab: Callable[..., Any]) -> None:
     page = tab(viewport={"width": 1_280, "height": 900})
     wide = """[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1)
         .map(one => one.getAttribute('aria-label'))"""
-    for view in ("/", "/sessions", "/errors", "/cost", "/tools", "/people", "/security"):
+    cut = {}
+    for view in ("/", "/sessions", "/errors", "/cost", "/tools", "/mcp-servers", "/people", "/security"):
         page.goto(view)
         assert page.locator("table").count() > 0
-        assert page.evaluate(wide) == [], view
+        if found := page.evaluate(wide):
+            cut[view] = found
+    assert cut == {}
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (2_560, "dark")])
