@@ -88,7 +88,10 @@ def test_tables_are_spread_by_what_belongs_together() -> None:
     }
     assert spread["otel_logs"] == ["cityHash64(LogAttributes['session.id'], TraceId)"]
     assert spread["otel_traces"] == ["cityHash64(TraceId)"]
-    assert {table for table in by_table if table.startswith("telemetry_")} & set(spread) == set()
+    # The roll-up that findings read is filled once with what was stored before it was there.
+    assert {table for table in by_table if table.startswith("telemetry_")} & set(spread) == {
+        "telemetry_measures"
+    }
     assert "model_prices" not in by_table
     (record,) = clustered(_RECORD, "telemetry")
     assert "ReplicatedMergeTree('/clickhouse/tables/{database}/{table}', '{shard}-{replica}')" in record
