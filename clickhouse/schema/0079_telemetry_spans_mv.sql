@@ -1,4 +1,4 @@
--- As 0069, with the client's version and the project.
+-- As 0029, with the tries of a request and why the model stopped, the client's version and the project.
 ALTER TABLE telemetry_spans_mv MODIFY QUERY
 WITH
     CAST(SpanAttributes, 'Map(String, String)') AS a,

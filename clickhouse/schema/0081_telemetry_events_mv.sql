@@ -1,4 +1,11 @@
--- As 0061, with the time at which it is stored, and the machine. A repeated insert stores nothing, and changes neither.
+-- As 0021, but that what was counted before is not an event again (docs/decisions/0018), that all after the server in
+-- mcp__server__tool belongs to the tool, and that a request without a cost is priced by its tokens, where they and the
+-- model's price are known. The longest pattern counts, the band of prompts that the request is in, and the latest price
+-- of its day, as in queries/prices.sql. A failed request says its status also where it stands in its message alone, as
+-- after the last retry ("Repeated 529 Overloaded errors"), and the failures of tools of MCP servers, which the client all
+-- calls `mcp_tool`, are told apart by server and tool where these are sent. A prompt that is sent as `prompt_text` too is
+-- content like the other. The time at which it is stored and the machine are columns too; a repeated insert stores
+-- nothing, and changes neither.
 ALTER TABLE telemetry_events_mv MODIFY QUERY
 WITH
     -- What has a column of its own is left out of `attributes`. Numbers come with the largest that can be true.
