@@ -110,6 +110,14 @@ def follow(page: Any, link: Any, key: str = "") -> None:
             link.press(key)
         else:
             link.click()
+    page.wait_for_load_state("load")
+
+
+def has(found: Any, count: int) -> None:
+    """Wait until so many elements are there."""
+    from playwright.sync_api import expect  # noqa: PLC0415  not everywhere
+
+    expect(found).to_have_count(count, timeout=90_000)
 
 
 def record(name: str, at: int, session: str, **attributes: str) -> dict[str, Any]:
@@ -169,10 +177,10 @@ def test_from_the_overview_to_a_failure_by_keyboard(tab: Callable[..., Any]) -> 
     follow(page, page.get_by_role("link", name="Sessions", exact=True), "Enter")
     follow(page, page.get_by_role("link", name="failures"), "Enter")
     follow(page, page.get_by_role("region", name="Sessions").get_by_role("link").first, "Enter")
-    assert page.get_by_role("heading", name="Session").is_visible()
+    page.get_by_role("heading", name="Session").wait_for()
     page.get_by_role("link", name="First failure").press("Enter")
     page.wait_for_url(re.compile("#step-"))
-    assert page.locator(".step.failed").first.is_visible()
+    page.locator(".step.failed").first.wait_for()
 
 
 def test_what_arrives_is_shown_by_itself(server: Server, tab: Callable[..., Any]) -> None:
@@ -223,12 +231,12 @@ def test_hostile_names_are_text(tab: Callable[..., Any]) -> None:
     """A tool, a session and an error that are markup are shown as they were sent, and run nothing."""
     page = tab()
     page.goto("/errors")
-    assert page.get_by_text("<img src=x onerror=alert(1)>").first.is_visible()
+    page.get_by_text("<img src=x onerror=alert(1)>").first.wait_for()
     page.goto("/sessions")
-    assert page.locator("img").count() == 0
+    has(page.locator("img"), 0)
     follow(page, page.get_by_role("region", name="Sessions").get_by_role("link", name="<img src").first)
-    assert page.get_by_role("heading", name="Session").is_visible()
-    assert page.locator("img").count() == 0
+    page.get_by_role("heading", name="Session").wait_for()
+    has(page.locator("img"), 0)
     assert "{{7*7}}" in page.content()
 
 
@@ -236,12 +244,12 @@ def test_a_session_of_five_thousand_events_is_read(tab: Callable[..., Any]) -> N
     """In parts, with a picture of the whole whose turns lead to their parts, and within the page's width."""
     page = tab()
     page.goto(f"/session?id={LONG}")
-    assert page.get_by_text("Steps 1 to 1,000 of 5,201").first.is_visible()
-    assert page.locator(".step").count() == 1_000
-    assert page.locator("svg.timeline").is_visible()
+    page.get_by_text("Steps 1 to 1,000 of 5,201").first.wait_for()
+    has(page.locator(".step"), 1_000)
+    page.locator("svg.timeline").wait_for()
     follow(page, page.get_by_role("link", name="Further steps").first)
-    assert page.get_by_text("Steps 1,001 to 2,000").first.is_visible()
-    assert page.get_by_role("heading", name="Turn 1, continued").is_visible()
+    page.get_by_text("Steps 1,001 to 2,000").first.wait_for()
+    page.get_by_role("heading", name="Turn 1, continued").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -251,12 +259,12 @@ def test_a_trace_of_ten_thousand_spans_is_read(server: Server, tab: Callable[...
     page = tab()
     page.goto("/traces?service=long")
     follow(page, page.get_by_role("region", name="Traces").get_by_role("link").first)
-    assert page.get_by_role("heading", name="Trace").is_visible()
-    assert page.get_by_text("10,000 spans").is_visible()
-    assert page.locator(".waterfall tbody tr").count() == 1_000
-    assert page.locator("img").count() == 0
+    page.get_by_role("heading", name="Trace").wait_for()
+    page.get_by_text("10,000 spans").wait_for()
+    has(page.locator(".waterfall tbody tr"), 1_000)
+    has(page.locator("img"), 0)
     follow(page, page.get_by_role("link", name="Further spans"))
-    assert page.get_by_role("link", name="Spans before").is_visible()
+    page.get_by_role("link", name="Spans before").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -299,14 +307,14 @@ def test_views_fit_and_have_no_serious_fault(tab: Callable[..., Any], width: int
 def test_the_page_is_read_without_scripts(tab: Callable[..., Any]) -> None:
     """All but renewing and sorting."""
     page = tab(java_script_enabled=False)
-    assert page.get_by_role("heading", name="What is going on").is_visible()
+    page.get_by_role("heading", name="What is going on").wait_for()
     follow(page, page.get_by_role("link", name="Show what stands out in this period"))
-    assert page.get_by_text("days with events before this period").first.is_visible()
+    page.get_by_text("days with events before this period").first.wait_for()
     page.goto("/cost")
-    assert page.locator("svg.chart").first.is_visible()
+    page.locator("svg.chart").first.wait_for()
     page.get_by_label("Period").select_option("24h")
     follow(page, page.get_by_role("button", name="Show"))
-    assert "period=24h" in page.url
+    page.wait_for_url(re.compile("period=24h"))
 
 
 def test_a_view_is_printed_whole(tab: Callable[..., Any]) -> None:
@@ -316,7 +324,7 @@ def test_a_view_is_printed_whole(tab: Callable[..., Any]) -> None:
     for view in ("/", "/cost", "/errors", "/sessions", "/report"):
         page.goto(view)
         page.emulate_media(media="print")
-        assert page.locator("form:visible").count() == 0
+        has(page.locator("form:visible"), 0)
         edges = "[...document.querySelectorAll('table')].map(table => table.getBoundingClientRect().right)"
         assert max(page.evaluate(edges)) <= 721, view
         assert view == "/report" or page.locator(".printed").is_visible()
@@ -327,6 +335,6 @@ def test_logging_out_ends_it(tab: Callable[..., Any]) -> None:
     """The next view asks for a token again."""
     page = tab()
     follow(page, page.get_by_role("button", name="Log out"))
-    assert page.get_by_role("heading", name="Log in").is_visible()
+    page.get_by_role("heading", name="Log in").wait_for()
     page.goto("/sessions")
     assert "/login" in page.url
