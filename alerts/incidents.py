@@ -26,6 +26,7 @@ import structlog
 
 from access.insight.finding import Finding
 from alerts.errors import AlertError
+from config import private_file
 
 log = structlog.get_logger()
 
@@ -116,16 +117,9 @@ def opened(directory: Path) -> Iterator[tuple[Incidents, Path]]:
 
 def save(incidents: Incidents, path: Path) -> None:
     """Replace the file, so that a crash leaves the old one or the new one. Raises AlertError."""
-    new = path.with_suffix(".new")
     content = json.dumps({"key": incidents.key, "incidents": [asdict(one) for one in incidents.known]})
     try:
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        private_file.replace(path, content)
     except OSError as error:
         raise _unusable(error) from None
 

@@ -4,10 +4,10 @@ The token, and a password or key that is not set, are generated at the first sta
 readable by its owner alone, as lines that a shell can read: `. data/credentials.env`.
 """
 
-import os
 import secrets
 from pathlib import Path
 
+from config import private_file
 from config.data_directory import StartError
 from config.settings import Settings
 
@@ -96,12 +96,4 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _write(path: Path, values: dict[str, str]) -> None:
-    """Replace the file in one step, so that a crash leaves the old one or the new one."""
-    new = path.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write("".join(f"{name}={value}\n" for name, value in values.items()))
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    private_file.replace(path, "".join(f"{name}={value}\n" for name, value in values.items()))

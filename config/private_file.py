@@ -1,4 +1,4 @@
-"""Opens a file that a person asked for, readable by its owner alone, also where it was there with another mode."""
+"""Files that their owner alone may read: one that a person asked for, and small ones that are replaced as a whole."""
 
 import os
 import stat
@@ -27,3 +27,15 @@ def output(path: Path | None) -> Iterator[BinaryIO]:
                 os.fchmod(descriptor, 0o600)
             os.ftruncate(descriptor, 0)
         yield file
+
+
+def replace(path: Path, text: str) -> None:
+    """Replace a file in one step, with mode 0600, so that a crash leaves the old one or the new one. Raises OSError."""
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

@@ -4,7 +4,7 @@ use crate::batch::{Batch, Text};
 use crate::city;
 use crate::columns::{write, Column, TIME};
 use crate::nanoseconds;
-use crate::rows::{city_of_map, read_attributes, read_scope, services, Block, Scope, Table};
+use crate::rows::{city_of_map, read_resource, read_scope, services, Block, Scope, Table};
 use crate::wire::{Field, Malformed, Message};
 use crate::Failure;
 
@@ -86,16 +86,8 @@ impl<'a> Logs<'a> {
         data: &'a [u8],
         oldest: i64,
     ) -> Result<(), Malformed> {
-        self.resource_url = b"";
-        let mut pairs = Vec::new();
-        let mut message = Message::new(data);
-        while let Some(field) = message.next()? {
-            match field {
-                (1, Field::Bytes(content)) => read_attributes(content, 1, &mut pairs)?,
-                (3, Field::Bytes(content)) => self.resource_url = content,
-                _ => {}
-            }
-        }
+        let (pairs, url) = read_resource(data)?;
+        self.resource_url = url;
         self.resource = batch.map(&pairs, false);
         let mut message = Message::new(data);
         while let Some(field) = message.next()? {

@@ -35,6 +35,21 @@ pub struct Scope<'a> {
     pub url: &'a [u8],
 }
 
+/// Read the pairs of attributes and the schema URL of the resource of a message of resource spans, logs or metrics.
+pub fn read_resource(data: &[u8]) -> Result<(Vec<&[u8]>, &[u8]), Malformed> {
+    let mut pairs = Vec::new();
+    let mut url: &[u8] = b"";
+    let mut message = Message::new(data);
+    while let Some(field) = message.next()? {
+        match field {
+            (1, Field::Bytes(content)) => read_attributes(content, 1, &mut pairs)?,
+            (3, Field::Bytes(content)) => url = content,
+            _ => {}
+        }
+    }
+    Ok((pairs, url))
+}
+
 /// Read the scope of such a message, and the schema URL beside it.
 pub fn read_scope(data: &[u8]) -> Result<Scope<'_>, Malformed> {
     let mut found = Scope::default();

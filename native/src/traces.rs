@@ -3,7 +3,7 @@
 use crate::batch::{Batch, Text};
 use crate::city;
 use crate::columns::{put_number, put_text, write, Column, TIME};
-use crate::rows::{city_of_map, number_at, read_attributes, read_scope, services, Block, Scope, Table};
+use crate::rows::{city_of_map, number_at, read_resource, read_scope, services, Block, Scope, Table};
 use crate::wire::{Field, Malformed, Message};
 use crate::{nanoseconds, Failure};
 
@@ -102,13 +102,7 @@ impl<'a> Traces<'a> {
         data: &'a [u8],
         oldest: i64,
     ) -> Result<(), Malformed> {
-        let mut pairs = Vec::new();
-        let mut message = Message::new(data);
-        while let Some(field) = message.next()? {
-            if let (1, Field::Bytes(content)) = field {
-                read_attributes(content, 1, &mut pairs)?;
-            }
-        }
+        let (pairs, _) = read_resource(data)?;
         self.resource = batch.map(&pairs, false);
         let mut message = Message::new(data);
         while let Some(field) = message.next()? {
