@@ -15,6 +15,7 @@ from benchmarks.embedded import embedded
 from benchmarks.ingest import LARGE, machine
 from clickhouse.engine import Engine
 from clickhouse.store import EmbeddedWriter
+from clickhouse.typed_rows import TypedRows
 from demo.generate import Ledger, Plan, generate
 from otlp.signals import Signal, survey
 from receiver.transform import Surveyed, Transform
@@ -71,11 +72,12 @@ def row(engine: Engine, transform: Transform, name: str, bodies: Iterable[bytes]
     engine.command("TRUNCATE TABLE otel_logs")
     engine.command("TRUNCATE TABLE telemetry_events")
     engine.command("SYSTEM STOP MERGES telemetry_events")
-    writer = EmbeddedWriter(engine)
+    writer = TypedRows(EmbeddedWriter(engine), engine)
     sent = 0
     for batch in batches(bodies):
         sent += sum(len(request.body) for request in batch)
         writer.insert("otel_logs", transform.run("otel_logs", batch).data, uuid.uuid4().hex)
+    writer.close()
     ((events, inserted, parts),) = engine.rows(_SIZE)
     engine.command("SYSTEM START MERGES telemetry_events")
     engine.command("OPTIMIZE TABLE telemetry_events FINAL")

@@ -98,8 +98,8 @@ class Engine:
         with self._connection() as connection, _engine_errors(connection):
             return connection.query(sql, output_format, params=bound).bytes()  # type: ignore[no-any-return]
 
-    def stream(self, sql: str, params: Mapping[str, Value], sample: bytes) -> Stream:
-        """Open a statement that returns a block for each message (see `Stream`). Closing the engine closes it."""
+    def stream(self, sql: str, params: Mapping[str, Value], sample: Sequence[bytes]) -> Stream:
+        """Open a statement that returns a block for each input (see `Stream`). Closing the engine closes it."""
         bound = {name: parameter(value) for name, value in params.items()}
         made = Stream(self.connect(), sql, bound, sample, self._as_engine_error)
         self._streams.append(made)

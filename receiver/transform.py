@@ -21,7 +21,7 @@ from clickhouse.columns import STRUCTURES
 from clickhouse.engine import Engine, EngineError
 from clickhouse.pieces import Pieces
 from clickhouse.quoting import Value
-from clickhouse.stream import Stream, StreamEndedError
+from clickhouse.stream import Stream, StreamEndedError, message
 from clickhouse.varint import read_varint, varint
 from otlp.signals import KINDS, METRIC_TABLES, Signal
 from privacy.letters import both_cases
@@ -191,7 +191,8 @@ class Transform:
             **self._kinds.get(table, {}),
         }
         try:
-            stream = self._engine.stream(self._statements[table], params, _SAMPLES[table].SerializeToString())
+            sample = message([_SAMPLES[table].SerializeToString()])
+            stream = self._engine.stream(self._statements[table], params, sample)
         except EngineError:
             self._scrub.end(statement)
             raise
@@ -237,7 +238,7 @@ def groups(requests: Sequence[Surveyed]) -> Iterator[list[Surveyed]]:
 
 
 def _block(stream: Stream, group: Sequence[Surveyed], hashes: Mapping[str, "array[int]"]) -> Pieces:
-    block = stream.pass_through([request.body for request in group])
+    block = stream.pass_through(message([request.body for request in group]))
     if _rows(block) != sum(request.rows for request in group):
         # Where the engine and the survey differ, as in a oneof that is sent twice, only an encoding that says
         # everything once is certain: the request is refused, and the caller encodes it again.

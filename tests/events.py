@@ -15,6 +15,7 @@ from clickhouse.migrations import migrate
 from clickhouse.prices import load_prices, read_prices
 from clickhouse.quoting import identifier
 from clickhouse.store import EmbeddedWriter
+from clickhouse.typed_rows import TypedRows
 from privacy.rules import Level, load_rules
 from privacy.sanitizer import Sanitizer
 from receiver.scrub import Scrub
@@ -80,13 +81,17 @@ class Tables:
 
     engine: Engine
     transform: Transform
+    writer: TypedRows = field(init=False)
     tokens: int = field(default=0)
+
+    def __post_init__(self) -> None:
+        self.writer = TypedRows(EmbeddedWriter(self.engine), self.engine)
 
     def store(self, table: str, *requests: bytes) -> None:
         """Store requests, all as one block."""
         self.tokens += 1
         block = self.transform.run(table, surveyed(table, requests)).data
-        EmbeddedWriter(self.engine).insert(table, block, f"block {self.tokens}")
+        self.writer.insert(table, block, f"block {self.tokens}")
 
     def rows(self, sql: str, **params: str) -> list[list[Any]]:
         """Run a query and return its rows."""
@@ -114,8 +119,10 @@ def tables(engine: Engine, level: Level = Level.strict) -> Iterator[Tables]:
     migrate(engine, 3650)
     load_prices(engine, read_prices())
     rules = load_rules(None, level)
+    made = Tables(engine, Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", 3650))
     try:
-        yield Tables(engine, Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", 3650))
+        yield made
     finally:
+        made.writer.close()
         engine.use("telemetry")
         engine.command(f"DROP DATABASE {identifier(name)}")

@@ -12,6 +12,7 @@ import pytest
 from access.questions import find
 from clickhouse.engine import Engine
 from clickhouse.store import EmbeddedWriter
+from clickhouse.typed_rows import TypedRows
 from demo.generate import Ledger, Plan, generate
 from demo.world import people
 from privacy.rules import Level, load_rules
@@ -37,13 +38,14 @@ def ledger(engine: Engine) -> Ledger:
         engine.command(f"TRUNCATE TABLE {table}")
     rules = load_rules(None, Level.strict)
     transform = Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", 90)
-    writer = EmbeddedWriter(engine)
+    writer = TypedRows(EmbeddedWriter(engine), engine)
     kept = Ledger()
     bodies: dict[str, list[bytes]] = defaultdict(list)
     for request in generate(PLAN, kept):
         bodies[request.signal].append(request.body)
     for signal, table in (("logs", "otel_logs"), ("traces", "otel_traces"), ("metrics", "otel_metrics_sum")):
         writer.insert(table, transform.run(table, surveyed(table, bodies[signal])).data, f"invented {signal}")
+    writer.close()
     return kept
 
 

@@ -11,7 +11,6 @@ import pytest
 from access.questions import find
 from benchmarks import corpus
 from clickhouse.engine import Engine
-from clickhouse.store import EmbeddedWriter
 from tests import oracle
 from tests.events import SERVICE, Record, Tables, event, logs, tables
 from tests.requests import surveyed
@@ -499,7 +498,7 @@ def test_a_block_stored_twice_adds_nothing_anywhere(store: Tables) -> None:
         " (SELECT sum(events) FROM telemetry_hourly), (SELECT sum(cost_nanos) FROM telemetry_daily),"
         " (SELECT sum(input_tokens) FROM telemetry_sessions)"
     )
-    writer, token = EmbeddedWriter(store.engine), uuid.uuid4().hex
+    writer, token = store.writer, uuid.uuid4().hex
     for _ in range(3):
         writer.insert("otel_logs", block, token)
     assert store.rows(counted) == [[20, 20, 20, 20 * 10**9, 100]]
@@ -515,7 +514,7 @@ def test_a_block_of_spans_stored_twice_adds_nothing_anywhere(store: Tables) -> N
         "SELECT (SELECT count() FROM otel_traces), (SELECT count() FROM telemetry_spans),"
         " (SELECT count() FROM otel_traces_trace_id_ts)"
     )
-    writer, token = EmbeddedWriter(store.engine), uuid.uuid4().hex
+    writer, token = store.writer, uuid.uuid4().hex
     writer.insert("otel_traces", block, token)
     ((spans, narrow, traces),) = store.rows(counted)
     assert spans == 200

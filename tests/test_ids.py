@@ -17,6 +17,7 @@ from access.show import Asked, completed
 from access.statistics import get_statistics
 from access.telemetry_query import query_telemetry
 from clickhouse.engine import Engine
+from clickhouse.typed_rows import insert_typed
 from connectors.tools.get_traces import id_of
 from tests.engine_store import EngineStore
 from tests.events import tables
@@ -60,6 +61,7 @@ def store(engine: Engine) -> Iterator[EngineStore]:
                 f" toDateTime64({begin}, 9, 'UTC'), 'claude-code', 'claude_code.user_prompt',"
                 f" 'com.anthropic.claude_code.events', map({listed})"
             )
+        insert_typed(engine, "otel_logs", "otel_logs")
         engine.command(
             "INSERT INTO otel_traces (Timestamp, TraceId, SpanId, SpanName, ServiceName) SELECT"
             f" toDateTime64({begin}, 9, 'UTC'), '{TRACE}', '1111111111111111', 'claude_code.tool', 'claude-code'"

@@ -15,7 +15,6 @@ from access.questions import find
 from clickhouse.engine import Engine
 from clickhouse.filling import fill
 from clickhouse.migrations import migrate, migrations
-from clickhouse.store import EmbeddedWriter
 from tests.engine_store import EngineStore
 from tests.events import SERVICE, Record, Tables, event, logs, tables
 from tests.requests import surveyed
@@ -97,7 +96,7 @@ def test_series_are_those_of_the_events(store: Tables) -> None:
 def test_a_repeated_insert_changes_no_arrival_and_no_sum(store: Tables) -> None:
     """A batch that is inserted again, as after a kill, is what it was."""
     block = store.transform.run("otel_logs", surveyed("otel_logs", [logs(work(0))])).data
-    writer = EmbeddedWriter(store.engine)
+    writer = store.writer
     writer.insert("otel_logs", block, "repeated")
     asked = (
         "SELECT groupArray(toString(arrived)) FROM (SELECT arrived FROM telemetry_events ORDER BY timestamp)"

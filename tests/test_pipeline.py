@@ -17,6 +17,7 @@ from clickhouse.columns import STRUCTURES
 from clickhouse.engine import Engine
 from clickhouse.pieces import Pieces
 from clickhouse.store import DailyWriter, EmbeddedWriter, StoreAway
+from clickhouse.typed_rows import TypedRows
 from clickhouse.varint import varint
 from otlp.signals import Signal
 from otlp.status import Failure, Reason, Rejected, TryLater
@@ -63,7 +64,7 @@ class RecordingWriter:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._writer = DailyWriter(EmbeddedWriter(engine), engine)
+        self._writer = DailyWriter(TypedRows(EmbeddedWriter(engine), engine), engine)
         self.tables: list[str] = []
         self.tokens: list[str] = []
         self.failures = 0

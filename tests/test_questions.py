@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from access.questions import QuestionError, find, questions, read, when
 from clickhouse.engine import Engine
 from clickhouse.store import EmbeddedWriter
+from clickhouse.typed_rows import TypedRows
 from privacy.rules import Level, load_rules
 from privacy.sanitizer import Sanitizer
 from receiver.scrub import Scrub
@@ -43,11 +44,12 @@ def captured(engine: Engine) -> Engine:
         engine.command(f"TRUNCATE TABLE {table}")
     rules = load_rules(None, Level.strict)
     transform = Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", 3650)
-    writer = EmbeddedWriter(engine)
+    writer = TypedRows(EmbeddedWriter(engine), engine)
     for signal, table in (("logs", "otel_logs"), ("metrics", "otel_metrics_sum")):
         for number, body in enumerate(captures(signal)):
             block = transform.run(table, surveyed(table, [body])).data
             writer.insert(table, block, f"captured {signal} {number}")
+    writer.close()
     return engine
 
 

@@ -10,7 +10,6 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from clickhouse.engine import Engine
-from clickhouse.store import EmbeddedWriter
 from receiver.repeats import Fresh, Repeats
 from tests.events import Record, Tables, event, logs, tables
 from tests.requests import surveyed
@@ -38,7 +37,7 @@ class Way:
         """Insert what is left of a batch, and return how many records were repeated."""
         for block in fresh.blocks:
             if block.data:
-                EmbeddedWriter(self.tables.engine).insert(block.table, block.data, uuid.uuid4().hex)
+                self.tables.writer.insert(block.table, block.data, uuid.uuid4().hex)
         self.repeats.settle(fresh.claims, stored=True)
         return fresh.repeated
 

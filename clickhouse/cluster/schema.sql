@@ -424,7 +424,7 @@ SETTINGS
     merge_max_block_size = 2048;
 
 CREATE TABLE IF NOT EXISTS telemetry_events ON CLUSTER '{cluster}' AS telemetry_events_local
-ENGINE = Distributed('{cluster}', currentDatabase(), 'telemetry_events_local');
+ENGINE = Distributed('{cluster}', currentDatabase(), 'telemetry_events_local', cityHash64(session_id));
 
 -- Claude Code's log records as typed events. A record is one when its scope is Anthropic's, when its event name or
 -- body begins with claude_code., or when one of Claude Code's services sent it under an event name.
@@ -1909,3 +1909,9 @@ WHERE (event_type IN ('api_request', 'api_error', 'tool_result', 'hook_execution
         OR (event_type = 'tool_decision' AND (decision = 'reject' OR startsWith(decision_source, 'user')))
         OR (event_type = 'mcp_server_connection' AND attributes['status'] IN ('connected', 'failed')))
 GROUP BY ALL;
+
+-- Its rows are made by clickhouse/typed/telemetry_events.sql, whose plan is kept, and inserted beside the raw ones.
+DROP VIEW IF EXISTS telemetry_events_mv ON CLUSTER '{cluster}';
+
+CREATE OR REPLACE TABLE telemetry_events ON CLUSTER '{cluster}' AS telemetry_events_local
+ENGINE = Distributed('{cluster}', currentDatabase(), 'telemetry_events_local', cityHash64(session_id));

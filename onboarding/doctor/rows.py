@@ -21,6 +21,7 @@ from onboarding.doctor.target import Target
 
 _STALE_SECONDS: Final = 86_400
 _MADE: Final = re.compile(r"CREATE (?:TABLE|MATERIALIZED VIEW|VIEW) IF NOT EXISTS (\w+)")
+_DROPPED: Final = re.compile(r"DROP VIEW IF EXISTS (\w+)")
 _NEWEST: Final = Path(__file__).with_name("newest.sql")
 _TABLES: Final = "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()"
 
@@ -44,7 +45,9 @@ def reading(target: Target) -> Finding:
 
 def tables(target: Target) -> Finding:
     """Check that all tables of this version exist."""
-    expected = {name for migration in migrations() for name in _MADE.findall(migration.sql)}
+    texts = [migration.sql for migration in migrations()]
+    expected = {name for text in texts for name in _MADE.findall(text)}
+    expected -= {name for text in texts for name in _DROPPED.findall(text)}
     absent = expected - {row["name"] for row in rows(target, _TABLES)}
     if absent:
         return broken(
