@@ -29,7 +29,8 @@ _KEPT: Final = {
     "telemetry_events": {"ScopeName": "com.anthropic."},
 }
 _SETTINGS: Final = (
-    "max_threads = 1, compile_expressions = 0, query_plan_merge_expressions = 0, optimize_and_compare_chain = 0"
+    "max_threads = 1, compile_expressions = 0, query_plan_merge_expressions = 0,"
+    " optimize_and_compare_chain = 0"
 )
 _COLUMNS: Final = (
     "SELECT name, type FROM system.columns"
