@@ -1,6 +1,7 @@
 """The fixtures that tests share: the one engine of the test process, and servers as real processes."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -57,6 +58,12 @@ LONGEST = (
     "test_prometheus.py",
     "test_grafana.py",
 )
+
+
+def pytest_configure() -> None:
+    """Keep compiled modules, whatever the machine says: a run starts hundreds of processes that import the same."""
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.hookimpl(optionalhook=True)
