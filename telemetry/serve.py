@@ -110,7 +110,7 @@ class Server:
     async def run(self) -> None:
         """Serve until a signal; meanwhile refresh the usage metrics and give free pages back."""
         self._beside = asyncio.gather(
-            self._parts.usage.run(self._stopping), tuning.give_back_free_pages(self._stopping)
+            self._parts.usage.run(self._stopping), tuning.give_back_pages(self._stopping)
         )
         await self._stopping.wait()
 
