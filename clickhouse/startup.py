@@ -12,9 +12,8 @@ from clickhouse.endpoint import server_endpoint
 from clickhouse.engine import Engine
 from clickhouse.migrations import Migration, SchemaError, check_columns, columns, migrate
 from clickhouse.prices import load_prices, read_prices
-from clickhouse.remote import ServerWriter, StoreUnfit
 from clickhouse.repair import repair
-from clickhouse.store import DailyWriter, EmbeddedWriter
+from clickhouse.store import DailyWriter, EmbeddedWriter, StoreUnfit
 from clickhouse.typed_rows import TYPED, TypedRows
 from config.settings import Settings
 
@@ -79,6 +78,8 @@ def open_store(settings: Settings, engine: Engine, applied: Callable[[Sequence[M
             load_prices(database, prices)
         except SchemaError as error:
             raise StoreUnfit(str(error)) from None
+
+    from clickhouse.remote import ServerWriter  # noqa: PLC0415  its driver takes a fifth of a second to import
 
     server = ServerWriter(server_endpoint(settings), prepare)
     return Store(DailyWriter(TypedRows(server, engine), engine), server.open)

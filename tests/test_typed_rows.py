@@ -77,15 +77,15 @@ def test_an_insert_that_ends_on_its_way_is_completed_by_the_next(
     """Before or after either of the two inserts: a repeat with the block's token adds what is missing, and no more."""
     failing = Failing(EmbeddedWriter(store.engine), table)
     writer = TypedRows(failing, store.engine)
-    block = block_of(store, events(30))
+    block, token = block_of(store, events(30)), uuid.uuid4().hex
     setattr(failing, when, 2)
     for _ in range(2):
         with pytest.raises(StoreAway):
-            writer.insert("otel_logs", block, "one")
+            writer.insert("otel_logs", block, token)
     writer.close()
     # As after a kill: another process knows nothing of the first.
     for _ in range(2):
-        store.writer.insert("otel_logs", block, "one")
+        store.writer.insert("otel_logs", block, token)
     assert store.rows(_COUNTS) == [[30, 30, 30]]
 
 
@@ -94,12 +94,12 @@ def test_a_block_of_many_days_is_typed_day_by_day(store: Tables) -> None:
     failing = Failing(EmbeddedWriter(store.engine), "telemetry_events")
     writer = DailyWriter(TypedRows(failing, store.engine), store.engine)
     others = logs([Record(NOW - 9 * DAY, {}, "of another program")], scope="other")
-    block = block_of(store, events(5, DAY), others)
+    block, token = block_of(store, events(5, DAY), others), uuid.uuid4().hex
     failing.after = 1
     with pytest.raises(StoreAway):
-        writer.insert("otel_logs", block, "days")
+        writer.insert("otel_logs", block, token)
     for _ in range(2):
-        writer.insert("otel_logs", block, "days")
+        writer.insert("otel_logs", block, token)
     writer.close()
     assert store.rows(_COUNTS) == [[6, 5, 5]]
     assert store.rows("SELECT uniqExact(_partition_id), uniqExact(_part) FROM telemetry_events") == [[5, 5]]
@@ -117,10 +117,10 @@ def test_blocks_without_events_make_none_and_leave_the_next_its_own(store: Table
 def test_a_block_larger_than_the_pipe_is_typed_whole(store: Tables) -> None:
     """Megabytes, in several blocks of the Native format."""
     requests = [corpus.logs(512, seed, NOW * 10**9) for seed in range(24)]
-    block = block_of(store, *requests)
+    block, token = block_of(store, *requests), uuid.uuid4().hex
     assert len(block) > 8 << 20
     for _ in range(2):
-        store.writer.insert("otel_logs", block, "large")
+        store.writer.insert("otel_logs", block, token)
     assert store.rows(_COUNTS) == [[24 * 512] * 3]
 
 
@@ -130,9 +130,9 @@ def test_a_block_that_cannot_be_typed_fails_and_spoils_no_other(store: Tables) -
     inner = Failing(Unwritten(), "")
     writer = TypedRows(inner, store.engine)
     with pytest.raises((StoreAway, BlockRefused)):
-        writer.insert("otel_logs", broken, "broken")
+        writer.insert("otel_logs", broken, uuid.uuid4().hex)
     inner.writer = EmbeddedWriter(store.engine)
-    writer.insert("otel_logs", block_of(store, events(3)), "good")
+    writer.insert("otel_logs", block_of(store, events(3)), uuid.uuid4().hex)
     writer.close()
     assert store.rows(_COUNTS) == [[3, 3, 3]]
 
@@ -152,8 +152,7 @@ def test_several_threads_have_a_statement_each(store: Tables) -> None:
     blocks = [block_of(store, events(50)) for _ in range(8)]
     with ThreadPoolExecutor(4) as pool:
         for done in [
-            pool.submit(store.writer.insert, "otel_logs", block, f"thread {number}")
-            for number, block in enumerate(blocks)
+            pool.submit(store.writer.insert, "otel_logs", block, uuid.uuid4().hex) for block in blocks
         ]:
             done.result()
     assert store.rows(_COUNTS) == [[400, 400, 400]]
@@ -197,7 +196,7 @@ def test_every_column_is_made(store: Tables) -> None:
 
 def test_rows_that_are_stored_already_can_be_typed(store: Tables) -> None:
     """Those that did not come through the writer."""
-    EmbeddedWriter(store.engine).insert("otel_logs", block_of(store, events(7)), "plain")
+    EmbeddedWriter(store.engine).insert("otel_logs", block_of(store, events(7)), uuid.uuid4().hex)
     assert store.rows("SELECT count() FROM telemetry_events") == [[0]]
     insert_typed(store.engine, "otel_logs", "otel_logs")
     assert store.rows(_COUNTS) == [[7, 7, 7]]

@@ -11,7 +11,7 @@ from access.query import rows as values_of
 from clickhouse.client import Client
 from clickhouse.client_errors import ClientError
 from clickhouse.endpoint import reader_endpoint
-from clickhouse.migrations import migrations, retention_of
+from clickhouse.migrations import lasting, migrations, retention_of
 from config.settings import is_loopback
 from onboarding import probe
 from onboarding.doctor.client import ADDRESS, destinations
@@ -21,7 +21,6 @@ from onboarding.doctor.target import Target
 
 _STALE_SECONDS: Final = 86_400
 _MADE: Final = re.compile(r"CREATE (?:TABLE|MATERIALIZED VIEW|VIEW) IF NOT EXISTS (\w+)")
-_DROPPED: Final = re.compile(r"DROP VIEW IF EXISTS (\w+)")
 _NEWEST: Final = Path(__file__).with_name("newest.sql")
 _TABLES: Final = "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()"
 
@@ -45,9 +44,7 @@ def reading(target: Target) -> Finding:
 
 def tables(target: Target) -> Finding:
     """Check that all tables of this version exist."""
-    texts = [migration.sql for migration in migrations()]
-    expected = {name for text in texts for name in _MADE.findall(text)}
-    expected -= {name for text in texts for name in _DROPPED.findall(text)}
+    expected = {name for migration in lasting(migrations()) for name in _MADE.findall(migration.sql)}
     absent = expected - {row["name"] for row in rows(target, _TABLES)}
     if absent:
         return broken(
