@@ -17,7 +17,6 @@ from benchmarks.embedded import embedded
 from benchmarks.incidents import ARRIVED, CLOCKS, Incident, Work, World, incidents
 from clickhouse.engine import Engine
 from clickhouse.prices import load_prices, read_prices
-from clickhouse.typed_rows import insert_typed
 from tests.engine_store import EngineStore
 
 _TABLES = (
@@ -196,7 +195,6 @@ def fill(engine: Engine, work: Work) -> None:
         engine.command(f"TRUNCATE TABLE {table}")
     for table, rows in (("otel_logs", work.logs), ("otel_traces", work.spans)):
         _insert(engine, table, rows)
-    insert_typed(engine, "otel_logs", "otel_logs")
     if work.incident.kind in CLOCKS:
         # As if it had arrived when it was sent: else all of it arrives now, as imported history does.
         engine.command(

@@ -26,10 +26,8 @@ from typing import Any, Final
 from access.questions import Question, questions
 from benchmarks.ingest import machine, verdict
 from clickhouse.engine import Engine
-from clickhouse.migrations import migrate
+from clickhouse.migrations import SCHEMA, migrate
 from clickhouse.prices import load_prices, read_prices
-from clickhouse.quoting import Value
-from clickhouse.typed_rows import TYPED, insert_typed, typed_sql
 
 MADE: Final = Path(__file__).parent / "made"
 PER_SESSION: Final = {"logs": 240, "spans": 200, "metrics": 80}
@@ -101,17 +99,16 @@ def make(engine: Engine, kind: str, count: int, days: int) -> None:
     statement = (MADE / f"{kind}.sql").read_text()
     started = time.perf_counter()
     for first in range(there, count, CHUNK):
-        params: dict[str, Value] = {
-            "first": first,
-            "count": min(CHUNK, count - first),
-            "days": days,
-            "sessions": max(1, count // PER_SESSION[kind]),
-            "begin": begin.strftime("%Y-%m-%d %H:%M:%S"),
-        }
-        engine.command(f"{statement} SETTINGS max_partitions_per_insert_block = 0", params)
-        if TABLE[kind] in TYPED:
-            rows = statement[statement.index("WITH\n") :]
-            insert_typed(engine, TABLE[kind], f"(SELECT *, '' AS EventName FROM ({rows}))", params)  # noqa: S608
+        engine.command(
+            f"{statement} SETTINGS max_partitions_per_insert_block = 0",
+            {
+                "first": first,
+                "count": min(CHUNK, count - first),
+                "days": days,
+                "sessions": max(1, count // PER_SESSION[kind]),
+                "begin": begin.strftime("%Y-%m-%d %H:%M:%S"),
+            },
+        )
     if there < count:
         engine.command(f"OPTIMIZE TABLE {TABLE[kind]}")
         print(f"\nMade {count - there:,} {kind} in {time.perf_counter() - started:.0f} s.", flush=True)
@@ -133,15 +130,10 @@ def sizes(engine: Engine) -> str:
 
 def make_plain(engine: Engine) -> None:
     """Make views that compute from the plain tables the rows that ingest's views have written."""
-    views = dict(
-        engine.rows(
-            "SELECT name, as_select FROM system.tables"
-            " WHERE database = currentDatabase() AND engine = 'MaterializedView'"
-        )
-    )
-    views["telemetry_events_mv"] = typed_sql(engine, "otel_logs", "telemetry_events", "otel_logs")
     for table in VIEWS:
-        engine.command(f"CREATE OR REPLACE VIEW {plain(table)} AS {plain(views[f'{table}_mv'])}")
+        (path,) = SCHEMA.glob(f"*_{table}_mv.sql")
+        select = path.read_text().partition(" AS\n")[2]
+        engine.command(f"CREATE OR REPLACE VIEW {plain(table)} AS {plain(select)}")
 
 
 def plain(sql: str) -> str:

@@ -25,7 +25,6 @@ _WHOLE: Final = frozenset({"schema_migrations", "model_prices"})
 _SHARD_BY: Final[Mapping[str, str]] = {
     "otel_logs": "cityHash64(LogAttributes['session.id'], TraceId)",
     "otel_traces": "cityHash64(TraceId)",
-    "telemetry_events": "cityHash64(session_id)",
     "otel_metrics_": "cityHash64(MetricName, Attributes['session.id'])",
     # Filled over the network once, with what was stored before it was there; sums may be on any shard.
     "telemetry_measures": "cityHash64(user_id)",
@@ -36,10 +35,7 @@ _ENGINE: Final = re.compile(r"ENGINE = (\w*MergeTree)\b(\(\))?")
 _SETTING: Final = re.compile(r"ALTER TABLE (\w+) MODIFY SETTING")
 _COLUMN: Final = re.compile(r"ALTER TABLE (\w+)\b(?=.*\bADD COLUMN\b)", re.DOTALL)
 _QUERY: Final = re.compile(r"ALTER TABLE \w+ MODIFY QUERY")
-_DROP_VIEW: Final = re.compile(r"DROP VIEW IF EXISTS (\w+)_mv\b")
-_ALTER: Final = re.compile(
-    r"(ALTER TABLE|TRUNCATE TABLE|CREATE DATABASE IF NOT EXISTS|DROP VIEW IF EXISTS) (\S+)"
-)
+_ALTER: Final = re.compile(r"(ALTER TABLE|TRUNCATE TABLE|CREATE DATABASE IF NOT EXISTS) (\S+)")
 
 
 class ClusteredDatabase:
@@ -82,11 +78,7 @@ def clustered(sql: str, cluster: str) -> list[str]:
     if (setting := _SETTING.search(sql)) and setting[1] in _sharded():
         # A setting of how rows are stored is one of the tables that store them.
         sql = sql.replace(setting[0], f"ALTER TABLE {setting[1]}{LOCAL} MODIFY SETTING", 1)
-    statements = [_ALTER.sub(rf"\1 \2 {on_cluster}", sql, count=1)]
-    if view := _DROP_VIEW.search(sql):
-        # What this view filled is inserted over the network from now on, also where its table was made without a key.
-        statements.append(f"CREATE OR REPLACE TABLE {_distributed(view[1], cluster, on_cluster)}")
-    return statements
+    return [_ALTER.sub(rf"\1 \2 {on_cluster}", sql, count=1)]
 
 
 def _tables(sql: str, table: str, cluster: str, on_cluster: str) -> list[str]:
@@ -99,18 +91,14 @@ def _tables(sql: str, table: str, cluster: str, on_cluster: str) -> list[str]:
     created = created.replace("non_replicated_deduplication_window", "replicated_deduplication_window")
     if is_whole:
         return [created]
-    return [created, f"CREATE TABLE IF NOT EXISTS {_distributed(table, cluster, on_cluster)}"]
-
-
-def _distributed(table: str, cluster: str, on_cluster: str) -> str:
-    """Return what follows `CREATE TABLE` for the table that spreads inserts and reads from all shards."""
+    key = next((key for name, key in _SHARD_BY.items() if table.rstrip().startswith(name)), "")
     # A table that only views fill takes no inserts over the network, so it needs no sharding key.
-    key = next((key for name, key in _SHARD_BY.items() if table.startswith(name)), "")
     spread = "" if table == "otel_traces_trace_id_ts" or not key else f", {key}"
-    return (
-        f"{table} {on_cluster} AS {table}{LOCAL}\n"
-        f"ENGINE = Distributed('{cluster}', currentDatabase(), '{table}{LOCAL}'{spread})"
+    distributed = (
+        f"CREATE TABLE IF NOT EXISTS {table} {on_cluster} AS {local}\n"
+        f"ENGINE = Distributed('{cluster}', currentDatabase(), '{local}'{spread})"
     )
+    return [created, distributed]
 
 
 def _local(sql: str) -> str:

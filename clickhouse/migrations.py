@@ -32,8 +32,6 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 ANALYTICS = frozenset({"session_metrics", "performance_metrics", "feature_usage"})
 """The tables of MCP servers' analytics, which have a retention of their own."""
 _MOST_LISTED = 5
-_OF_VIEW = re.compile(r"(?:CREATE MATERIALIZED VIEW IF NOT EXISTS|ALTER TABLE) (\w+_mv)\b")
-_DROPPED = re.compile(r"DROP VIEW IF EXISTS (\w+)")
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 _RETENTION = re.compile(r"toIntervalDay\(\d+\)")
 
@@ -65,16 +63,6 @@ def migrations(folder: Path = SCHEMA) -> list[Migration]:
     return found
 
 
-def lasting(known: Sequence[Migration]) -> list[Migration]:
-    """Return the migrations without those of a view that a later one drops: they need not run, nor run again."""
-    dropped = {name for migration in known for name in _DROPPED.findall(migration.sql)}
-    return [
-        migration
-        for migration in known
-        if not ((view := _OF_VIEW.search(migration.sql)) and view[1] in dropped)
-    ]
-
-
 def migrate(
     database: Database, retention_days: int, folder: Path = SCHEMA, analytics_days: int | None = None
 ) -> list[Migration]:
@@ -94,14 +82,12 @@ def migrate(
     known = migrations(folder)
     _check(known, recorded)
     applied = [migration for migration in known if migration.number not in recorded]
-    needed = lasting(known)
     done: list[Migration] = []
     try:
         for migration in applied:
             if migration.sql.startswith(MARK):
                 fill(database, migration.sql)
-            if migration in needed:
-                database.command(_retained(migration.sql, retention_days, analytics_days))
+            database.command(_retained(migration.sql, retention_days, analytics_days))
             done.append(migration)
             # In a new store all statements may run once more, so one insert records them all.
             if recorded:

@@ -14,7 +14,7 @@ from clickhouse.migrations import Migration, SchemaError, check_columns, columns
 from clickhouse.prices import load_prices, read_prices
 from clickhouse.repair import repair
 from clickhouse.store import DailyWriter, EmbeddedWriter, StoreUnfit
-from clickhouse.typed_rows import TYPED, TypedRows
+from clickhouse.typed_rows import TypedRows
 from config.settings import Settings
 
 log = structlog.get_logger()
@@ -57,18 +57,17 @@ def open_engine(settings: Settings, directory: Path, connections: int = 2) -> En
 def open_store(settings: Settings, engine: Engine, applied: Callable[[Sequence[Migration]], None]) -> Store:
     """Open the tables of the embedded engine, or point at a server's; pass new migrations to `applied`.
 
-    In server mode the engine's own tables stay empty but for the prices: they define the columns that the server's must
-    have, and the statements that make typed rows. Raises SchemaError or PricesError.
+    In server mode the engine's own tables stay empty: they define the columns that the server's must have. Raises
+    SchemaError or PricesError.
     """
     prices = read_prices(settings.prices)
     engine.use(settings.database)
     made = migrate(engine, settings.retention_days, analytics_days=settings.analytics_retention_days)
-    load_prices(engine, prices)  # typed rows are made here, in either mode
     if settings.clickhouse_url is None:
         applied(made)
+        load_prices(engine, prices)
         return Store(DailyWriter(TypedRows(EmbeddedWriter(engine), engine), engine), lambda: None)
-    written = {*STRUCTURES, *(table for typed in TYPED.values() for table in typed)}
-    expected = {table: kinds for table, kinds in columns(engine).items() if table in written}
+    expected = {table: kinds for table, kinds in columns(engine).items() if table in STRUCTURES}
 
     def prepare(database: Database) -> None:
         try:
@@ -82,4 +81,4 @@ def open_store(settings: Settings, engine: Engine, applied: Callable[[Sequence[M
     from clickhouse.remote import ServerWriter  # noqa: PLC0415  its driver takes a fifth of a second to import
 
     server = ServerWriter(server_endpoint(settings), prepare)
-    return Store(DailyWriter(TypedRows(server, engine), engine), server.open)
+    return Store(DailyWriter(server, engine), server.open)

@@ -1,29 +1,31 @@
-"""Typed rows, made of raw ones as they are stored and inserted beside them, by statements that stay open.
+"""Typed rows in embedded mode, made of raw ones as they are stored, by statements that stay open.
 
-A materialized view does the same, and is planned again with each insert, which takes longer than a small batch does.
-The statements of `typed/` are a view's: each reads the rows of one raw table and returns those of one typed table.
+A materialized view does the same, and is planned again with each insert, which takes longer than a small batch does. So
+the views of `TYPED` are dropped here, and their statements, as the migrations have them, are planned once. A server has
+the views: there the work is the server's.
 
 The raw block is inserted first, then the typed rows under its token. An insert that is repeated, after a failure or a
 kill, makes both again, and each table knows the token: nothing is missing and nothing is there twice.
 """
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from clickhouse.engine import Engine, EngineError
+from clickhouse.migrations import migrations
 from clickhouse.pieces import Pieces
-from clickhouse.quoting import Value, identifier, literal
+from clickhouse.quoting import identifier, literal
 from clickhouse.store import PartWriter, StoreAway, insert_error
 from clickhouse.stream import Stream, StreamEndedError
 
-FOLDER: Final = Path(__file__).parent / "typed"
 TYPED: Final[Mapping[str, tuple[str, ...]]] = {
     "otel_logs": ("telemetry_events",),
 }
-"""The tables that are made of a raw one."""
+"""The tables that are made of a raw one, each by the statement of its view, `<table>_mv`."""
+VIEWS: Final = tuple(f"{table}_mv" for typed in TYPED.values() for table in typed)
 # A raw row of which each statement makes one, in addition to its service's name, which all of them keep.
 _KEPT: Final = {
     "telemetry_events": {"ScopeName": "com.anthropic."},
@@ -32,16 +34,12 @@ _SETTINGS: Final = (
     "max_threads = 1, compile_expressions = 0, query_plan_merge_expressions = 0,"
     " optimize_and_compare_chain = 0"
 )
-_COLUMNS: Final = (
-    "SELECT name, type FROM system.columns"
-    " WHERE database = currentDatabase() AND table = {table:String} ORDER BY position"
-)
 # The last block has one row, whose texts are short.
 _LAST_BYTES: Final = 1 << 14
 
 
 class TypedRows:
-    """Inserts blocks with the typed rows of them. The tables are as those of the engine's database."""
+    """Inserts blocks into the engine's database with the typed rows of them, instead of its views."""
 
     def __init__(self, writer: PartWriter, engine: Engine) -> None:
         self._writer = writer
@@ -64,30 +62,38 @@ class TypedRows:
         self._writer.close()
 
 
-def insert_typed(engine: Engine, raw: str, source: str, params: Mapping[str, Value] | None = None) -> None:
-    """Make and insert the typed rows of raw rows that were not inserted through `TypedRows`.
-
-    `source` is a table or a subquery in parentheses, with the raw table's columns.
-    """
-    for table in TYPED[raw]:
-        engine.command(
-            f"INSERT INTO {table} {typed_sql(engine, raw, table, source)}"
-            " SETTINGS max_partitions_per_insert_block = 0",
-            params,
-        )
-
-
 def typed_sql(engine: Engine, raw: str, table: str, source: str) -> str:
     """Return the statement that makes the rows of a typed table, in its types, of what is read from `source`."""
     database = identifier(engine.rows("SELECT currentDatabase()")[0][0])
-    select = (FOLDER / f"{table}.sql").read_text(encoding="utf-8")
-    select = select.replace(f"FROM {raw}\n", f"FROM {source}\n")
-    select = select.replace("FROM model_prices\n", f"FROM {database}.model_prices\n")
-    columns = engine.rows(_COLUMNS, {"table": table})
+    # A statement that stays open would keep the time at which it was planned.
+    select = re.sub(r"\bnow64\(", "nowInBlock64(", _statement(f"{table}_mv"))
+    select = re.sub(rf"\bFROM {raw}\n", f"FROM {source}\n", select)
+    select = re.sub(r"\bFROM model_prices\n", f"FROM {database}.model_prices\n", select)
+    columns = engine.rows(
+        "SELECT name, type, default_expression FROM system.columns"
+        " WHERE database = currentDatabase() AND table = {table:String} ORDER BY position",
+        {"table": table},
+    )
     listed = ", ".join(
-        f"CAST({identifier(name)}, {literal(kind)}) AS {identifier(name)}" for name, kind in columns
+        f"CAST({default if default and not _makes(select, name) else identifier(name)}, {literal(kind)})"
+        f" AS {identifier(name)}"
+        for name, kind, default in columns
     )
     return f"SELECT {listed} FROM (\n{select})"  # noqa: S608  the schema's names and the program's own text
+
+
+def _statement(view: str) -> str:
+    """Return the SELECT of a view as the newest migration has it."""
+    texts = [
+        found[1]
+        for migration in migrations()
+        if (found := re.search(rf"\b{view}\b[^\n]* (?:MODIFY QUERY|AS)\n(.*)", migration.sql, re.DOTALL))
+    ]
+    return texts[-1]
+
+
+def _makes(select: str, column: str) -> bool:
+    return re.search(rf"\bAS {column}\b", select) is not None
 
 
 @dataclass(slots=True)
@@ -127,7 +133,10 @@ class _Typing:
             return self._open()
 
     def _open(self) -> "_Open":
-        columns = self.engine.rows(_COLUMNS, {"table": self.raw})
+        columns = self.engine.rows(
+            "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}",
+            {"table": self.raw},
+        )
         structure = ", ".join(f"{identifier(name)} {kind}" for name, kind in columns)
         # No row that a client sends has this name.
         mark = uuid.uuid4().hex

@@ -13,7 +13,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from clickhouse.clustered import clustered  # noqa: E402  the path is set above
-from clickhouse.migrations import lasting, migrations  # noqa: E402
+from clickhouse.migrations import migrations  # noqa: E402
 
 FILE = ROOT / "clickhouse/cluster/schema.sql"
 HEAD = """\
@@ -29,9 +29,7 @@ def main() -> int:
     """Write the file, or compare it with the present one."""
     parser = argparse.ArgumentParser(description="Write the schema for a cluster.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is stale")
-    statements = [
-        sql.strip() for migration in lasting(migrations()) for sql in clustered(migration.sql, "{cluster}")
-    ]
+    statements = [sql.strip() for migration in migrations() for sql in clustered(migration.sql, "{cluster}")]
     fresh = "\n".join([HEAD, *(f"{sql};\n" for sql in statements)])
     if FILE.exists() and FILE.read_text(encoding="utf-8") == fresh:
         return 0

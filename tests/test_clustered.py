@@ -10,9 +10,7 @@ import pytest
 from clickhouse.clustered import ClusteredDatabase, clustered
 from clickhouse.engine import Engine
 from clickhouse.migrations import _RECORD, migrations
-from clickhouse.pieces import Pieces
 from clickhouse.store import insert_settings
-from clickhouse.typed_rows import TypedRows
 from privacy.rules import Level, load_rules
 from privacy.sanitizer import Sanitizer
 from receiver.scrub import Scrub
@@ -49,19 +47,6 @@ class OneNode:
     def rows(self, sql: str, params: object = None) -> list[list[object]]:
         assert params is None
         return self.engine.rows(sql)
-
-
-class LocalWriter:
-    """Writes to the tables of the shard itself."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-
-    def insert(self, table: str, block: Pieces, token: str, *, one_part: bool = False) -> None:
-        self.engine.insert(f"{table}_local", block, insert_settings(token, one_part=one_part))
-
-    def close(self) -> None:
-        """Do nothing: the engine has an owner of its own."""
 
 
 @pytest.fixture
@@ -105,8 +90,7 @@ def test_tables_are_spread_by_what_belongs_together() -> None:
     assert spread["otel_traces"] == ["cityHash64(TraceId)"]
     # The roll-up that findings read is filled once with what was stored before it was there.
     assert {table for table in by_table if table.startswith("telemetry_")} & set(spread) == {
-        "telemetry_events",
-        "telemetry_measures",
+        "telemetry_measures"
     }
     assert "model_prices" not in by_table
     (record,) = clustered(_RECORD, "telemetry")
@@ -121,12 +105,8 @@ def test_views_feed_local_tables_under_one_token(node: OneNode) -> None:
     rules = load_rules(None, Level.strict)
     transform = Transform(node.engine, rules, Scrub(Sanitizer(rules, None)), "", 3650)
     block = transform.run("otel_logs", surveyed("otel_logs", captures("logs")[:1])).data
-    for table in ("otel_logs", "telemetry_events"):
-        node.engine.command(f"CREATE TABLE {table} AS {table}_local ENGINE = Null")
-    writer = TypedRows(LocalWriter(node.engine), node.engine)
     for _ in range(2):
-        writer.insert("otel_logs", block, "token", one_part=True)
-    writer.close()
+        node.engine.insert("otel_logs_local", block, insert_settings("token", one_part=True))
     ((records, events, hourly, sessions),) = database.rows(
         "SELECT (SELECT count() FROM otel_logs_local), (SELECT count() FROM telemetry_events_local),"
         " (SELECT sum(events) FROM telemetry_hourly_local), (SELECT sum(events) FROM telemetry_sessions_local)"

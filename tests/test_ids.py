@@ -17,7 +17,7 @@ from access.show import Asked, completed
 from access.statistics import get_statistics
 from access.telemetry_query import query_telemetry
 from clickhouse.engine import Engine
-from clickhouse.typed_rows import insert_typed
+from clickhouse.pieces import Pieces
 from connectors.tools.get_traces import id_of
 from tests.engine_store import EngineStore
 from tests.events import tables
@@ -46,7 +46,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 @pytest.fixture(scope="module")
 def store(engine: Engine) -> Iterator[EngineStore]:
-    with tables(engine):
+    with tables(engine) as made:
         begin = int((NOW - timedelta(hours=1)).timestamp())
         for user, session in SESSIONS.items():
             pairs = {
@@ -56,12 +56,12 @@ def store(engine: Engine) -> Iterator[EngineStore]:
                 "prompt.id": session,
             }
             listed = ", ".join(f"'{key}', '{value}'" for key, value in pairs.items())
-            engine.command(
-                "INSERT INTO otel_logs (Timestamp, ServiceName, Body, ScopeName, LogAttributes) SELECT"
-                f" toDateTime64({begin}, 9, 'UTC'), 'claude-code', 'claude_code.user_prompt',"
-                f" 'com.anthropic.claude_code.events', map({listed})"
+            block = engine.query(
+                f"SELECT toDateTime64({begin}, 9, 'UTC') AS Timestamp, 'claude-code' AS ServiceName,"
+                " 'claude_code.user_prompt' AS Body, 'com.anthropic.claude_code.events' AS ScopeName,"
+                f" map({listed}) AS LogAttributes"
             )
-        insert_typed(engine, "otel_logs", "otel_logs")
+            made.writer.insert("otel_logs", Pieces([block]), session)
         engine.command(
             "INSERT INTO otel_traces (Timestamp, TraceId, SpanId, SpanName, ServiceName) SELECT"
             f" toDateTime64({begin}, 9, 'UTC'), '{TRACE}', '1111111111111111', 'claude_code.tool', 'claude-code'"

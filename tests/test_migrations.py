@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from typing import Any
 
 import pytest
 
@@ -87,25 +86,6 @@ def test_migrations_are_numbered_without_repeats() -> None:
     """Their order is their number."""
     numbers = [migration.number for migration in migrations()]
     assert numbers == sorted(set(numbers))
-
-
-def test_a_view_that_is_dropped_later_is_not_made(database: Engine) -> None:
-    """Not even for a moment: another receiver that migrates the same server may insert already."""
-    left_out = {migration.name for migration in migrations()} - {one.name for one in lasting(migrations())}
-    assert left_out == {"telemetry_events_mv"}
-    asked: list[str] = []
-
-    class Recording:
-        def command(self, sql: str, params: Mapping[str, Value] | None = None) -> None:
-            asked.append(sql)
-            database.command(sql, params)
-
-        def rows(self, sql: str, params: Mapping[str, Value] | None = None) -> list[list[Any]]:
-            return database.rows(sql, params)
-
-    migrate(Recording(), 90)
-    assert [sql for sql in asked if "telemetry_events_mv" in sql and "DROP" not in sql] == []
-    assert len(database.rows(_APPLIED)) == len(migrations())
 
 
 def test_a_new_migration_alone_is_applied(database: Engine, folder: Path) -> None:
