@@ -19,13 +19,13 @@ COPY requirements.lock requirements-build.lock requirements-postgres.lock ./
 RUN python -m venv /opt/build \
     && /opt/build/bin/python -m pip install --no-deps --only-binary :all: --require-hashes --requirement requirements-build.lock \
     && python -m pip --python /opt/telemetry/bin/python install --no-compile --no-deps --only-binary :all: --require-hashes --requirement requirements.lock --requirement requirements-postgres.lock
-COPY . .
 COPY --from=native /native/target/release/libtelemetry_native.so telemetry_native.abi3.so
+RUN cp telemetry_native.abi3.so "$(/opt/telemetry/bin/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" \
+    && /opt/telemetry/bin/python -c 'import telemetry_native'
+COPY . .
 # Compiled here, since the container cannot write to its own files.
 RUN /opt/build/bin/python -m pip wheel --no-deps --no-build-isolation --no-index --wheel-dir wheels . \
     && python -m pip --python /opt/telemetry/bin/python install --no-compile --no-index --no-deps wheels/*.whl \
-    && cp telemetry_native.abi3.so "$(/opt/telemetry/bin/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" \
-    && /opt/telemetry/bin/python -c 'import telemetry_native' \
     && /opt/telemetry/bin/python -m compileall -q /opt/telemetry/lib \
     && /opt/telemetry/bin/telemetry --version
 RUN mkdir -p /empty/data /empty/backups && chmod 700 /empty/data /empty/backups

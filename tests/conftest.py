@@ -1,11 +1,14 @@
 """The fixtures that tests share: the one engine of the test process, and servers as real processes."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from clickhouse.engine import Engine
 from tests import prepared
@@ -15,6 +18,9 @@ from tests.server import Server, running
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+
+# Files whose tests share servers that are started once a process.
+TOGETHER = ("tests/gateway/", "tests/connectors/test_contract")
 
 # By the time that they take on a busy machine, from five minutes down to one; files with other slow tests come next.
 LONGEST = (
@@ -59,26 +65,54 @@ LONGEST = (
 )
 
 
+def pytest_configure() -> None:
+    """Keep compiled modules, whatever the machine says: a run starts hundreds of processes that import the same."""
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Run three processes a core: tests wait longer than they work, for clocks, disks and other processes."""
     return len(os.sched_getaffinity(0)) * 3
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Give each process whole units of tests."""
+    return _LoadUnits(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+class _LoadUnits(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    def _split_scope(self, nodeid: str) -> str:
+        return unit(nodeid)
+
+
+def unit(nodeid: str) -> str:
+    """Return what one process runs alone: a file of tests, or several files that share the servers they start."""
+    return next((start for start in TOGETHER if nodeid.startswith(start)), nodeid.partition("::")[0])
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first, so that no process is left with one of them when the others are done.
+    """Put the units that take longest first, so that no process is left with one of them when the others are done.
 
-    Each file stays whole, where pytest brings tests of several files together that share a fixture's value.
+    Each stays whole, where pytest brings tests of several files together that share a fixture's value.
     """
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
     places = {name: place for place, name in enumerate(LONGEST)}
-    met: dict[Path, int] = {}
+    slow: set[str] = set()
+    first: dict[str, int] = {}
+    met: dict[str, int] = {}
     for item in items:
-        met.setdefault(item.path, len(met))
+        name = unit(item.nodeid)
+        met.setdefault(name, len(met))
+        first[name] = min(first.get(name, len(places)), places.get(item.path.name, len(places)))
+        if item.get_closest_marker("slow"):
+            slow.add(name)
 
     def place(item: pytest.Item) -> tuple[int, bool, int]:
-        return places.get(item.path.name, len(places)), item.path not in slow, met[item.path]
+        name = unit(item.nodeid)
+        return first[name], name not in slow, met[name]
 
     items.sort(key=place)
 

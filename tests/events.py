@@ -3,8 +3,9 @@
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -13,7 +14,6 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from clickhouse.engine import Engine
 from clickhouse.migrations import migrate
 from clickhouse.prices import load_prices, read_prices
-from clickhouse.quoting import identifier
 from clickhouse.store import EmbeddedWriter
 from privacy.rules import Level, load_rules
 from privacy.sanitizer import Sanitizer
@@ -80,13 +80,11 @@ class Tables:
 
     engine: Engine
     transform: Transform
-    tokens: int = field(default=0)
 
     def store(self, table: str, *requests: bytes) -> None:
         """Store requests, all as one block."""
-        self.tokens += 1
         block = self.transform.run(table, surveyed(table, requests)).data
-        EmbeddedWriter(self.engine).insert(table, block, f"block {self.tokens}")
+        EmbeddedWriter(self.engine).insert(table, block, uuid.uuid4().hex)
 
     def rows(self, sql: str, **params: str) -> list[list[Any]]:
         """Run a query and return its rows."""
@@ -106,16 +104,24 @@ class Tables:
             self.engine.command(f"TRUNCATE TABLE {name}")
 
 
+_spare: WeakKeyDictionary[Engine, list[str]] = WeakKeyDictionary()
+"""Databases that are free again, which need no second migration."""
+
+
 @contextmanager
 def tables(engine: Engine, level: Level = Level.strict) -> Iterator[Tables]:
-    """Return the engine with an empty database as its default, which is dropped at the end."""
-    name = f"events_{uuid.uuid4().hex}"
+    """Return the engine with an empty database as its default, which is emptied at the end for another caller."""
+    spare = _spare.setdefault(engine, [])
+    name = spare.pop() if spare else f"events_{uuid.uuid4().hex}"
     engine.use(name)
     migrate(engine, 3650)
     load_prices(engine, read_prices())
     rules = load_rules(None, level)
+    made = Tables(engine, Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", 3650))
     try:
-        yield Tables(engine, Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", 3650))
+        yield made
     finally:
+        engine.use(name)
+        made.clear()
+        spare.append(name)
         engine.use("telemetry")
-        engine.command(f"DROP DATABASE {identifier(name)}")

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -30,11 +29,16 @@ CONTAINER = POD["containers"][0]
 )
 def test_a_manifest_is_valid(document: dict[str, Any], version: str) -> None:
     """Kubernetes' schema of that version takes it, and knows every field."""
+    # Two seconds to import, which each process that collects the tests would spend.
+    import kubernetes_validate  # noqa: PLC0415
+
     kubernetes_validate.validate(document, version, strict=True)
 
 
 def test_a_wrong_manifest_is_noticed() -> None:
     """The check can fail: a misspelt field is an error."""
+    import kubernetes_validate  # noqa: PLC0415
+
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(
             {**STATEFUL, "spec": {**STATEFUL["spec"], "replica": 2}}, "1.30", strict=True

@@ -25,17 +25,14 @@ COMPRESSIONS = [grpc.Compression.NoCompression, grpc.Compression.Gzip, grpc.Comp
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start a server that takes requests of 64 KiB at most."""
-    with running(tmp_path_factory.mktemp("small") / "data", TELEMETRY_MAX_REQUEST_BYTES=str(LIMIT)) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start a server with two tokens."""
+    """Start a server with two tokens that takes requests of 64 KiB at most."""
     data = tmp_path_factory.mktemp("guarded") / "data"
-    with running(data, TELEMETRY_INGEST_TOKENS="first-token,second-token") as server:
+    with running(
+        data,
+        TELEMETRY_INGEST_TOKENS="first-token,second-token",
+        TELEMETRY_MAX_REQUEST_BYTES=str(LIMIT),
+    ) as server:
         yield server
 
 
@@ -103,10 +100,11 @@ def test_requests_of_many_mebibytes_are_taken(server: Server) -> None:
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
-def test_the_size_limit_counts_decompressed_bytes(small: Server, compression: grpc.Compression) -> None:
+def test_the_size_limit_counts_decompressed_bytes(guarded: Server, compression: grpc.Compression) -> None:
     """A request of the limit passes, one of a byte more is refused for good, under any compression."""
-    assert small.export("traces", request_of(LIMIT), compression=compression) == b""
-    error = failure(small, "traces", request_of(LIMIT + 1), compression=compression)
+    call = {"compression": compression, "metadata": [("authorization", "Bearer first-token")]}
+    assert guarded.export("traces", request_of(LIMIT), **call) == b""
+    error = failure(guarded, "traces", request_of(LIMIT + 1), **call)
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert retry_info(error) is None
 

@@ -34,26 +34,15 @@ ENCODERS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start a server that takes requests of 64 KiB at most."""
-    with running(tmp_path_factory.mktemp("small") / "data", TELEMETRY_MAX_REQUEST_BYTES=str(LIMIT)) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start a server with two tokens."""
+    """Start a server with two tokens, that pages of some origins may send to, 64 KiB at most."""
     data = tmp_path_factory.mktemp("guarded") / "data"
-    with running(data, TELEMETRY_INGEST_TOKENS="first-token,second-token") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def browsable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start a server that pages of some origins may send to, with a token."""
-    data = tmp_path_factory.mktemp("browsable") / "data"
-    origins = "https://app.example.com,https://*.example.org"
-    with running(data, TELEMETRY_CORS_ORIGINS=origins, TELEMETRY_INGEST_TOKENS="first-token") as server:
+    with running(
+        data,
+        TELEMETRY_INGEST_TOKENS="first-token,second-token",
+        TELEMETRY_CORS_ORIGINS="https://app.example.com,https://*.example.org",
+        TELEMETRY_MAX_REQUEST_BYTES=str(LIMIT),
+    ) as server:
         yield server
 
 
@@ -156,23 +145,29 @@ def test_requests_of_many_mebibytes_are_taken(server: Server) -> None:
 
 
 @pytest.mark.parametrize("encoding", ENCODERS)
-def test_the_size_limit_counts_decompressed_bytes(small: Server, encoding: str) -> None:
+def test_the_size_limit_counts_decompressed_bytes(guarded: Server, encoding: str) -> None:
     """A request of the limit passes, one of a byte more is answered 413, under any compression."""
-    encode = ENCODERS[encoding]
-    assert small.post("traces", encode(request_of(LIMIT)), content_encoding=encoding).status_code == 200
-    answer = small.post("traces", encode(request_of(LIMIT + 1)), content_encoding=encoding)
-    assert answer.status_code == 413
+    passed, answer = (
+        guarded.post(
+            "traces",
+            ENCODERS[encoding](request_of(size)),
+            content_encoding=encoding,
+            authorization="Bearer first-token",
+        )
+        for size in (LIMIT, LIMIT + 1)
+    )
+    assert (passed.status_code, answer.status_code) == (200, 413)
     assert "TELEMETRY_MAX_REQUEST_BYTES" in failure(answer).message
     assert "retry-after" not in answer.headers
 
 
-def test_the_size_limit_holds_for_chunked_bodies(small: Server) -> None:
+def test_the_size_limit_holds_for_chunked_bodies(guarded: Server) -> None:
     """A body without a Content-Length is refused once it is over the limit, before its end."""
     head = (
         b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        b"Transfer-Encoding: chunked\r\n\r\n"
+        b"Authorization: Bearer first-token\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
-    with small.connect() as connection:
+    with guarded.connect() as connection:
         connection.sendall(head + b"11000\r\n" + b" " * 0x11000 + b"\r\n")
         answer = connection.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 413 ")
@@ -435,18 +430,18 @@ def preflight(server: Server, origin: str) -> httpx.Response:
 @pytest.mark.parametrize(
     "origin", ["https://app.example.com", "https://a.example.org", "https://a.b.example.org"]
 )
-def test_browsers_may_send_from_allowed_origins(browsable: Server, origin: str) -> None:
+def test_browsers_may_send_from_allowed_origins(guarded: Server, origin: str) -> None:
     """The preflight needs no token and allows any header for two hours; the request is answered as usual."""
-    answer = preflight(browsable, origin)
+    answer = preflight(guarded, origin)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == origin
     assert answer.headers["access-control-allow-methods"] == "POST"
     assert answer.headers["access-control-max-age"] == "7200"
     allowed = {name.strip() for name in answer.headers["access-control-allow-headers"].split(",")}
     assert {"content-type", "authorization", "x-custom"} <= allowed
-    sent = browsable.post("traces", b"{}", JSON, origin=origin, authorization="Bearer first-token")
+    sent = guarded.post("traces", b"{}", JSON, origin=origin, authorization="Bearer first-token")
     assert (sent.status_code, sent.headers["access-control-allow-origin"]) == (200, origin)
-    refused = browsable.post("traces", b"{}", JSON, origin=origin)
+    refused = guarded.post("traces", b"{}", JSON, origin=origin)
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, origin)
 
 
@@ -455,10 +450,10 @@ def test_browsers_may_send_from_allowed_origins(browsable: Server, origin: str) 
     ["https://example.org", "https://app.example.com.evil.net", "http://app.example.com", "https://evil.net/.example.org",
      "https://a.example.org.evil.net", "https://axexample.org", "null"],
 )  # fmt: skip
-def test_browsers_may_not_send_from_other_origins(browsable: Server, origin: str) -> None:
+def test_browsers_may_not_send_from_other_origins(guarded: Server, origin: str) -> None:
     """Neither the preflight nor an answer names an origin that is not allowed."""
-    assert "access-control-allow-origin" not in preflight(browsable, origin).headers
-    sent = browsable.post("traces", b"{}", JSON, origin=origin, authorization="Bearer first-token")
+    assert "access-control-allow-origin" not in preflight(guarded, origin).headers
+    sent = guarded.post("traces", b"{}", JSON, origin=origin, authorization="Bearer first-token")
     assert "access-control-allow-origin" not in sent.headers
 
 
