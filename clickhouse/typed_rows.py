@@ -21,15 +21,11 @@ from clickhouse.quoting import identifier, literal
 from clickhouse.store import PartWriter, StoreAway, insert_error
 from clickhouse.stream import Stream, StreamEndedError
 
-TYPED: Final[Mapping[str, tuple[str, ...]]] = {
-    "otel_logs": ("telemetry_events",),
-}
+TYPED: Final[Mapping[str, tuple[str, ...]]] = {"otel_logs": ("telemetry_events",)}
 """The tables that are made of a raw one, each by the statement of its view, `<table>_mv`."""
 VIEWS: Final = tuple(f"{table}_mv" for typed in TYPED.values() for table in typed)
 # A raw row of which each statement makes one, in addition to its service's name, which all of them keep.
-_KEPT: Final = {
-    "telemetry_events": {"ScopeName": "com.anthropic."},
-}
+_KEPT: Final = {"telemetry_events": {"ScopeName": "com.anthropic."}}
 _SETTINGS: Final = (
     "max_threads = 1, compile_expressions = 0, query_plan_merge_expressions = 0,"
     " optimize_and_compare_chain = 0"
@@ -43,6 +39,8 @@ class TypedRows:
 
     def __init__(self, writer: PartWriter, engine: Engine) -> None:
         self._writer = writer
+        for view in VIEWS:
+            engine.command(f"DROP VIEW IF EXISTS {view}")
         self._typing = {
             table: [_Typing(engine, table, one) for one in typed] for table, typed in TYPED.items()
         }
