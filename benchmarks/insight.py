@@ -17,6 +17,7 @@ from benchmarks.embedded import embedded
 from benchmarks.incidents import ARRIVED, CLOCKS, Incident, Work, World, incidents
 from clickhouse.engine import Engine
 from clickhouse.prices import load_prices, read_prices
+from clickhouse.typed_rows import VIEWS, typed_sql
 from tests.engine_store import EngineStore
 
 _TABLES = (
@@ -191,10 +192,14 @@ def ordinary(engine: Engine, seed: int, days: int) -> None:
 
 def fill(engine: Engine, work: Work) -> None:
     """Store a world's telemetry, and nothing else."""
+    for view in VIEWS:  # as in a server in embedded mode
+        engine.command(f"DROP VIEW IF EXISTS {view}")
     for table in _TABLES:
         engine.command(f"TRUNCATE TABLE {table}")
     for table, rows in (("otel_logs", work.logs), ("otel_traces", work.spans)):
         _insert(engine, table, rows)
+    events = typed_sql(engine, "otel_logs", "telemetry_events", "otel_logs")
+    engine.command(f"INSERT INTO telemetry_events {events} SETTINGS max_partitions_per_insert_block = 0")
     if work.incident.kind in CLOCKS:
         # As if it had arrived when it was sent: else all of it arrives now, as imported history does.
         engine.command(
