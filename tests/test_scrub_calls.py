@@ -75,7 +75,7 @@ def test_past_a_batchs_time_values_are_redacted_whole(
 
 
 def test_each_text_counts_once_in_the_time_of_a_batch() -> None:
-    """The first is timed; each timed one stands for those since the last, eight at most, and a long one for itself."""
+    """The first is timed; each timed one counts for those since the last, eight at most, and a long one for itself."""
     run = _Run()
     weights = [run.weight(MAX_KNOWN_SIZE) for _ in range(1000)]
     assert weights[0] == 1
