@@ -39,8 +39,8 @@ MAX_SECONDS: Final = 0.25
 _LONGEST_SLEEP_SECONDS: Final = 0.05
 _STRIDE_BITS: Final = 3
 """Of short texts one in four or five is timed, and its time counts for those before it, seven at most: reading the
-clock of a thread is a call of the kernel, a tenth of the work on a text. Which one is by chance, so that no batch can be
-made to seem cheap."""
+clock of a thread is a call of the kernel, a tenth of the work on a text. Which one is by chance, so that no batch can
+be made to seem cheap."""
 MAX_BATCH_SECONDS: Final = 5.0
 """CPU time past which the values of a batch that have to be looked at are redacted whole, and counted: a hundred times
 what a full batch of usual requests takes."""
