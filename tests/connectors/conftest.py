@@ -1,16 +1,17 @@
 """Systems under test: recorded, stood in, and real where the environment names a program."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from connectors.contract import Adapter
 from tests.connectors.replay import FILE, Exchanges, recording, replaying
-from tests.connectors.subject import Subject, found
+from tests.connectors.subject import StandIn, Subject, found
 
 RECORD = "TELEMETRY_TEST_RECORD"
 """Set by scripts/record_backends.py: the folder in which the answers of real programs are kept."""
@@ -53,7 +54,18 @@ def _has_answers(subject: Subject) -> bool:
 
 
 @pytest.fixture(scope="session")
-def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def stood_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[StandIn], str]]:
+    """Run a stand-in until the end, whichever tests come back to it; two systems may have the same one."""
+    with ExitStack() as stack:
+        yield cache(lambda run: stack.enter_context(run(tmp_path_factory.mktemp("stood_in"))))
+
+
+@pytest.fixture(scope="session")
+def system(
+    request: pytest.FixtureRequest,
+    stood_in: Callable[[StandIn], str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[System]:
     """Run a system, once for all tests."""
     subject, is_real = request.param
     folder = tmp_path_factory.mktemp(subject.name)
@@ -61,7 +73,7 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         if is_real:
             yield System(subject, _real(subject, folder, stack))
         elif subject.stood_in is not None:
-            yield System(subject, stack.enter_context(subject.stood_in(folder)))
+            yield System(subject, stood_in(subject.stood_in))
         else:
             exchanges = Exchanges.load(subject.recordings)
             yield System(subject, stack.enter_context(replaying(exchanges, subject.ignored)))

@@ -29,6 +29,8 @@ START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WINDOW = Window(START, START.replace(hour=13))
 """When everything in the systems happened: fixed, so that recorded requests are asked again word for word."""
 
+StandIn = Callable[[Path], AbstractContextManager[str]]
+
 
 class Opened(Protocol):
     """Opens an adapter that sends SECRET as its credential."""
@@ -112,7 +114,7 @@ class Subject:
     traces: TracesExample | None = None
     started: Callable[[Path, Path], AbstractContextManager[str]] | None = None
     """Runs the real program at a path, in a folder, filled; its address."""
-    stood_in: Callable[[Path], AbstractContextManager[str]] | None = None
+    stood_in: StandIn | None = None
     """Runs a stand-in in a folder; its address."""
     ignored: frozenset[str] = frozenset()
     """Parameters of requests that differ each time, such as a cursor that the system gave out."""
