@@ -1,5 +1,12 @@
-# The receiver. Built in two stages: the second has Python and the installed program, no pip, no compiler, no sources.
+# The receiver. Built in three stages: the last has Python and the installed program, no pip, no compiler, no sources.
 ARG PYTHON=python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
+ARG RUST=rust:1.95.0-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082
+
+FROM ${RUST} AS native
+WORKDIR /native
+COPY native .
+# The crates of Cargo.lock, each with its hash.
+RUN cargo build --release --locked --target-dir target
 
 FROM ${PYTHON} AS build
 WORKDIR /src
@@ -12,6 +19,9 @@ COPY requirements.lock requirements-build.lock requirements-postgres.lock ./
 RUN python -m venv /opt/build \
     && /opt/build/bin/python -m pip install --no-deps --only-binary :all: --require-hashes --requirement requirements-build.lock \
     && python -m pip --python /opt/telemetry/bin/python install --no-compile --no-deps --only-binary :all: --require-hashes --requirement requirements.lock --requirement requirements-postgres.lock
+COPY --from=native /native/target/release/libtelemetry_native.so telemetry_native.abi3.so
+RUN cp telemetry_native.abi3.so "$(/opt/telemetry/bin/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" \
+    && /opt/telemetry/bin/python -c 'import telemetry_native'
 COPY . .
 # Compiled here, since the container cannot write to its own files.
 RUN /opt/build/bin/python -m pip wheel --no-deps --no-build-isolation --no-index --wheel-dir wheels . \

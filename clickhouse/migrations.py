@@ -32,6 +32,7 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_dedupl
 ANALYTICS = frozenset({"session_metrics", "performance_metrics", "feature_usage"})
 """The tables of MCP servers' analytics, which have a retention of their own."""
 _MOST_LISTED = 5
+_TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 _RETENTION = re.compile(r"toIntervalDay\(\d+\)")
 
 
@@ -81,24 +82,54 @@ def migrate(
     known = migrations(folder)
     _check(known, recorded)
     applied = [migration for migration in known if migration.number not in recorded]
-    for migration in applied:
-        if migration.sql.startswith(MARK):
-            fill(database, migration.sql)
-        database.command(migration.sql)
-        database.command(
-            "INSERT INTO schema_migrations (number, name, checksum)"
-            f" SETTINGS insert_deduplication_token = '{migration.number}-{migration.checksum}'"
-            " SELECT {number:UInt32}, {name:String}, {checksum:String}",
-            {"number": migration.number, "name": migration.name, "checksum": migration.checksum},
-        )
+    done: list[Migration] = []
+    try:
+        for migration in applied:
+            if migration.sql.startswith(MARK):
+                fill(database, migration.sql)
+            database.command(_retained(migration.sql, retention_days, analytics_days))
+            done.append(migration)
+            # In a new store all statements may run once more, so one insert records them all.
+            if recorded:
+                _record(database, done)
+                done.clear()
+    finally:
+        if done:
+            _record(database, done)
     retain(database, retention_days, analytics_days)
     return applied
+
+
+def _record(database: Database, done: Sequence[Migration]) -> None:
+    checksums = [migration.checksum for migration in done]
+    token = checksums[0] if len(done) == 1 else hashlib.sha256("".join(checksums).encode()).hexdigest()
+    database.command(
+        "INSERT INTO schema_migrations (number, name, checksum)"  # noqa: S608  a number and a checksum
+        f" SETTINGS insert_deduplication_token = '{done[-1].number}-{token}'"
+        " SELECT row.1, row.2, row.3 FROM (SELECT arrayJoin(arrayZip("
+        "{numbers:Array(UInt32)}, {names:Array(String)}, {checksums:Array(String)})) AS row)",
+        {
+            "numbers": [migration.number for migration in done],
+            "names": [migration.name for migration in done],
+            "checksums": checksums,
+        },
+    )
 
 
 def retention_of(table: str, days: int, analytics_days: int | None) -> int:
     """Return how many days a table keeps its rows; of the tables of ANALYTICS `analytics_days`, unless that is None."""
     is_of_analytics = table.removesuffix("_local") in ANALYTICS
     return analytics_days if is_of_analytics and analytics_days is not None else days
+
+
+def _retained(sql: str, days: int, analytics_days: int | None) -> str:
+    """Return a migration's statement such that a table is made with its retention, and need not be altered to it."""
+    table = _TABLE.search(sql)
+    if not table:
+        return sql
+    kept = retention_of(table[1], days, analytics_days) + 1
+    head, ttl, options = sql.partition("\nTTL ")
+    return head + ttl + _RETENTION.sub(f"toIntervalDay({kept})", options)
 
 
 def retain(database: Database, days: int, analytics_days: int | None = None) -> list[str]:

@@ -23,7 +23,7 @@ from clickhouse.endpoint import ServerEndpoint
 from clickhouse.error_codes import CREDENTIALS, MISSING, PERMANENT
 from clickhouse.pieces import Pieces
 from clickhouse.quoting import identifier
-from clickhouse.store import StoreAway, StoreError, insert_error, insert_settings
+from clickhouse.store import StoreAway, StoreError, StoreUnfit, insert_error, insert_settings
 
 # Since then the tables that views feed deduplicate by the insert's token, however the rows are grouped.
 # https://github.com/ClickHouse/ClickHouse/pull/61601
@@ -32,10 +32,6 @@ OLDEST = (24, 8)
 _CONNECTIONS = 16
 # Errors of a server that cannot run the statements, in addition to those that refuse a block.
 _UNFIT = {62, 115, 344, 370, 392, *CREDENTIALS, *PERMANENT}
-
-
-class StoreUnfit(StoreError):  # noqa: N818  what happened, as in Python's own StopIteration
-    """The server is there and cannot be used: a wrong password, a right that is missing, an old version, a schema."""
 
 
 class ServerWriter:

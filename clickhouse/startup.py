@@ -12,9 +12,8 @@ from clickhouse.endpoint import server_endpoint
 from clickhouse.engine import Engine
 from clickhouse.migrations import Migration, SchemaError, check_columns, columns, migrate
 from clickhouse.prices import load_prices, read_prices
-from clickhouse.remote import ServerWriter, StoreUnfit
 from clickhouse.repair import repair
-from clickhouse.store import DailyWriter, EmbeddedWriter
+from clickhouse.store import DailyWriter, EmbeddedWriter, StoreUnfit
 from config.settings import Settings
 
 log = structlog.get_logger()
@@ -77,6 +76,8 @@ def open_store(settings: Settings, engine: Engine, applied: Callable[[Sequence[M
             load_prices(database, prices)
         except SchemaError as error:
             raise StoreUnfit(str(error)) from None
+
+    from clickhouse.remote import ServerWriter  # noqa: PLC0415  its driver takes a fifth of a second to import
 
     server = ServerWriter(server_endpoint(settings), prepare)
     return Store(DailyWriter(server, engine), server.open)

@@ -46,6 +46,10 @@ class StoreAway(StoreError):  # noqa: N818  what happened, as in Python's own St
         self.whole = whole
 
 
+class StoreUnfit(StoreError):  # noqa: N818  what happened, as in Python's own StopIteration
+    """The server is there and cannot be used: a wrong password, a right that is missing, an old version, a schema."""
+
+
 class DaysLeft(StoreAway):
     """Some days of a block are committed and others are left, since it has many: insert it again to go on."""
 

@@ -58,14 +58,15 @@ def check(signal: Signal, body: bytes, limits: RequestLimits) -> None:
     if most <= min(limits.records, limits.record_elements):
         return
     try:
-        if most > limits.records and (found := _holders(signal, body, limits.records)) > limits.records:
+        found, largest = _holders(signal, body, limits.records)
+        if found > limits.records:
             raise _too_many(
                 "groups of records", found, limits.records, "TELEMETRY_MAX_REQUEST_RECORDS", stopped=True
             )
         request = _envelope(signal).FromString(body)
     except (DecodeError, _Unreadable):
         return  # the survey says what is wrong with it
-    _check_records(_descriptor(signal), request, limits)
+    _check_records(_descriptor(signal), request, limits, largest)
 
 
 def too_many_records(count: int, limit: int) -> Rejected:
@@ -78,8 +79,11 @@ def too_many_elements(count: int, limit: int) -> Rejected:
     return _too_many("elements in one record", count, limit, "TELEMETRY_MAX_RECORD_ELEMENTS", stopped=True)
 
 
-def _check_records(descriptor: Descriptor, request: Any, limits: RequestLimits) -> None:
-    """Check the records of an envelope, and what each of them has from its resource and scope."""
+def _check_records(descriptor: Descriptor, request: Any, limits: RequestLimits, largest: int) -> None:
+    """Check the records of an envelope, and what each of them has from its resource and scope.
+
+    No record has more than `largest` bytes: to see the length of each makes a copy of it.
+    """
     held = list(_records(descriptor, request))
     count = sum(len(one.records) for one in held)
     if count > limits.records:
@@ -95,7 +99,8 @@ def _check_records(descriptor: Descriptor, request: Any, limits: RequestLimits) 
     for one in held:
         for kind, head in one.heads:
             _check_record(kind, head, limits)
-        if max(map(len, one.records), default=0) > limits.record_elements * _LEAST:
+        most = limits.record_elements * _LEAST
+        if largest > most and max(map(len, one.records), default=0) > most:
             for record in one.records:
                 _check_record(one.kind, record, limits)
 
@@ -252,22 +257,26 @@ def _holding(descriptor: Descriptor) -> Mapping[str, Descriptor]:
     }
 
 
-def _holders(signal: Signal, body: bytes, most: int) -> int:
-    """Return how many messages hold records, without looking at records; stop when they are more than `most`."""
-    found = 0
+def _holders(signal: Signal, body: bytes, most: int) -> tuple[int, int]:
+    """Return how many messages hold records, and the size of the largest that holds them directly.
+
+    Records are not looked at. Stop when there are more than `most`.
+    """
+    found = largest = 0
     left: list[tuple[Descriptor, int, int]] = [(_descriptor(signal), 0, len(body))]
     while left:
         descriptor, begin, end = left.pop()
         holding = _holding_numbers(descriptor)
         if not holding:
+            largest = max(largest, end - begin)
             continue
         for number, start, stop in _lengths(body, begin, end):
             if number in holding:
                 found += 1
                 if found > most:
-                    return found
+                    return found, largest
                 left.append((holding[number], start, stop))
-    return found
+    return found, largest
 
 
 @cache
@@ -319,7 +328,11 @@ def _counted(descriptor: Descriptor) -> Mapping[int, Descriptor | None]:
 
 
 def _lengths(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield the fields of a message in data[at:end] that have a length: number, and where they begin and end."""
+    """Yield the fields of a message in data[at:end] that have a length: number, and where they begin and end.
+
+    Groups, which OTLP has none of, are passed over with all that is in them, as every parser ignores them.
+    """
+    depth = 0
     while at < end:
         tag, at = _number(data, at, end)
         match tag & 7:
@@ -328,15 +341,20 @@ def _lengths(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
                 start, at = at, at + size
                 if at > end:
                     raise _Unreadable
-                yield tag >> 3, start, at
+                if not depth:
+                    yield tag >> 3, start, at
             case 0:
                 _, at = _number(data, at, end)
             case 1:
                 at += 8
             case 5:
                 at += 4
+            case 3:
+                depth += 1
+            case 4 if depth:
+                depth -= 1
             case _:
-                raise _Unreadable  # groups, which OTLP has none of
+                raise _Unreadable
 
 
 def _number(data: bytes, at: int, end: int) -> tuple[int, int]:

@@ -32,6 +32,7 @@ from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from otlp.bounds import DEFAULTS, RequestLimits, check_json, too_many_elements, too_many_records
 from otlp.lenient_json import lenient
@@ -324,7 +325,8 @@ def _shape(descriptor: Descriptor, shapes: dict[str, _Shape], most: int) -> _Sha
             continue
         read = _reader(known) if below is None else partial(_message, _shape(below, shapes, most))
         if known.is_repeated:
-            shape.fields[known.json_name] = _Field(known.name, None, partial(_array, read, most))
+            array = _attributes if below is KeyValue.DESCRIPTOR else _array
+            shape.fields[known.json_name] = _Field(known.name, None, partial(array, read, most))
         else:
             shape.fields[known.json_name] = _Field(known.name, _PLAIN.get(known.type), read)
             if known.type == FieldDescriptor.TYPE_DOUBLE:
@@ -371,6 +373,34 @@ def _array(read: Callable[[Any, int], Any], most: int, value: Any, depth: int) -
     return known
 
 
+def _attributes(read: Callable[[Any, int], Any], most: int, value: Any, depth: int) -> list[Any]:
+    """Return an array of KeyValue. What nearly all are is read here, in a quarter of the time, the others by `read`."""
+    if type(value) is not list or len(value) > most or depth + 2 > _MAX_DEPTH:
+        return _array(read, most, value, depth)
+    known = []
+    for index, one in enumerate(value):
+        if type(one) is dict and len(one) == 2 and type(key := one.get("key")) is str:  # noqa: PLR2004  key and value
+            below = one.get("value")
+            if type(below) is dict and len(below) == 1:
+                ((kind, scalar),) = below.items()
+                if type(scalar) is str:
+                    if kind == "stringValue":
+                        known.append({"key": key, "value": {"string_value": scalar}})
+                        continue
+                    if kind == "intValue" and len(scalar) < _SHORT and scalar.isdigit() and scalar.isascii():
+                        known.append({"key": key, "value": {"int_value": int(scalar)}})
+                        continue
+                elif kind == "boolValue" and type(scalar) is bool:
+                    known.append({"key": key, "value": {"bool_value": scalar}})
+                    continue
+        try:
+            known.append(read(one, depth))
+        except _Wrong as wrong:
+            wrong.path.append(f"[{index}]")
+            raise
+    return known
+
+
 def _string(value: Any, _depth: int) -> str:
     if type(value) is not str:
         raise _Wrong("a string")
@@ -397,6 +427,10 @@ def _double(value: Any, _depth: int) -> float:
 def _integer(low: int, high: int, value: Any, _depth: int) -> int:
     if type(value) is int and low <= value <= high:
         return value
+    if type(value) is str and len(value) <= _SHORT and value.isdigit() and value.isascii():
+        short = int(value)
+        if short <= high:
+            return short
     number: float | Decimal = math.nan
     if type(value) is str and len(value) <= _MAX_INTEGER_TEXT and _NUMBER.fullmatch(value):
         # Exact, where a float is not: "9007199254740993.0".
@@ -445,6 +479,8 @@ _IDS = {"traceId", "spanId", "parentSpanId"}
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")
 _MAX_INTEGER_TEXT = 100
+_SHORT = 19
+"""The digits of a time in nanoseconds, as nearly all integers are times or counts; fewer digits fit into any int64."""
 
 _PLAIN: dict[int, type] = {
     FieldDescriptor.TYPE_STRING: str,

@@ -58,10 +58,17 @@ class Folded:
     def replace(self, spans: Sequence[tuple[int, int]], markers: Sequence[bytes]) -> None:
         """Put a marker for each span of the folded text; spans are in order and do not overlap."""
         pieces: list[bytes] = []
+        copied = 0
+        if not self.edits:
+            for (start, end), marker in zip(spans, markers, strict=True):
+                pieces += (self.data[copied:start], marker)
+                copied = end
+            self.data = b"".join((*pieces, self.data[copied:]))
+            return
         kept: list[tuple[int, int, bytes]] = []
         edits = iter(self.edits)
         edit = next(edits, None)
-        copied = moved = 0
+        moved = 0
         for (start, end), marker in zip(spans, markers, strict=True):
             while edit is not None and edit[0] + edit[1] <= start:
                 kept.append((edit[0] + moved, edit[1], edit[2]))

@@ -34,6 +34,10 @@ class Sanitizer:
         self.rules = rules
         self._hash_key = hash_key.encode() if hash_key else None
         self._search = Search(rules.patterns)
+        self._labels = {
+            key: [(label.name, f"{key}.{label.name}", label) for label in labels]
+            for key, labels in rules.extract.items()
+        }
         # The same few programs, servers and skills come again and again.
         self._is_clean = lru_cache(_MOST_NAMES)(lambda name: self.redact(name, {}) == name)
 
@@ -79,7 +83,7 @@ class Sanitizer:
 
         A field that is no name, in which anything may be written, is hashed.
         """
-        wanted = self.rules.extract.get(key)
+        wanted = self._labels.get(key)
         if not wanted:
             return {}
         try:
@@ -87,11 +91,12 @@ class Sanitizer:
         except (orjson.JSONDecodeError, UnicodeEncodeError):
             return {}
         found: dict[str, str] = {}
-        for label in wanted if isinstance(fields, dict) else ():
-            value = fields.get(label.name)
-            kept = self._label(label, value) if isinstance(value, str) else ""
-            if kept:
-                found[f"{key}.{label.name}"] = kept
+        for field, name, label in wanted if isinstance(fields, dict) else ():
+            if field in fields:
+                value = fields[field]
+                kept = self._label(label, value) if isinstance(value, str) else ""
+                if kept:
+                    found[name] = kept
         return found
 
     def _label(self, label: Label, value: str) -> str:

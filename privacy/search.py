@@ -10,6 +10,7 @@ tests/test_private_names.py fails for it.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import re2
@@ -55,6 +56,8 @@ MAX_SET: Final = 16_384
 """Bytes up to which one pass finds which patterns match. The state it needs grows with the variety of a text;
 past this, a pass for each pattern is no slower and takes the same time for every text."""
 
+_MOST_SETS: Final = 1024
+
 
 class Search:
     """All the patterns of a set of rules, ready to be searched for, in their order."""
@@ -63,7 +66,7 @@ class Search:
         markers = frozenset(_marker(pattern.name) for pattern in patterns)
         self._searches = tuple(_PatternSearch(pattern, markers) for pattern in patterns)
         self._which = tuple(
-            (first, _which(patterns[first : first + TOGETHER])) for first in range(0, len(patterns), TOGETHER)
+            _Which(patterns[first : first + TOGETHER], first) for first in range(0, len(patterns), TOGETHER)
         )
 
     def redact(self, prefix: str, text: str, counts: Counts) -> str:
@@ -76,7 +79,7 @@ class Search:
         # RE2 and its offsets count bytes. A lone surrogate, which no UTF-8 can hold, becomes `?`.
         key = prefix.encode("utf-8", "replace")
         data = text.encode("utf-8", "replace")
-        if _FOLDS.search(data) is None:
+        if _folds(_ANYWHERE, data, 0, len(data))[0] == _NOWHERE:
             return self._searched(key, Folded(data, []), counts).data.decode()
         for _ in range(MAX_PASSES):
             before = data
@@ -91,27 +94,45 @@ class Search:
         floor = len(key)
         for _ in range(MAX_PASSES):
             before = text.data
+            data = key + before
             budget = Budget()
-            for index in self._likely(key + text.data):
-                spans, markers = self._searches[index].found(key + text.data, floor, counts, budget)
+            for index in self._likely(data):
+                spans, markers = self._searches[index].found(data, floor, counts, budget)
                 if spans:
                     text.replace([(start - floor, end - floor) for start, end in spans], markers)
+                    data = key + text.data
             if text.data is before:
                 break
         return text
 
     def _likely(self, data: bytes) -> Iterable[int]:
         """List the patterns that can match, in their order."""
-        every = len(self._searches)
         if len(data) > MAX_SET:
-            return range(every)
+            return range(len(self._searches))
         likely: list[int] = []
-        for first, which in self._which:
-            some = min(TOGETHER, every - first)
-            found = which(data)
-            # The last one matches always: its absence says that the set ran out of memory, as if nothing were found.
-            likely += (first + index for index in (sorted(found)[:-1] if some in found else range(some)))
+        for which in self._which:
+            likely += which.likely(data)
         return likely
+
+
+class _Which:
+    """Some patterns, and which of them a text may match. `first` is the place of the first among all."""
+
+    def __init__(self, patterns: Sequence[Pattern], first: int) -> None:
+        self._first = first
+        self._some = len(patterns)
+        self._match = _which(patterns)
+        # Few of the sets of patterns that there can be are found, over and over.
+        self._places = lru_cache(_MOST_SETS)(self._places_of)
+
+    def likely(self, data: bytes) -> Sequence[int]:
+        """Return the places of the patterns that can match, in their order."""
+        return self._places(*self._match(data))
+
+    def _places_of(self, *found: int) -> Sequence[int]:
+        # The last one matches always: its absence says that the set ran out of memory, as if nothing were found.
+        some = sorted(found)[:-1] if self._some in found else range(self._some)
+        return tuple(self._first + index for index in some)
 
 
 class Budget:
@@ -289,5 +310,5 @@ def _anywhere() -> Any:
 
 _ANYWHERE: Final = _anywhere()
 _NOWHERE: Final = (-1, -1)
-_FOLDS: Final = re2.compile("|".join((*FOLDABLE, *PARTING)).encode())
+_folds: Final = find_in(re2.compile("|".join((*FOLDABLE, *PARTING)).encode()))
 _NO_WORD: Final = re2.compile(b"[^0-9A-Za-z]")

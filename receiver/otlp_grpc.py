@@ -34,15 +34,25 @@ class OtlpGrpc:
     """The gRPC server. `start` returns the port, which is a free one when 0 was asked for."""
 
     def __init__(
-        self, senders: Senders, metrics: Metrics, max_request_bytes: int, reads: int, timeout_seconds: float
+        self,
+        senders: Senders,
+        metrics: Metrics,
+        max_request_bytes: int,
+        reads: int,
+        timeout_seconds: float,
+        connections: int,
     ) -> None:
-        """Read so many messages at a time, each of so many bytes at most and within so long."""
+        """Read so many messages at a time, each of so many bytes at most and within so long, of so many connections.
+
+        One more connection is closed at once, which its client sees as UNAVAILABLE and tries again.
+        """
         self._server = grpc.server(
             ThreadPoolExecutor(_OTHER_CALLS, thread_name_prefix="grpc"),
             maximum_concurrent_rpcs=_OTHER_CALLS,
             options=[
                 ("grpc.max_receive_message_length", max_request_bytes),
                 ("grpc.max_concurrent_streams", _CONCURRENT_CALLS),
+                ("grpc.max_allowed_incoming_connections", connections),
                 ("grpc.max_metadata_size", 16 << 10),
                 ("grpc.keepalive_time_ms", 60_000),
                 ("grpc.keepalive_timeout_ms", 20_000),

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import wraps
+from random import getrandbits
 from typing import Final, TypeAlias
 
 import orjson
@@ -36,6 +37,9 @@ MAX_KNOWN_SIZE: Final = 1024
 MAX_SECONDS: Final = 0.25
 """CPU time past which a batch leaves as much to others as it takes: they share Python's lock and the processor."""
 _LONGEST_SLEEP_SECONDS: Final = 0.05
+_STRIDE_BITS: Final = 4
+"""Of short texts about one in eight is timed, and stands for those before it: reading the clock of a thread is a call
+of the kernel, a tenth of the work on a text. Which one is by chance, so that no batch can be made to seem cheap."""
 MAX_BATCH_SECONDS: Final = 5.0
 """CPU time past which the values of a batch that have to be looked at are redacted whole, and counted: a hundred times
 what a full batch of usual requests takes."""
@@ -50,7 +54,7 @@ Question: TypeAlias = tuple[str, str, str]
 class Tally:
     """What one statement redacted, by rule, and found odd, by kind; how many values are no protobuf at all.
 
-    `seconds` is the CPU time that its values took here.
+    `seconds` is the CPU time that its values took here, of short ones an estimate.
     """
 
     __slots__ = ("malformed", "oddities", "redactions", "seconds")
@@ -68,11 +72,24 @@ class _Run:
     An error's text stands in each span that failed by it, and a call's parameters in its decision and its result.
     """
 
-    __slots__ = ("known", "tally")
+    __slots__ = ("_passed_by", "_untimed", "known", "tally")
 
     def __init__(self) -> None:
         self.tally = Tally()
+        self._untimed = 0
+        self._passed_by = 0
         self.known: dict[tuple[str, tuple[str, ...]], tuple[str, dict[str, int]]] = {}
+
+    def weight(self, size: int) -> int:
+        """Return how many texts the time of the next one, of `size` characters, stands for; 0: it is not timed."""
+        if size > MAX_KNOWN_SIZE:
+            return 1
+        self._untimed += 1
+        if self._untimed <= self._passed_by:
+            return 0
+        weight, self._untimed = self._untimed, 0
+        self._passed_by = getrandbits(_STRIDE_BITS)
+        return weight
 
 
 class Scrub:
@@ -139,7 +156,8 @@ class Scrub:
                 known = _NO_LABELS if function == self._extract else _UNSEARCHED
             elif known is None:
                 counts: dict[str, int] = {}
-                begun = time.thread_time()
+                weight = run.weight(len(arguments[-1]))
+                begun = time.thread_time() if weight else 0.0
                 try:
                     text = function(counts, *arguments)
                 except DecodeError:
@@ -149,10 +167,11 @@ class Scrub:
                     run.tally.oddities["unreadable_value"] += 1
                     return UNREADABLE
                 finally:
-                    spent = time.thread_time() - begun
-                    run.tally.seconds += spent
-                    if run.tally.seconds > MAX_SECONDS:
-                        time.sleep(min(spent, _LONGEST_SLEEP_SECONDS))
+                    if weight:
+                        spent = weight * (time.thread_time() - begun)
+                        run.tally.seconds += spent
+                        if run.tally.seconds > MAX_SECONDS:
+                            time.sleep(min(spent, _LONGEST_SLEEP_SECONDS))
                 known = text, counts
                 if len(arguments[-1]) <= MAX_KNOWN_SIZE and len(run.known) < MAX_KNOWN:
                     run.known[asked] = known

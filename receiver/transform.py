@@ -46,7 +46,8 @@ _SETTINGS = {
     "reject_expensive_hyperscan_regexps": "0",
     # Merged, what is said of a resource would be worked out for each of its spans.
     "query_plan_merge_expressions": "0",
-    # Makes the opening of a statement twice as long.
+    # These make the opening of a statement up to twice as long.
+    "optimize_and_compare_chain": "0",
     "compile_expressions": "0",
 }
 # A large batch passes through in parts: what it needs on the way stays small, and in the processor's cache.

@@ -70,5 +70,7 @@ build_native() {
     cargo build --quiet --release --locked --manifest-path native/Cargo.toml --target-dir .venv/native ||
         fail "The native pass was not built; cargo says why above. TELEMETRY_TRANSFORM=auto does without it."
     cp .venv/native/release/libtelemetry_native.so "$(platlib)/telemetry_native.abi3.so"
+    # 120 MB, which the next build makes again in a minute.
+    rm -rf .venv/native
     native_sources >.venv/native-sources
 }

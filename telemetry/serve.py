@@ -27,7 +27,7 @@ from receiver.arriving import ArrivingLimits
 from receiver.otlp_grpc import OtlpGrpc
 from receiver.otlp_http import otlp_http
 from receiver.senders import Senders
-from telemetry import tuning
+from telemetry import open_files, tuning
 from telemetry.banner import announce
 from telemetry.listeners.asgi import WebServer
 from telemetry.listeners.health import exposition, health
@@ -37,6 +37,9 @@ from telemetry.web_child import WebChild
 from telemetry.web_child import listen as web_listener
 
 log = structlog.get_logger()
+
+# More than three exporters of each of 2,000 clients; the other half of the open files is the store's and HTTP's.
+_GRPC_CONNECTIONS = 8_192
 
 
 async def serve(settings: Settings) -> bool:
@@ -81,6 +84,7 @@ class Server:
             settings.max_request_bytes,
             self._arriving.grpc_messages,
             settings.body_timeout_seconds,
+            open_files.allow(2 * _GRPC_CONNECTIONS) // 2,
         )
         self._web = self._web_servers(senders)
         self._child: WebChild | None = None
@@ -106,7 +110,7 @@ class Server:
     async def run(self) -> None:
         """Serve until a signal; meanwhile refresh the usage metrics and give free pages back."""
         self._beside = asyncio.gather(
-            self._parts.usage.run(self._stopping), tuning.give_back_free_pages(self._stopping)
+            self._parts.usage.run(self._stopping), tuning.give_back_pages(self._stopping)
         )
         await self._stopping.wait()
 

@@ -7,8 +7,10 @@ import asyncio
 import contextlib
 import ctypes
 import gc
+import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 # Source: https://man7.org/linux/man-pages/man3/mallopt.3.html
@@ -19,12 +21,20 @@ _LARGE_BYTES = 256 << 10
 _KEPT_BYTES = 16 << 20
 _ARENAS = 2
 # Source: https://man7.org/linux/man-pages/man3/malloc_trim.3.html
-_TRIM_SECONDS = 0.5
+_LOOK_SECONDS = 0.5
+# To let code go costs 8 ms of CPU, nearly all of it when the pages are needed again.
+_BUSY_LOOKS, _QUIET_LOOKS = 4, 20
 # A process that computed less since the last look has answered nothing, and has nothing new to give back.
 _IDLE_CPU_SECONDS = 0.02
-# Source: https://man7.org/linux/man-pages/man2/madvise.2.html, since Linux 5.4
-_MADV_PAGEOUT = 21
-_ENGINE = "_chdb.abi3.so"
+# Source: https://man7.org/linux/man-pages/man2/madvise.2.html
+_MADV_DONTNEED = 4
+# Source: https://man7.org/linux/man-pages/man5/proc_pid_smaps.5.html
+# A library's name ends in .so, or in .so and a number.
+_MAPPING = re.compile(
+    r"^(?P<start>[0-9a-f]+)-(?P<end>[0-9a-f]+) (?P<rights>\S+) \S+ \S+ \d+ +(?P<path>/\S*\.so\S*)\n"
+    r"(?:[A-Z]\w+:.*\n)*?Anonymous: +(?P<anonymous>\d+) kB",
+    re.MULTILINE,
+)
 # Requests that wait are young objects that live on, and no cycles are among them.
 _COLLECT_AFTER = (50_000, 20, 100)
 # The engine's threads call Python functions, and must not wait 5 ms (the default) for Python's lock each time.
@@ -44,40 +54,73 @@ def give_back_large_buffers() -> None:
 
 
 def after_start() -> None:
-    """Page out what only the start needed, and set the collector and the lock for serving."""
-    page_out(_ENGINE)
+    """Set the collector and the lock for serving."""
     # Objects of now live on, so the collector need not look at them again.
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
     sys.setswitchinterval(_SWITCH_SECONDS)
 
 
-async def give_back_free_pages(stopping: asyncio.Event) -> None:
-    """Return to the system the free pages between those in use, twice a second: requests leave tens of MiB of them.
+async def give_back_pages(stopping: asyncio.Event) -> None:
+    """Return pages to the system: free ones between those in use twice a second, of which requests leave tens of MiB.
 
-    Once more after the last of them; an idle process is left asleep.
+    Once more after the last of them; an idle process is left asleep. The pages of code go back after the start, under
+    load every two seconds, and ten seconds after it: what seldom runs does not stay, and clients that send now and then
+    find what they need.
     """
-    libc = ctypes.CDLL(None)
-    used, is_busy = 0.0, False
-    while hasattr(libc, "malloc_trim") and not stopping.is_set():
+    libc, code = ctypes.CDLL(None), Code()
+    code.let_go()
+    used, busy, quiet = time.process_time(), 0, 0
+    while not stopping.is_set():
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), _TRIM_SECONDS)
+            await asyncio.wait_for(stopping.wait(), _LOOK_SECONDS)
         now = time.process_time()
-        was_busy, is_busy = is_busy, now - used > _IDLE_CPU_SECONDS
+        busy, quiet = (busy + 1, 0) if now - used > _IDLE_CPU_SECONDS else (0, quiet + 1)
         used = now
-        if was_busy or is_busy:
+        if quiet <= 1 and hasattr(libc, "malloc_trim"):
             await asyncio.to_thread(libc.malloc_trim, _KEPT_BYTES)
+        if quiet == _QUIET_LOOKS or (busy and busy % _BUSY_LOOKS == 0):
+            code.let_go()
 
 
-def page_out(library: str) -> None:
-    """Page out all mapped pages of the file of this name; a page that is needed again is read from the file.
+class Code:
+    """The pages of libraries' code and constants that are mapped at the time of making this.
 
-    Linking the engine touches 200 MiB of its file, most of them once.
+    Linking the engine and the start touch 200 MiB of them, most of them once.
     """
-    libc = ctypes.CDLL(None)
-    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        addresses, *_, path = line.split(maxsplit=5)
-        if Path(path).name == library:
-            start, end = (int(address, 16) for address in addresses.split("-"))
-            libc.madvise(start, end - start, _MADV_PAGEOUT)
+
+    def __init__(self) -> None:
+        self._madvise = ctypes.CDLL(None).madvise
+        self._madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        self.mappings = list(_unchanged(Path("/proc/self/smaps").read_text()))
+
+    def let_go(self) -> None:
+        """Unmap them. A page that is needed again is mapped again from the kernel's cache of files.
+
+        The cache keeps them as long as nothing else needs the memory, so nothing is read from the disk a second time.
+        """
+        for start, end in self.mappings:
+            self._madvise(start, end - start, _MADV_DONTNEED)
+
+
+def _unchanged(smaps: str) -> Iterator[tuple[int, int]]:
+    """Yield the addresses of loaded libraries that nothing has written to, and nothing can write to.
+
+    A library is loaded at addresses that follow each other, some of them code, and never unmapped. Other mappings of
+    its file may go at any time, and something else take their addresses.
+    """
+    library: list[re.Match[str]] = []
+    for mapping in [*_MAPPING.finditer(smaps), None]:
+        if (
+            mapping
+            and library
+            and mapping["path"] == library[-1]["path"]
+            and mapping["start"] == library[-1]["end"]
+        ):
+            library.append(mapping)
+            continue
+        if any("x" in part["rights"] for part in library):
+            for part in library:
+                if "w" not in part["rights"] and int(part["anonymous"]) == 0:
+                    yield int(part["start"], 16), int(part["end"], 16)
+        library = [mapping] if mapping else []

@@ -43,6 +43,7 @@ TELEMETRY = {
     "banner.py",
     "parts.py",
     "serve.py",
+    "open_files.py",
     "tuning.py",
     "web_child.py",
     "commands",

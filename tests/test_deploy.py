@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -114,13 +114,11 @@ def test_every_port_is_published_on_loopback_unless_told_otherwise(every: dict[s
 def test_images_are_pinned_to_a_release(every: dict[str, Any]) -> None:
     """No tag that moves on to another version by itself."""
     images = {name: one["image"] for name, one in every.items()}
-    images |= {
-        f"base {at}": image
-        for at, image in enumerate(re.findall(r"^ARG PYTHON=(\S+)", dockerfile(), re.MULTILINE))
-    }
+    bases = dict(re.findall(r"^ARG (\w+)=(\S+)", dockerfile(), re.MULTILINE))
+    images |= bases
     for name, image in images.items():
         assert re.search(r":v?\d+\.\d+\.\d+[\w.-]*(@sha256:[0-9a-f]{64})?$", image), name
-    assert set(re.findall(r"^FROM (\S+)", dockerfile(), re.MULTILINE)) == {"${PYTHON}"}
+    assert set(re.findall(r"^FROM (\S+)", dockerfile(), re.MULTILINE)) == {f"${{{name}}}" for name in bases}
 
 
 def test_services_wait_for_the_health_of_others(every: dict[str, Any]) -> None:
@@ -230,6 +228,7 @@ class Step:
     """One instruction of the Dockerfile."""
 
     word: str
+    text: str
     rest: str
     flags: dict[str, str] = field(default_factory=dict)
 
@@ -239,7 +238,7 @@ def steps() -> Iterator[Step]:
     for line in filter(None, (line.strip() for line in joined.splitlines())):
         word, _, rest = line.partition(" ")
         flags = dict(re.findall(r"--(\S+?)=(\S+) ", rest)) if word in {"COPY", "HEALTHCHECK"} else {}
-        yield Step(word, re.sub(r"^(?:--\S+=\S+\s+)*", "", rest).strip(), flags)
+        yield Step(word, line, re.sub(r"^(?:--\S+=\S+\s+)*", "", rest).strip(), flags)
 
 
 def final_stage(word: str) -> list[str]:
@@ -271,10 +270,14 @@ class Image:
         tools = root / "tools"
         tools.mkdir(parents=True)
         (tools / "python").symlink_to(sys.executable)
-        self._path = f"{tools}:/usr/bin:/bin"
+        cargo = Path(shutil.which("cargo") or "/usr/bin/cargo").parent
+        self._path = f"{tools}:{cargo}:/usr/bin:/bin"
 
-    def build(self) -> None:
+    def build(self, without: Sequence[str] = ()) -> None:
+        """Run the steps, but those in whose text one of these words is."""
         for step in steps():
+            if any(word in step.text for word in without):
+                continue
             match step.word:
                 case "FROM":
                     self.environment = {}
@@ -309,7 +312,7 @@ class Image:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if name.startswith(("PIP_", "SSL_", "REQUESTS_"))
+            if name.startswith(("PIP_", "SSL_", "REQUESTS_", "CARGO_", "RUSTUP_"))
         }
         ours = {
             name: self._within(value)
@@ -323,7 +326,9 @@ class Image:
 
     def _within(self, text: str) -> str:
         return re.sub(
-            r"(?<![\w./])/(?=(?:opt/telemetry|opt/build|src|empty|data|backups|tmp)\b)", f"{self.root}/", text
+            r"(?<![\w./])/(?=(?:opt/telemetry|opt/build|native|src|empty|data|backups|tmp)\b)",
+            f"{self.root}/",
+            text,
         )
 
     def _copy(self, *names: str, image: bool) -> None:
@@ -336,14 +341,17 @@ class Image:
             if not found.is_dir():
                 shutil.copy(found, to)
                 continue
-            taken = [found] if image else [ROOT / name for name in wanted()]
+            taken = [ROOT / name for name in wanted()] if source == "." else [found]
             for one in taken:
                 if one.is_file():
                     shutil.copy(one, to)
                 else:
                     at = to if one == found else to / one.name
                     shutil.copytree(
-                        one, at, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
+                        one,
+                        at,
+                        dirs_exist_ok=True,
+                        ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "target"),
                     )
 
 
@@ -354,19 +362,38 @@ def wanted() -> list[str]:
     return [line[1:] for line in lines if line.startswith("!")]
 
 
+def has_crates() -> bool:
+    """Whether Rust is here, with the crates of the native pass."""
+    if not shutil.which("cargo"):
+        return False
+    fetch = ["cargo", "fetch", "--quiet", "--locked", "--manifest-path", ROOT / "native" / "Cargo.toml"]
+    return subprocess.run(fetch, capture_output=True, timeout=180, check=False).returncode == 0
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_dockerfile_makes_a_receiver_that_runs_outside_the_checkout(tmp_path: Path) -> None:
-    """Its steps build a wheel and install it beside the locked dependencies alone; the result takes telemetry."""
+    """Its steps build a wheel and install it beside the locked dependencies alone; the result takes telemetry.
+
+    Where there is no Rust, or its crates cannot be had, it is the image without the native pass.
+    """
     image = Image(tmp_path / "image")
-    image.build()
+    has_native = has_crates()
+    image.build(without=() if has_native else ("native", "cargo"))
     assert not (image.place("/opt/telemetry/bin") / "pip").exists()
     installed = {path.name for path in image.place("/opt/telemetry/lib").glob("python3*/site-packages/*")}
     assert not {"pytest", "mypy", "ruff", "pip", "setuptools", "numpy", "pandas", "pyarrow"} & installed
+    assert ("telemetry_native.abi3.so" in installed) == has_native
     assert (image.place("/opt/telemetry/bin") / "telemetry").exists()
     names = ("OTLP_GRPC", "OTLP_HTTP", "METRICS", "HEALTH", "CLICKHOUSE_HTTP")
     ports = {f"TELEMETRY_{name}_PORT": str(free_port()) for name in names}
-    given = {**ports, "TELEMETRY_INGEST_TOKENS": "one-token", "TELEMETRY_LOG_FORMAT": "json"}
+    # With the setting, a native pass that cannot be used stops the start.
+    given = {
+        **ports,
+        "TELEMETRY_TRANSFORM": "native" if has_native else "auto",
+        "TELEMETRY_INGEST_TOKENS": "one-token",
+        "TELEMETRY_LOG_FORMAT": "json",
+    }
     command = [*json.loads(final_stage("ENTRYPOINT")[0]), *json.loads(final_stage("CMD")[0])]
     log = tmp_path / "log"
     with log.open("wb") as output:

@@ -3,14 +3,15 @@
 import shutil
 import signal
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clickhouse.engine import Engine
 from clickhouse.migrations import ANALYTICS, SCHEMA, SchemaError, migrate, migrations, retain
-from clickhouse.quoting import identifier
+from clickhouse.quoting import Value, identifier
 from tests.schema import STORED, TABLES, TIMELESS
 from tests.server import Server
 
@@ -41,6 +42,44 @@ def test_every_migration_is_applied_once_and_recorded(database: Engine) -> None:
     assert database.rows(_APPLIED) == recorded
     assert migrate(database, 90) == []
     assert database.rows(_APPLIED) == recorded
+
+
+class Told:
+    """A database that remembers the statements that were run."""
+
+    def __init__(self, database: Engine) -> None:
+        self._database = database
+        self.statements: list[str] = []
+
+    def command(self, sql: str, params: Mapping[str, Value] | None = None) -> None:
+        self.statements.append(sql)
+        self._database.command(sql, params)
+
+    def rows(self, sql: str, params: Mapping[str, Value] | None = None) -> list[list[Any]]:
+        return self._database.rows(sql, params)
+
+
+def test_a_new_store_is_made_with_its_retention_and_recorded_at_once(database: Engine) -> None:
+    """No table is altered to the retention afterwards, and one insert has all migrations."""
+    told = Told(database)
+    migrate(told, 31, analytics_days=7)
+    assert [sql for sql in told.statements if "MODIFY TTL" in sql] == []
+    assert len([sql for sql in told.statements if "INSERT INTO schema_migrations" in sql]) == 1
+    assert retain(database, 31, 7) == []
+
+
+def test_a_new_store_whose_first_start_was_cut_off_is_made_all_the_same(database: Engine) -> None:
+    """Its statements run once more over what they made, and change nothing."""
+    migrate(database, 90)
+    made = (
+        "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase() ORDER BY name"
+    )
+    before = database.rows(made)
+    database.command("DROP TABLE schema_migrations SYNC")
+    assert migrate(database, 90) == migrations()
+    assert [row for row in database.rows(made) if row[0] != "schema_migrations"] == [
+        row for row in before if row[0] != "schema_migrations"
+    ]
 
 
 def test_migrations_are_numbered_without_repeats() -> None:

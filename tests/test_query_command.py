@@ -25,8 +25,8 @@ OURS = ("TELEMETRY_", "CLICKHOUSE_")
 
 @pytest.fixture(scope="module")
 def filled(server: Server) -> Server:
-    """Send what a real client sent, in JSON, an hour ago."""
-    moment = str(time.time_ns() - 3600 * 10**9)
+    """Send what a real client sent, in JSON, three hours ago: periods begin with whole hours."""
+    moment = str(time.time_ns() - 3 * 3600 * 10**9)
     for path in sorted(CAPTURES.glob("*/*-logs.json")):
         document = json.loads(path.read_text())
         for resource in document["resourceLogs"]:

@@ -41,6 +41,7 @@ def attributes(signal: Signal, count: int) -> bytes:
     return field(ATTRIBUTES[signal]) * count
 
 
+GROUP = bytes([15 << 3 | 3, 14 << 3 | 3]) + field(1, b"text") + bytes([14 << 3 | 4, 15 << 3 | 4])
 OVER: dict[str, tuple[str, str, Callable[[Signal], bytes]]] = {
     "records": ("1,001 records", "REQUEST_RECORDS", lambda _: records(*[b""] * 1001)),
     "resources": ("1,001 groups", "REQUEST_RECORDS", lambda _: field(1) * 1001),
@@ -72,6 +73,25 @@ def test_too_many_parts_are_refused_with_the_count_and_the_setting(signal: Signa
     assert caught.value.reason is Reason.TOO_LARGE
     assert count in caught.value.message
     assert f"TELEMETRY_MAX_{setting}" in caught.value.message
+
+
+@pytest.mark.parametrize("what", OVER)
+@pytest.mark.parametrize("signal", ATTRIBUTES)
+def test_a_group_beside_parts_hides_none(signal: Signal, what: str) -> None:
+    """Parsers pass over the groups of old protobuf, which OTLP has none of, and read what stands beside them."""
+    count, setting, body = OVER[what]
+    with pytest.raises(Rejected) as caught:
+        surveyed(signal, GROUP + body(signal), LIMITS)
+    assert count in caught.value.message
+    assert setting in caught.value.message
+
+
+@pytest.mark.parametrize("signal", ATTRIBUTES)
+def test_a_group_in_a_record_hides_none(signal: Signal) -> None:
+    """Also in groups in groups, with fields in them."""
+    with pytest.raises(Rejected):
+        surveyed(signal, records(GROUP + attributes(signal, 501)), LIMITS)
+    assert surveyed(signal, records(GROUP + attributes(signal, 499)), LIMITS).records == 1
 
 
 @pytest.mark.parametrize("signal", ATTRIBUTES)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from clickhouse.engine import Engine
 from privacy.checks import CHECKS
 from privacy.rules import Level, Pattern, Rules, load_rules
-from privacy.sanitizer import Sanitizer
+from privacy.sanitizer import NOT_SENT, Sanitizer
 from privacy.search import MAX_MATCHES, MAX_SET, sought
 
 SCRIPT = Path(__file__).parent.parent / "scripts/privacy_table.py"
@@ -285,7 +285,10 @@ def test_a_secret_is_found_among_any_words(entry: object, before: list[str], aft
     assert entry.gone not in redacted
 
 
-@given(st.text(min_size=1).filter(lambda text: text.isascii()), st.text(min_size=1, alphabet="abc1"))
+@given(
+    st.text(min_size=1).filter(lambda text: text.isascii() and text != NOT_SENT),
+    st.text(min_size=1, alphabet="abc1"),
+)
 def test_a_hash_says_how_it_was_made(text: str, key: str) -> None:
     """SHA256 without a key, HMAC with one; equal texts have equal hashes."""
     assert SANITIZER.hashed(text) == f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

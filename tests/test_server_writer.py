@@ -14,8 +14,8 @@ from clickhouse.endpoint import ServerEndpoint
 from clickhouse.engine import Engine
 from clickhouse.migrations import SchemaError, check_columns, columns, migrate, migrations
 from clickhouse.pieces import Pieces
-from clickhouse.remote import ServerWriter, StoreUnfit, _check_version
-from clickhouse.store import BlockRefused, StoreAway, TooManyPartitions, insert_error
+from clickhouse.remote import ServerWriter, _check_version
+from clickhouse.store import BlockRefused, StoreAway, StoreUnfit, TooManyPartitions, insert_error
 from tests.certificates import Authority, Pair
 from tests.test_store import sink
 

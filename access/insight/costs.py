@@ -11,6 +11,7 @@ from typing import Any, Final
 from access.insight.change import Change
 from access.insight.series import TIMES, Measure, answer
 from access.query import Streams
+from access.report.numbers import many
 
 _TYPES: Final[Mapping[Measure, tuple[str, ...]]] = {
     Measure.CONNECTION: ("mcp_server_connection",),
@@ -136,9 +137,7 @@ def cost(store: Streams, change: Change, about: Detail, values: Mapping[str, str
             words = "the time until they failed"
         return Cost(0.0, about.ms * share / _MS, words)
     if measure in {Measure.TOOL_FAILS, Measure.LOOPS, Measure.REFUSALS, Measure.HOOK_BLOCKS}:
-        words = (
-            f"{about.next_requests:,} requests followed them in their sessions: the share beyond the usual"
-        )
+        words = f"{many(about.next_requests, 'request')} followed them in their sessions: the share beyond the usual"
         minutes = about.ms * share / _MS if measure in {Measure.TOOL_FAILS, Measure.LOOPS} else 0.0
         return Cost(about.next_usd * share, minutes, words)
     if measure is Measure.RETRIES:

@@ -11,6 +11,7 @@ from access.insight.people import People
 from access.insight.series import DAY, Part, Scope, answer, seconds
 from access.insight.words import who
 from access.query import Streams
+from access.report.numbers import many
 from access.text import visible
 
 _LEARNT: Final = 4 * DAY
@@ -160,7 +161,7 @@ def _finding(kind: str, thing: str, one: _Seen, first: int, everybody: People) -
     named = visible(thing, _LONG) or "without a name"
     known = ", ".join(visible(version, _LONG) for version in sorted(one.versions) if version)
     versions = f"; client {known}" if known else ""
-    usual = "never before" if times == len(one.times) else f"{len(one.times) - times:,} times before"
+    usual = "never before" if times == len(one.times) else f"{many(len(one.times) - times, 'time')} before"
     values: dict[str, Any] = {
         "block": Block.SECURITY,
         "kind": kind,
@@ -177,7 +178,7 @@ def _finding(kind: str, thing: str, one: _Seen, first: int, everybody: People) -
         "minutes": 0.0,
         "title": _TITLES[kind].format(thing=named),
         "who": who(scope, users, teams, everybody),
-        "reason": f"{times:,} times since {since:%Y-%m-%d %H:%M} UTC, {usual}{versions}.",
+        "reason": f"{many(times, 'time')} since {since:%Y-%m-%d %H:%M} UTC, {usual}{versions}.",
         "worked_out": "",
         "advice": _ADVICE[kind],
         "check": "Repaired when it does not happen again: telemetry query security.",

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import resource
 import signal
 import socket
 import sys
@@ -26,7 +25,7 @@ from connectors.installation import LateState, asking, own_store
 from connectors.state.errors import StateError
 from mcp_server.store import LazyStore
 from privacy.rules import RulesError
-from telemetry import log
+from telemetry import log, open_files
 from telemetry.commands.error_text import report_errors
 from telemetry.listeners.asgi import WebServer
 from telemetry.listeners.tls import TlsError, tls_of
@@ -63,7 +62,7 @@ def web_command(url: str | None, listener: int | None) -> None:
 
 
 async def _serve(settings: Settings, url: str | None, descriptor: int | None) -> None:
-    _allow_many_files()
+    open_files.allow(_CONNECTIONS + 512)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
@@ -144,11 +143,3 @@ def _tokens(settings: Settings) -> list[tuple[str, str]]:
         raise StartError(
             f"The data directory cannot be used ({error.strerror}): set TELEMETRY_DATA_DIR to a writable one."
         ) from None
-
-
-def _allow_many_files() -> None:
-    """Let many callers be refused in words: each connection is an open file, of which 1,024 is a usual limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _CONNECTIONS + 512 if hard == resource.RLIM_INFINITY else min(hard, _CONNECTIONS + 512)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

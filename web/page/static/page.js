@@ -1,4 +1,4 @@
-// Renews what is shown when data arrives, and sorts tables. The page is read without it.
+// Renews what is shown when data arrives, sorts tables, and makes them fit. The page is read without it.
 "use strict";
 
 const live = document.getElementById("live");
@@ -42,7 +42,17 @@ function sort(header) {
   body.append(...rows.map(([, row]) => row));
 }
 
+// A table wider than its place is set closer. How wide one is depends on its data and on the reader's fonts.
+function fit(place) {
+  place.classList.remove("tight");
+  place.classList.toggle("tight", place.scrollWidth > place.clientWidth);
+}
+
+const places = new ResizeObserver((entries) => entries.forEach((entry) => fit(entry.target)));
+
 function prepare(root) {
+  places.disconnect();
+  for (const place of root.querySelectorAll(".scroll:has(> table)")) places.observe(place);
   for (const header of root.querySelectorAll("table.sortable th")) {
     if (header.querySelector("button") || !header.textContent.trim()) continue;
     const button = document.createElement("button");

@@ -1,3 +1,3 @@
 -- Attributes as a private map.
 CREATE OR REPLACE FUNCTION otlp_attributes AS (attributes, hash_key, statement) ->
-    CAST(otlp_private(otlp_entries(attributes), hash_key, statement), 'Map(LowCardinality(String), String)')
+    otlp_map(otlp_private(otlp_entries(attributes), hash_key, statement))
