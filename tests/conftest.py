@@ -79,7 +79,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
-    """Give each process whole units of tests."""
+    """Return a scheduler that hands out whole units of tests."""
     return _LoadUnits(config, log) if config.getoption("dist") == "loadfile" else None
 
 
