@@ -14,6 +14,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from clickhouse.engine import Engine
 from clickhouse.migrations import migrate
 from clickhouse.prices import load_prices, read_prices
+from clickhouse.quoting import identifier
 from clickhouse.store import EmbeddedWriter
 from clickhouse.typed_rows import TypedRows
 from privacy.rules import Level, load_rules
@@ -111,6 +112,7 @@ class Tables:
 
 _spare: WeakKeyDictionary[Engine, list[str]] = WeakKeyDictionary()
 """Databases that are free again, which need no second migration."""
+_KEPT = "SELECT name, uuid FROM system.tables WHERE database = currentDatabase() ORDER BY name"
 
 
 @contextmanager
@@ -123,11 +125,15 @@ def tables(engine: Engine, level: Level = Level.strict) -> Iterator[Tables]:
     load_prices(engine, read_prices())
     rules = load_rules(None, level)
     made = Tables(engine, Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", 3650))
+    before = engine.rows(_KEPT)
     try:
         yield made
     finally:
         made.writer.close()
         engine.use(name)
-        made.clear()
-        spare.append(name)
+        if engine.rows(_KEPT) == before:
+            made.clear()
+            spare.append(name)
+        else:  # a test has replaced tables
+            engine.command(f"DROP DATABASE {identifier(name)}")
         engine.use("telemetry")
