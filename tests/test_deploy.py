@@ -385,7 +385,7 @@ def test_the_dockerfile_makes_a_receiver_that_runs_outside_the_checkout(tmp_path
     assert not {"pytest", "mypy", "ruff", "pip", "setuptools", "numpy", "pandas", "pyarrow"} & installed
     assert ("telemetry_native.abi3.so" in installed) == has_native
     assert (image.place("/opt/telemetry/bin") / "telemetry").exists()
-    names = ("OTLP_GRPC", "OTLP_HTTP", "METRICS", "HEALTH", "CLICKHOUSE_HTTP")
+    names = ("OTLP_GRPC", "OTLP_HTTP", "METRICS", "HEALTH", "CLICKHOUSE_HTTP", "WEB")
     ports = {f"TELEMETRY_{name}_PORT": str(free_port()) for name in names}
     # With the setting, a native pass that cannot be used stops the start.
     given = {
