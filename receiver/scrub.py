@@ -37,9 +37,10 @@ MAX_KNOWN_SIZE: Final = 1024
 MAX_SECONDS: Final = 0.25
 """CPU time past which a batch leaves as much to others as it takes: they share Python's lock and the processor."""
 _LONGEST_SLEEP_SECONDS: Final = 0.05
-_STRIDE_BITS: Final = 4
-"""Of short texts about one in eight is timed, and stands for those before it: reading the clock of a thread is a call
-of the kernel, a tenth of the work on a text. Which one is by chance, so that no batch can be made to seem cheap."""
+_STRIDE_BITS: Final = 3
+"""Of short texts one in four or five is timed, and its time counts for those before it, seven at most: reading the
+clock of a thread is a call of the kernel, a tenth of the work on a text. Which one is by chance, so that no batch can
+be made to seem cheap."""
 MAX_BATCH_SECONDS: Final = 5.0
 """CPU time past which the values of a batch that have to be looked at are redacted whole, and counted: a hundred times
 what a full batch of usual requests takes."""
@@ -81,7 +82,7 @@ class _Run:
         self.known: dict[tuple[str, tuple[str, ...]], tuple[str, dict[str, int]]] = {}
 
     def weight(self, size: int) -> int:
-        """Return how many texts the time of the next one, of `size` characters, stands for; 0: it is not timed."""
+        """Return for how many texts the time of the next one, of `size` characters, counts; 0: it is not timed."""
         if size > MAX_KNOWN_SIZE:
             return 1
         self._untimed += 1

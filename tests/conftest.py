@@ -1,8 +1,9 @@
 """The fixtures that tests share: the one engine of the test process, and servers as real processes."""
 
+import gc
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
-    """Give each process whole units of tests."""
+    """Return a scheduler that hands out whole units of tests."""
     return _LoadUnits(config, log) if config.getoption("dist") == "loadfile" else None
 
 
@@ -91,6 +92,17 @@ class _LoadUnits(LoadFileScheduling):  # type: ignore[misc]  # xdist has no type
 def unit(nodeid: str) -> str:
     """Return what one process runs alone: a file of tests, or several files that share the servers they start."""
     return next((start for start in TOGETHER if nodeid.startswith(start)), nodeid.partition("::")[0])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from what is collected: half a million objects that stay until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

@@ -259,6 +259,7 @@ class Server:
         done = subprocess.run(
             [sys.executable, "-c", _READ, str(self.data)],
             cwd=ROOT,
+            env={**os.environ, **AS_INSTALLED},
             input=json.dumps(queries),
             capture_output=True,
             text=True,

@@ -40,6 +40,9 @@ def test_the_quickstarts_commands_work_as_written(start: Callable[..., Server], 
     environment = {
         **clean,
         **ports,
+        "PATH": os.pathsep.join(
+            part for part in os.environ["PATH"].split(os.pathsep) if not (Path(part) / "telemetry").exists()
+        ),
         "HOME": str(tmp_path),
         "TELEMETRY_HEALTH_PORT": str(server.health_port),
         "TELEMETRY_DATA_DIR": str(server.data),

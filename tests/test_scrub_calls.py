@@ -9,7 +9,7 @@ from clickhouse.engine import Engine
 from privacy.rules import Level, load_rules
 from privacy.sanitizer import Sanitizer
 from privacy.search import Counts
-from receiver.scrub import Scrub
+from receiver.scrub import MAX_KNOWN_SIZE, Scrub, _Run
 from receiver.transform import Transform
 from tests.requests import surveyed
 
@@ -72,3 +72,14 @@ def test_past_a_batchs_time_values_are_redacted_whole(
     assert block.tally.redactions == {"email": 1, "scan_budget": 2}
     monkeypatch.undo()
     assert transform.run("otel_logs", requests).tally.redactions == {"email": 3}
+
+
+def test_each_text_counts_once_in_the_time_of_a_batch() -> None:
+    """The first is timed; each timed one counts for those since the last, eight at most, and a long one for itself."""
+    run = _Run()
+    weights = [run.weight(MAX_KNOWN_SIZE) for _ in range(1000)]
+    assert weights[0] == 1
+    assert max(weights) <= 8
+    assert 1000 - 8 < sum(weights) <= 1000
+    assert weights.count(0) > 500
+    assert {run.weight(MAX_KNOWN_SIZE + 1) for _ in range(20)} == {1}

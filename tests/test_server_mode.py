@@ -1,7 +1,6 @@
 """One server writes to another: the receiver of server mode, against a real ClickHouse interface."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -9,10 +8,10 @@ from tests.gateway.client import GatewayClient
 from tests.server import Server, captures, running
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Server]:
-    """Start an embedded server that serves as the ClickHouse to write to."""
-    with running(tmp_path / "store", TELEMETRY_RETENTION_DAYS="3650") as server:
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Start an embedded server that serves as the ClickHouse to write to; one test writes to it."""
+    with running(tmp_path_factory.mktemp("store") / "data", TELEMETRY_RETENTION_DAYS="3650") as server:
         yield server
 
 

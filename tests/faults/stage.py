@@ -14,6 +14,7 @@ from typing import Protocol
 
 import httpx
 
+from tests import prepared
 from tests.faults.ledger import PER_REQUEST, Ledger, Stored, Verdict
 from tests.faults.proxy import Proxy
 from tests.server import NO_TLS, Server, eventually, free_port
@@ -43,6 +44,7 @@ class ClickHouse:
 
     def start(self) -> None:
         """Start it, and wait until it is ready."""
+        prepared.fill(self.data)
         self.process = Server(self.data, {"TELEMETRY_CLICKHOUSE_HTTP_PORT": str(self.port)})
         self.process.wait_until_ready(START_SECONDS)
 
