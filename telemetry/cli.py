@@ -7,34 +7,49 @@ from typing import Final
 import click
 
 _COMMANDS: Final = {
-    "serve": "telemetry.commands.serve",
-    "open": "telemetry.commands.open",
-    "setup": "telemetry.commands.setup",
-    "doctor": "telemetry.commands.doctor",
-    "demo": "telemetry.commands.demo",
-    "import": "telemetry.commands.import_history",
-    "query": "telemetry.commands.query",
-    "tail": "telemetry.commands.tail",
-    "report": "telemetry.commands.report",
-    "findings": "telemetry.commands.findings",
-    "alerts": "telemetry.commands.alerts",
-    "export": "telemetry.commands.export",
-    "mcp": "telemetry.commands.mcp",
-    "web": "telemetry.commands.web",
-    "connections": "telemetry.commands.connections",
-    "mcp-analytics": "telemetry.commands.mcp_analytics",
-    "settings": "telemetry.commands.operations",
-    "test-connection": "telemetry.commands.operations",
-    "schema": "telemetry.commands.schema",
-    "spool": "telemetry.commands.spool",
-    "replay": "telemetry.commands.spool",
-    "backup": "telemetry.commands.operations",
-    "backup-key": "telemetry.commands.operations",
-    "restore": "telemetry.commands.operations",
-    "reset": "telemetry.commands.operations",
-    "forget": "telemetry.commands.forget",
+    "serve": ("serve", "Run the server until Ctrl-C or SIGTERM."),
+    "open": ("open", "Open the page in this machine's browser, logged in."),
+    "setup": ("setup", "Point Claude Code at this server."),
+    "doctor": ("doctor", "Check every link from Claude Code's settings to the newest row."),
+    "demo": ("demo", "Send invented sessions to try the server with, or remove them again."),
+    "import": ("import_history", "Import the history of Claude Code from its own transcripts."),
+    "query": ("query", "Ask a question, or run a statement."),
+    "tail": ("tail", "Follow tool calls, model requests and errors as they arrive, until Ctrl-C."),
+    "report": ("report", "Report what happened, what it cost, what failed, and what to fix first."),
+    "findings": ("findings", "List what changed for the worse: for whom, since when, and what it cost."),
+    "alerts": ("alerts", "Try the webhook to which new findings are sent (TELEMETRY_ALERT_WEBHOOK)."),
+    "export": ("export", "Write what is stored to files, with a manifest of their sizes and checksums."),
+    "mcp": ("mcp", "Answer an MCP client, such as Claude Code, over standard input and output."),
+    "web": ("web", "Answer MCP clients at /mcp and programs at /api/v1, on TELEMETRY_WEB_PORT."),
+    "connections": (
+        "connections",
+        "Connect other observability systems: Prometheus, Loki, Jaeger and others.",
+    ),
+    "mcp-analytics": (
+        "mcp_analytics",
+        "Instrument MCP servers of your own: code, dashboards, alerts, a trial.",
+    ),
+    "settings": ("operations", "Check the settings, and print those in force; secrets as `set`."),
+    "test-connection": (
+        "operations",
+        "Test a running server: ports, tokens, users, tables, and records sent and found again.",
+    ),
+    "schema": ("schema", "Print the schema's migrations, or apply them."),
+    "spool": ("spool", "Show the blocks that wait on disk for ClickHouse, and those that it refused."),
+    "replay": ("spool", "Try the dead letters again, after their cause is corrected."),
+    "backup": (
+        "operations",
+        "Back up the tables of the running server, and its connections to other systems.",
+    ),
+    "backup-key": (
+        "operations",
+        "Make a key for encrypted backups: the secret into FILE, and print the public key.",
+    ),
+    "restore": ("operations", "Put BACKUP (the newest unless named) into the tables of the running server."),
+    "reset": ("operations", "Remove telemetry from the tables of the running server: all of it, or the old."),
+    "forget": ("forget", "Delete what is stored of one person, or of one session."),
 }
-"""Where the commands are, in the order of help: to run, to try and to ask, then to operate."""
+"""The commands' modules and first sentences, in the order of help: to run, to try and to ask, then to operate."""
 
 _WIDTH: Final = 120
 """Columns that help takes at most, in a terminal that has them: the sentence on each command stands whole."""
@@ -51,9 +66,17 @@ class _Commands(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(import_module(_COMMANDS[cmd_name]), f"{cmd_name.replace('-', '_')}_command")
+        module, _ = _COMMANDS[cmd_name]
+        function = f"{cmd_name.replace('-', '_')}_command"
+        command = getattr(import_module(f"telemetry.commands.{module}"), function)
         assert isinstance(command, click.Command)  # noqa: S101  a mistake in the table above
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of the commands without loading them, which takes two seconds."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, sentence) for name, (_, sentence) in _COMMANDS.items()])
 
 
 @click.group(cls=_Commands, context_settings={"max_content_width": _WIDTH})

@@ -6,7 +6,10 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import click
+
 from clickhouse.migrations import migrations
+from telemetry.cli import main
 from tests.server import AS_INSTALLED, ROOT
 
 
@@ -31,6 +34,18 @@ def test_help_lists_the_commands() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for word in ("serve", "schema", "--version", "docs/configuration.md"):
         assert word in done.stdout
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    """It is written from a table, so that no command has to be loaded for it."""
+    context = click.Context(main)
+    said = {
+        name: command.get_short_help_str(limit=200)
+        for name in main.list_commands(context)
+        if (command := main.get_command(context, name))
+    }
+    listed = telemetry("--help", COLUMNS="200").stdout.partition("Commands:\n")[2]
+    assert dict(line.split(maxsplit=1) for line in listed.splitlines()) == said
 
 
 def test_help_says_each_command_in_a_whole_sentence() -> None:
