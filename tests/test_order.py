@@ -1,11 +1,11 @@
-"""The order of the files: the longest first, each whole."""
+"""The order of the tests: units that take longest first, each whole."""
 
 from itertools import groupby
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import LONGEST
+from tests.conftest import LONGEST, unit
 
 TESTS = Path(__file__).parent
 
@@ -15,10 +15,15 @@ def test_the_longest_files_are_there() -> None:
     assert sorted(set(LONGEST) - {path.name for path in TESTS.rglob("test_*.py")}) == []
 
 
-def test_files_are_run_whole_and_the_longest_first(request: pytest.FixtureRequest) -> None:
-    """A server or an engine that a file shares is started once."""
-    files = [path.name for path, _ in groupby(item.path for item in request.session.items)]
-    assert len(files) == len({item.path for item in request.session.items})
-    # Folders may have files of the same name, which then have the same place.
-    longest = list(dict.fromkeys(name for name in files if name in LONGEST))
-    assert longest == [name for name in LONGEST if name in files]
+def test_units_are_run_whole_and_the_longest_first(request: pytest.FixtureRequest) -> None:
+    """A server or an engine that a file's tests share, or those of several files, is started once."""
+    run = [
+        (name, list(items)) for name, items in groupby(request.session.items, lambda item: unit(item.nodeid))
+    ]
+    assert len(run) == len({name for name, _ in run})
+    places = [
+        min(LONGEST.index(item.path.name) for item in items if item.path.name in LONGEST)
+        for _, items in run
+        if any(item.path.name in LONGEST for item in items)
+    ]
+    assert places == sorted(places)
