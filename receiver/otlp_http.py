@@ -32,6 +32,8 @@ from receiver.turns import BySize
 
 # Threads share Python's lock: more at a time would only hold more memory.
 _DECODED_AT_ONCE = 2
+_SMALL_BYTES = 32 << 10
+"""A body of so many bytes is translated in 1 ms, at the worst in 30: to hand it to a thread would cost half as much."""
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 _SIGNALS = {f"/v1/{signal}": signal for signal in Signal}
@@ -134,8 +136,10 @@ class _Endpoint:
         return _with_refused(await sender.accept(signal, decoded.body, _connection(request)), decoded)
 
     async def _decoded(self, signal: Signal, body: bytes) -> Decoded:
-        """Translate a request in JSON, in a thread, the small ones first."""
+        """Translate a request in JSON: a small one here, others in a thread, the smaller ones first."""
         try:
+            if len(body) <= _SMALL_BYTES:
+                return decode(signal.value, body, self._bounds)
             async with self._decoding.turn(len(body)):
                 return await asyncio.to_thread(decode, signal.value, body, self._bounds)
         except Rejected as rejected:
