@@ -363,14 +363,15 @@ def _array(read: Callable[[Any, int], Any], most: int, value: Any, depth: int) -
         raise _Wrong("an array")
     if len(value) > most:
         raise too_many_elements(len(value), most)
-    known = []
-    for index, one in enumerate(value):
-        try:
-            known.append(read(one, depth))
-        except _Wrong as wrong:
-            wrong.path.append(f"[{index}]")
-            raise
-    return known
+    return [_item(read, one, index, depth) for index, one in enumerate(value)]
+
+
+def _item(read: Callable[[Any, int], Any], value: Any, index: int, depth: int) -> Any:
+    try:
+        return read(value, depth)
+    except _Wrong as wrong:
+        wrong.path.append(f"[{index}]")
+        raise
 
 
 def _attributes(read: Callable[[Any, int], Any], most: int, value: Any, depth: int) -> list[Any]:
@@ -393,11 +394,7 @@ def _attributes(read: Callable[[Any, int], Any], most: int, value: Any, depth: i
                 elif kind == "boolValue" and type(scalar) is bool:
                     known.append({"key": key, "value": {"bool_value": scalar}})
                     continue
-        try:
-            known.append(read(one, depth))
-        except _Wrong as wrong:
-            wrong.path.append(f"[{index}]")
-            raise
+        known.append(_item(read, one, index, depth))
     return known
 
 

@@ -12,7 +12,9 @@ from access.questions import find
 from clickhouse.engine import Engine, EngineError
 from tests.events import SERVICE, Record, Tables, event, fill, logs, tables
 
-NOW = round(time.time()) - 7200.0
+_MONTH = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp()
+NOW = max(round(time.time()) - 7200.0, _MONTH)
+"""Two hours ago, but in this month, of which some questions are."""
 MILLION = {"input_tokens": 1_000_000, "output_tokens": 100_000, "user__id": "ann", "prompt__id": "p"}
 BY = {"user": "ann"}
 
