@@ -13,6 +13,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from clickhouse.engine import Engine
 from tests import prepared
+from tests.events import Tables, tables
 from tests.server import Server, running
 
 # Machines are shared: how long an example takes says nothing of the code.
@@ -145,6 +146,20 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine.use("telemetry")
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="module")
+def database(engine: Engine) -> Iterator[Tables]:
+    """Use a migrated database for a module's tests."""
+    with tables(engine) as made:
+        yield made
+
+
+@pytest.fixture
+def store(database: Tables) -> Tables:
+    """Return the module's database, emptied."""
+    database.clear()
+    return database
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Costs that were not sent, things that failed and worked later, and what the client did itself: by hand, over SQL."""
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,26 +8,14 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from access.questions import find
-from clickhouse.engine import Engine, EngineError
-from tests.events import SERVICE, Record, Tables, event, fill, logs, tables
+from clickhouse.engine import EngineError
+from tests.events import SERVICE, Record, Tables, event, fill, logs
 
 _MONTH = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp()
 NOW = max(round(time.time()) - 7200.0, _MONTH)
 """Two hours ago, but in this month, of which some questions are."""
 MILLION = {"input_tokens": 1_000_000, "output_tokens": 100_000, "user__id": "ann", "prompt__id": "p"}
 BY = {"user": "ann"}
-
-
-@pytest.fixture(scope="module")
-def database(engine: Engine) -> Iterator[Tables]:
-    with tables(engine) as made:
-        yield made
-
-
-@pytest.fixture
-def store(database: Tables) -> Tables:
-    database.clear()
-    return database
 
 
 def ask(store: Tables, name: str, **given: str) -> list[dict[str, Any]]:

@@ -3,16 +3,12 @@
 import json
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from access.questions import find
 from benchmarks import corpus
-from clickhouse.engine import Engine
 from tests import oracle
-from tests.events import SERVICE, Record, Tables, event, logs, tables
+from tests.events import SERVICE, Record, Tables, event, logs
 from tests.requests import surveyed
 
 NOW = round(time.time()) - 3600.0
@@ -35,18 +31,6 @@ EMPTY: dict[str, Any] = {
 
 # The number of what was tried says nothing by itself: it is compared with that of other rows.
 SHOWN = "* EXCEPT (timestamp, arrived) REPLACE toUInt64(0) AS tried_id"
-
-
-@pytest.fixture(scope="module")
-def database(engine: Engine) -> Iterator[Tables]:
-    with tables(engine) as made:
-        yield made
-
-
-@pytest.fixture
-def store(database: Tables) -> Tables:
-    database.clear()
-    return database
 
 
 def rows(store: Tables, columns: str = SHOWN) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Model prices: the file, the table, and the question that compares them with the costs that clients report."""
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -10,17 +9,10 @@ from typing import Any
 import pytest
 
 from access.questions import find
-from clickhouse.engine import Engine
 from clickhouse.prices import BUNDLED, PricesError, load_prices, read_prices
-from tests.events import Record, Tables, event, logs, tables
+from tests.events import Record, Tables, event, logs
 
 NOW = round(time.time()) - 3600.0
-
-
-@pytest.fixture(scope="module")
-def database(engine: Engine) -> Iterator[Tables]:
-    with tables(engine) as made:
-        yield made
 
 
 @pytest.fixture

@@ -9,18 +9,11 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from clickhouse.engine import Engine
 from receiver.repeats import Fresh, Repeats
-from tests.events import Record, Tables, event, logs, tables
+from tests.events import Record, Tables, event, logs
 from tests.requests import surveyed
 
 NOW = round(time.time()) - 3600.0
-
-
-@pytest.fixture(scope="module")
-def database(engine: Engine) -> Iterator[Tables]:
-    with tables(engine) as made:
-        yield made
 
 
 class Way:

@@ -2,7 +2,6 @@
 
 import time
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -46,18 +45,6 @@ class Failing:
 
     def close(self) -> None:
         self.writer.close()
-
-
-@pytest.fixture(scope="module")
-def database(engine: Engine) -> Iterator[Tables]:
-    with tables(engine) as made:
-        yield made
-
-
-@pytest.fixture
-def store(database: Tables) -> Tables:
-    database.clear()
-    return database
 
 
 def block_of(store: Tables, *requests: bytes) -> Pieces:
