@@ -33,7 +33,8 @@ def configure(log_format: str, level: str) -> None:
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_Forward()], force=True)
     # They warn of every connection that fails; the server logs it once, and again when it is over.
-    for name in ("urllib3.connectionpool", "clickhouse_connect"):
+    # uvicorn warns of what any client can send: a request that is no HTTP, an offer of another protocol.
+    for name in ("urllib3.connectionpool", "clickhouse_connect", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 

@@ -402,10 +402,66 @@ def test_headers_that_do_not_end(hasty: Server, head: bytes) -> None:
     assert answer_to(hasty, head) == b""
 
 
-def test_headers_that_drip(hasty: Server) -> None:
-    """A byte does not restart the time for the headers."""
+@pytest.mark.parametrize("begun, piece", [(b"GET / HTTP/1.1\r\n", b"x"), (b"", b"\r\n")])
+def test_headers_that_drip(hasty: Server, begun: bytes, piece: bytes) -> None:
+    """A byte does not restart the time for the headers, nor does a blank line before them."""
     with hasty.connect() as connection:
-        assert drip(connection, b"x") == b""
+        connection.sendall(begun)
+        assert drip(connection, piece) == b""
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * 1_000_000,
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\nx: " + b"x" * 1_000_000,
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"x: y\r\n" * 200_000,
+    ],
+    ids=["of a chunk's extensions", "in a trailer", "of trailers"],
+)
+def test_floods_around_a_body(server: Server, flood: bytes) -> None:
+    """What HTTP allows between and after a body's chunks is bounded as headers are."""
+    with memory_bounded(server, 64 << 20):
+        answer = answer_to(server, HEAD + flood)
+    assert not answer or answer.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+        b"Content-Length: 4\r\nContent-Length: 5\r\n",
+        b"Content-Length: +4\r\n",
+        b"Content-Length: 4, 5\r\n",
+        b"Content-Length : 4\r\n",
+        b"Content-Length: 4\r\n continued: 5\r\n",
+        b"Transfer-Encoding: chunked, identity\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n0x4\r\n",
+    ],
+)
+def test_bodies_whose_end_is_not_certain(server: Server, framing: bytes) -> None:
+    """A length that a proxy in between could read in another way is refused, and what comes after it is not read."""
+    after = b"GET /v1/traces HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    answer = answer_to(server, HEAD + framing + b"\r\n0\r\n\r\n" + after)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("upgrade", [b"", b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"])
+def test_requests_that_do_not_wait_for_answers(server: Server, upgrade: bytes) -> None:
+    """Requests one behind the other are answered in their order; an offer of HTTP/2, such as Java's, is passed over."""
+    body = captures("traces")[0]
+    wanted = 1 if upgrade else 3  # after an offer a client waits for what becomes of it
+    request = HEAD + upgrade + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    with server.connect() as connection:
+        for _ in range(2):
+            connection.sendall(request * wanted)
+            answers = b""
+            while answers.count(b"\r\n\r\n") < wanted:
+                answers += connection.recv(65536)
+            assert answers.count(b"HTTP/1.1 200 OK\r\n") == wanted
+    assert "A library reports." not in server.log.read_text()
 
 
 @pytest.mark.parametrize("head", [b"Content-Encoding: br\r\n", b""])

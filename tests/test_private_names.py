@@ -22,7 +22,7 @@ from mcp.server.connection import Connection
 from mcp.server.lowlevel import Server
 from mcp.server.session import ServerSession
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from clickhouse.engine import Engine
@@ -135,18 +135,19 @@ def test_uvicorns_protocol_is_as_the_header_deadline_needs_it() -> None:
     """telemetry/listeners/asgi.py leaves signals alone, and drops clients that do not finish their headers."""
     remedy = "keep uvicorn below this version, or change telemetry/listeners/asgi.py"
 
-    async def build() -> tuple[uvicorn.Server, H11Protocol]:
-        config = uvicorn.Config(lambda: None, http=H11Protocol, log_config=None)
+    async def build() -> tuple[uvicorn.Server, HttpToolsProtocol]:
+        config = uvicorn.Config(lambda: None, http=HttpToolsProtocol, log_config=None)
         config.load()
-        return uvicorn.Server(config), H11Protocol(config, ServerState(), {})
+        return uvicorn.Server(config), HttpToolsProtocol(config, ServerState(), {})
 
     server, protocol = asyncio.run(build())
     needed = [
         *((server, name) for name in ("capture_signals", "serve", "started", "should_exit")),
         (server.config, "timeout_graceful_shutdown"),
         *((protocol, name) for name in ("connection_made", "data_received", "connection_lost")),
-        *((protocol, name) for name in ("conn", "loop", "transport")),
-        *((protocol.conn, name) for name in ("our_state", "their_state", "trailing_data")),
+        *((protocol, f"on_{name}") for name in ("message_begin", "url", "header", "headers_complete")),
+        *((protocol, f"on_{name}") for name in ("body", "message_complete")),
+        *((protocol, name) for name in ("cycle", "loop", "transport", "send_400_response")),
     ]
     assert [f"{type(owner).__name__}.{name}" for owner, name in needed if not hasattr(owner, name)] == [], (
         remedy

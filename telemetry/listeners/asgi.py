@@ -12,11 +12,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# More than any OTLP client sends; a flood is answered 400 by h11.
+# More than any OTLP client sends; a flood is answered 400.
 _MAX_HEADER_BYTES = 32 << 10
 _MAX_CONNECTIONS = 1024
 
@@ -40,7 +39,6 @@ class WebServer:
             log_config=None,
             access_log=False,
             server_header=False,
-            h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
             limit_concurrency=connections,
             timeout_keep_alive=75,
             ssl_context_factory=(lambda *_: tls) if tls else None,
@@ -94,24 +92,28 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _protocol(header_timeout_seconds: float) -> type[H11Protocol]:
-    class Protocol(H11Protocol):
-        """h11 with a deadline for headers, from the connection or from their first byte.
+def _protocol(header_timeout_seconds: float) -> type[HttpToolsProtocol]:
+    class Protocol(HttpToolsProtocol):
+        """httptools with bounds for what comes between bodies: of time, from the connection or from its first byte.
 
-        It also applies to the rest of a body whose request is answered already, such as a refused one.
+        They also apply to the rest of a body whose request is answered already, such as a refused one.
         """
 
         _deadline: asyncio.TimerHandle | None = None
+        _unused_bytes = 0
+        """What came since a head, a piece of a body or a request was whole."""
+        _head_bytes = 0
 
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)  # type: ignore[arg-type]
             self._arm()
 
         def data_received(self, data: bytes) -> None:
+            self._unused_bytes += len(data)
             super().data_received(data)
-            states = self.conn.our_state, self.conn.their_state
-            unfinished = self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]
-            if not unfinished and states != (h11.DONE, h11.SEND_BODY):
+            if self._unused_bytes > _MAX_HEADER_BYTES and not self.transport.is_closing():
+                self.send_400_response("The headers are too large.")
+            if self.cycle is not None and not self.cycle.response_complete:
                 self._disarm()
             elif self._deadline is None:
                 self._arm()
@@ -119,6 +121,36 @@ def _protocol(header_timeout_seconds: float) -> type[H11Protocol]:
         def connection_lost(self, exc: Exception | None) -> None:
             self._disarm()
             super().connection_lost(exc)
+
+        def on_message_begin(self) -> None:
+            self._head_bytes = 0
+            super().on_message_begin()
+
+        def on_url(self, url: bytes) -> None:
+            self._count(url)
+            super().on_url(url)
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            self._count(name + value)
+            super().on_header(name, value)
+
+        def on_headers_complete(self) -> None:
+            self._unused_bytes = 0
+            super().on_headers_complete()
+
+        def on_body(self, body: bytes) -> None:
+            self._unused_bytes = 0
+            super().on_body(body)
+
+        def on_message_complete(self) -> None:
+            self._unused_bytes = 0
+            super().on_message_complete()
+
+        def _count(self, part: bytes) -> None:
+            """Add a part of a request's head, or of what follows its body. Raises ValueError, answered 400."""
+            self._head_bytes += len(part)
+            if self._head_bytes > _MAX_HEADER_BYTES:
+                raise ValueError
 
         def _arm(self) -> None:
             self._deadline = self.loop.call_later(header_timeout_seconds, self.transport.close)
