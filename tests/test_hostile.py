@@ -402,7 +402,7 @@ def test_headers_that_do_not_end(hasty: Server, head: bytes) -> None:
     assert answer_to(hasty, head) == b""
 
 
-@pytest.mark.parametrize("begun, piece", [(b"GET / HTTP/1.1\r\n", b"x"), (b"", b"\r\n")])
+@pytest.mark.parametrize(("begun", "piece"), [(b"GET / HTTP/1.1\r\n", b"x"), (b"", b"\r\n")])
 def test_headers_that_drip(hasty: Server, begun: bytes, piece: bytes) -> None:
     """A byte does not restart the time for the headers, nor does a blank line before them."""
     with hasty.connect() as connection:
@@ -441,7 +441,7 @@ def test_floods_around_a_body(server: Server, flood: bytes) -> None:
     ],
 )
 def test_bodies_whose_end_is_not_certain(server: Server, framing: bytes) -> None:
-    """A length that a proxy in between could read in another way is refused, and what comes after it is not read."""
+    """A length that a proxy could read in another way is refused, and all behind it is left unread."""
     after = b"GET /v1/traces HTTP/1.1\r\nHost: localhost\r\n\r\n"
     answer = answer_to(server, HEAD + framing + b"\r\n0\r\n\r\n" + after)
     assert answer.startswith(b"HTTP/1.1 400 ")
@@ -452,7 +452,7 @@ def test_bodies_whose_end_is_not_certain(server: Server, framing: bytes) -> None
 def test_requests_that_do_not_wait_for_answers(server: Server, upgrade: bytes) -> None:
     """Requests one behind the other are answered in their order; an offer of HTTP/2, such as Java's, is passed over."""
     body = captures("traces")[0]
-    wanted = 1 if upgrade else 3  # after an offer a client waits for what becomes of it
+    wanted = 1 if upgrade else 3  # after an offer a client waits for the answer
     request = HEAD + upgrade + b"Content-Length: %d\r\n\r\n" % len(body) + body
     with server.connect() as connection:
         for _ in range(2):

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otlp.json_encoding import MalformedJson, decode
-from tests.json_requests import IDS, REQUESTS, find
+from tests.json_requests import IDS, REQUESTS, find, logs, run
 
 
 @pytest.mark.parametrize("signal", REQUESTS)
@@ -104,6 +104,34 @@ def test_every_message_survives(signal: Any, data: st.DataObject) -> None:
     assert REQUESTS[signal].FromString(decoded.body) == message
     # A part with nothing but unknown fields is warned of; nothing else is said.
     assert (decoded.refused, decoded.message != "", dict(decoded.repairs)) == (0, decoded.unknown > 0, {})
+
+
+EDGES = [size + near for size in (0, 127, 512, 16_384) for near in (-2, -1, 0, 1)]
+"""Around the sizes at which lengths get another byte, and other ways begin."""
+TEXTS = [letter * size for letter in ("a", "\u00e9", "\u20ac") for size in EDGES if size >= 0]
+NUMBERS = [
+    str(sign * (2**power + near))
+    for sign in (1, -1)
+    for power in (0, 7, 10, 14, 17, 21, 28, 35, 56, 62)
+    for near in (-1, 0, 1)
+]
+VALUES: list[dict[str, Any]] = [
+    *({"stringValue": text} for text in TEXTS),
+    *({"intValue": number} for number in NUMBERS),
+    *({"doubleValue": number} for number in (0.0, -0.0, 1.5, 1e308, 5e-324)),
+    *({"boolValue": said} for said in (True, False)),
+    {"arrayValue": {"values": [{"stringValue": TEXTS[-1]}, {"intValue": "1"}]}},
+    {},
+]
+
+
+@pytest.mark.parametrize("key", ["", *(text for text in TEXTS if len(text) < 600)])
+def test_attributes_of_every_length_are_what_protobuf_would_read(key: str) -> None:
+    """Lengths, numbers and kinds around every edge, in one array, so that one wrong length breaks those behind it."""
+    request = logs({"attributes": [{"key": key, "value": value} for value in VALUES]})
+    found, decoded = run("logs", request)
+    assert found == json_format.ParseDict(request, REQUESTS["logs"]())
+    assert (decoded.records, decoded.refused, decoded.message) == (1, 0, "")
 
 
 NAMES = sorted(

@@ -94,9 +94,10 @@ class _Server(uvicorn.Server):
 
 def _protocol(header_timeout_seconds: float) -> type[HttpToolsProtocol]:
     class Protocol(HttpToolsProtocol):
-        """httptools with bounds for what comes between bodies: of time, from the connection or from its first byte.
+        """httptools with bounds of bytes and time for all but bodies: heads, trailers, what surrounds chunks.
 
-        They also apply to the rest of a body whose request is answered already, such as a refused one.
+        The time runs from the connection, or from the first byte of a head. It also applies to the rest of a body whose
+        request is answered already, such as a refused one.
         """
 
         _deadline: asyncio.TimerHandle | None = None
