@@ -33,7 +33,7 @@ class WebServer:
     ) -> None:
         self._config = uvicorn.Config(
             app,
-            http=_protocol(header_timeout_seconds),
+            http=type("Protocol", (_Protocol,), {"header_timeout_seconds": header_timeout_seconds}),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -92,73 +92,71 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _protocol(header_timeout_seconds: float) -> type[HttpToolsProtocol]:
-    class Protocol(HttpToolsProtocol):
-        """httptools with bounds of bytes and time for all but bodies: heads, trailers, what surrounds chunks.
+class _Protocol(HttpToolsProtocol):
+    """httptools with bounds of bytes and time for all but bodies: heads, trailers, what surrounds chunks.
 
-        The time runs from the connection, or from the first byte of a head. It also applies to the rest of a body whose
-        request is answered already, such as a refused one.
-        """
+    The time runs from the connection, or from the first byte of a head. It also applies to the rest of a body whose
+    request is answered already, such as a refused one.
+    """
 
-        _deadline: asyncio.TimerHandle | None = None
-        _unused_bytes = 0
-        """What came since a head, a piece of a body or a request was whole."""
-        _head_bytes = 0
+    header_timeout_seconds: float
+    _deadline: asyncio.TimerHandle | None = None
+    _unused_bytes = 0
+    """What came since a head, a piece of a body or a request was whole."""
+    _head_bytes = 0
 
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            super().connection_made(transport)  # type: ignore[arg-type]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        self._unused_bytes += len(data)
+        super().data_received(data)
+        if self._unused_bytes > _MAX_HEADER_BYTES and not self.transport.is_closing():
+            self.send_400_response("The headers are too large.")
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._disarm()
+        elif self._deadline is None:
             self._arm()
 
-        def data_received(self, data: bytes) -> None:
-            self._unused_bytes += len(data)
-            super().data_received(data)
-            if self._unused_bytes > _MAX_HEADER_BYTES and not self.transport.is_closing():
-                self.send_400_response("The headers are too large.")
-            if self.cycle is not None and not self.cycle.response_complete:
-                self._disarm()
-            elif self._deadline is None:
-                self._arm()
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._disarm()
-            super().connection_lost(exc)
+    def on_message_begin(self) -> None:
+        self._head_bytes = 0
+        super().on_message_begin()
 
-        def on_message_begin(self) -> None:
-            self._head_bytes = 0
-            super().on_message_begin()
+    def on_url(self, url: bytes) -> None:
+        self._count(url)
+        super().on_url(url)
 
-        def on_url(self, url: bytes) -> None:
-            self._count(url)
-            super().on_url(url)
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(name + value)
+        super().on_header(name, value)
 
-        def on_header(self, name: bytes, value: bytes) -> None:
-            self._count(name + value)
-            super().on_header(name, value)
+    def on_headers_complete(self) -> None:
+        self._unused_bytes = 0
+        super().on_headers_complete()
 
-        def on_headers_complete(self) -> None:
-            self._unused_bytes = 0
-            super().on_headers_complete()
+    def on_body(self, body: bytes) -> None:
+        self._unused_bytes = 0
+        super().on_body(body)
 
-        def on_body(self, body: bytes) -> None:
-            self._unused_bytes = 0
-            super().on_body(body)
+    def on_message_complete(self) -> None:
+        self._unused_bytes = 0
+        super().on_message_complete()
 
-        def on_message_complete(self) -> None:
-            self._unused_bytes = 0
-            super().on_message_complete()
+    def _count(self, part: bytes) -> None:
+        """Add a part of a request's head, or of what follows its body. Raises ValueError, answered 400."""
+        self._head_bytes += len(part)
+        if self._head_bytes > _MAX_HEADER_BYTES:
+            raise ValueError
 
-        def _count(self, part: bytes) -> None:
-            """Add a part of a request's head, or of what follows its body. Raises ValueError, answered 400."""
-            self._head_bytes += len(part)
-            if self._head_bytes > _MAX_HEADER_BYTES:
-                raise ValueError
+    def _arm(self) -> None:
+        self._deadline = self.loop.call_later(self.header_timeout_seconds, self.transport.close)
 
-        def _arm(self) -> None:
-            self._deadline = self.loop.call_later(header_timeout_seconds, self.transport.close)
-
-        def _disarm(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
-
-    return Protocol
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
