@@ -41,7 +41,11 @@ def main() -> int:
     for _ in range(options.rounds):
         for level, rounds in found.items():
             rounds.append(_in_a_child(level, options.rules, options.seconds))
-    print("| CPU-seconds for 100,000 records | " + " | ".join(KINDS) + " | ratio | ratio |")
+    print(
+        "| CPU-seconds for 100,000 records | "
+        + " | ".join((*KINDS, *(f"{kind}, ratio" for kind in KINDS)))
+        + " |"
+    )
     print("|---" * (1 + 2 * len(KINDS)) + "|")
     for level, rounds in found.items():
         times = [median(column) for column in zip(*rounds, strict=True)]

@@ -57,10 +57,11 @@ def compare(bench: Bench) -> Path:
                 result = bench.load(server, "traces", LARGE)
                 figures[name].append(result.items_per_cpu_second)
                 rates[name].append(result.items / result.seconds)
-    print("| ClickHouse | spans per CPU-second | spans a second |\n|---|---|---|")
+    print("| ClickHouse | spans per CPU-second | spans a second | ratio |\n|---|---|---|---|")
     for name in ("up", "down"):
-        print(f"| {name} | {median(figures[name]):,.0f} | {median(rates[name]):,.0f} |")
-    print(f"\nDown against up: {median(figures['down']) / median(figures['up']):.2f}\n", flush=True)
+        figure, rate = median(figures[name]), median(rates[name])
+        print(f"| {name} | {figure:,.0f} | {rate:,.0f} | {figure / median(figures['up']):.2f} |", flush=True)
+    print()
     return down_directory / "data"
 
 
