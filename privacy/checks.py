@@ -17,6 +17,8 @@ from privacy.kubernetes import secret_data
 from privacy.names import Strength
 from privacy.numbers import iban, is_telling_id, labelled_id
 from privacy.pairs import Spans, values_of
+from privacy.people import EVERYBODY, accounts, name_before
+from privacy.private_keys import private_key
 from privacy.rules import Check
 from privacy.tokens import inner_token
 from privacy.values import Form, is_long_and_mixed, is_secret
@@ -167,7 +169,7 @@ _VERSION: Final = re.compile(rb"v?[0-9]+\.[0-9]|[0-9]x\.[a-z]+\Z")
 def _home(data: bytes, start: int, end: int) -> bool:
     """Whether this is a person's folder, and none that every machine has, no variable or page of a web site."""
     name = data[start:end].lower()
-    if name in _EVERYBODY or name.startswith((b"$", b".")):
+    if name in EVERYBODY or name.startswith((b"$", b".")):
         return False
     if data[start - 1 : start] == b"~":
         return data[end : end + 1] == b"/" and not name.isdigit() and not _GLUED.search(_before(data, start))
@@ -178,10 +180,6 @@ def _home(data: bytes, start: int, end: int) -> bool:
     return not _WEB_PAGE.search(last_word)
 
 
-_EVERYBODY: Final = frozenset(
-    b"user username name you shared public default runner runneradmin vscode node ubuntu debian coder app "
-    b"ec2-user linuxbrew codespace gitpod jovyan".split()
-)
 _GLUED: Final = re.compile(rb"[a-z0-9_./)\]]~\Z")
 _ENDS_OF_WORDS: Final = bytes.maketrans(b"\t\n\r\f\v\"'`<>(),;=[]", b" " * 17)
 _WEB_PAGE: Final = re.compile(rb"(?i)https?://|^(?:[a-z0-9-]+\.)+[a-z]{2,}(?::[0-9]+)?/")
@@ -250,13 +248,43 @@ def _mixed(data: bytes, start: int, end: int) -> bool:
 
 
 def _token(data: bytes, start: int, end: int) -> bool:
-    """Whether a token is one, and no example of its form."""
+    """Whether a token is one, and neither an example of its form nor a stretch of base64 that begins as one does."""
+    if data[start : start + 4].isalnum() and data[start - 1 : start].isalnum():
+        return False
     return not _NO_TOKEN.search(data[start:end])
 
 
 _NO_TOKEN: Final = re.compile(
     rb"(?i)x{5}|\*{4}|(?:your|example|placeholder|replace|insert|redacted|dummy)(?:[-_a-z]|\Z)|\.\.\."
 )
+
+
+def _mac(data: bytes, start: int, end: int) -> bool:
+    """Whether six pairs are one card's address, and neither a group's nor digits of a date and a time."""
+    text = data[start:end].lower()
+    is_example = text in _EXAMPLE_MACS or text.startswith((b"01:00:5e", b"33:33"))
+    return not is_example and len(set(text)) > 3 and (b":" in text or not _DECIMALS.fullmatch(text))  # noqa: PLR2004
+
+
+_DECIMALS: Final = re.compile(rb"[0-9-]+")
+_EXAMPLE_MACS: Final = frozenset(
+    {b"aa:bb:cc:dd:ee:ff", b"00:11:22:33:44:55", b"aa-bb-cc-dd-ee-ff", b"00-11-22-33-44-55"}
+)
+
+
+def _person(data: bytes, start: int, end: int) -> Spans:
+    """Return where a name or an account is, none for those of robots and services."""
+    sign = data[start:end]
+    if not sign.endswith((b"@", b")")):
+        return accounts(data, start, end)
+    if sign.endswith(b"@"):
+        address = _ADDRESS.match(data, start + sign.rindex(b"<") + 1)
+        if not address or not _email(data, *address.span()):
+            return ()
+    return name_before(data, start + sign.index(b" "))
+
+
+_ADDRESS: Final = re.compile(rb"[^\s<>@]{1,128}@[^\s<>]{1,128}")
 
 CHECKS: Final[Mapping[Check, Callable[[bytes, int, int], bool]]] = {
     "argument": _argument,
@@ -267,6 +295,7 @@ CHECKS: Final[Mapping[Check, Callable[[bytes, int, int], bool]]] = {
     "ipv6": _ipv6,
     "literal": _literal,
     "luhn": _luhn,
+    "mac": _mac,
     "mixed": _mixed,
     "parameter": _parameter,
     "phone": _phone,
@@ -283,5 +312,7 @@ READERS: Final[Mapping[Check, Callable[[bytes, int, int], Spans]]] = {
     "kubernetes": secret_data,
     "labelled": labelled_id,
     "pair": values_of,
+    "person": _person,
+    "private": private_key,
 }
 """Those that say what to replace instead, which can be all but the match itself."""

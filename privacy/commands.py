@@ -69,16 +69,18 @@ ngrok +(?:config +add-)?authtoken +
 snyk +auth +
 (?i:identified +(?:with +[a-z0-9_"']{1,40} +)?by +(?:password +)?)\\{0,7}["']
 --from-literal[ =]{1,4}Q[^\s="']{1,80}=
-auth {0,4}= {0,4}\( {0,4}\\{0,7}["'][^"'\n\\]{0,80}\\{0,7}["'] {0,4}, {0,4}\\{0,7}["']
-getConnection\([^\n;]{0,200}?, {0,4}\\{0,7}["'][^"'\n\\]{0,80}\\{0,7}["'] {0,4}, {0,4}\\{0,7}["']
+(?:(?:[Bb]asic|[Dd]igest)_?[aA]uth|basic|auth {0,4}=) {0,4}=? {0,4}\( {0,4}§
+getConnection\([^\n;]{0,200}?, {0,4}§
 """
-"""How a command goes up to its password: ⋯ is a stretch of the line, a blank may be a tab, Q a quote that may be.
+"""How a command goes up to its password: ⋯ is a stretch of the line, a blank may be a tab, Q a quote that may be, and
+§ a user in quotes, a comma and the quote of the password.
 
 Behind a `?` the program is any, so that a word is no password there."""
 
 
 def _compiled(row: str) -> tuple[re.Pattern[bytes], Strength]:
     power = Strength.vague if row.startswith("?(") else Strength.strong
+    row = row.replace("§", r"""\\{0,7}["'][^"'\n\\]{0,80}\\{0,7}["'] {0,4}, {0,4}\\{0,7}["']""")
     regex = re.sub(r" (?![^\[]*\])", r"[ \\t]", row.removeprefix("?")).replace("[ ", r"[ \t")
     regex = regex.replace("⋯", r"[^\n|;]{0,160}?").replace("Q", r"(?:\\{0,7}[\"'])?")
     return re.compile(rb"%b([^\s\"'\\|<>\x1b]{3,200})" % regex.encode()), power

@@ -185,9 +185,14 @@ _NO_WIDTH: Final = frozenset(
 )
 _ESCAPE: Final = rb"(?:\x1b|\\{1,4}(?:u001[bB]|u\{1[bB]\}|x1[bB]|033|e)|\^\[|%1[bB]|&#(?:27|[xX]1[bB]);)"
 _DATE: Final = rb"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_HOMES: Final = rb"[Uu]sers|home|USERS|Documents and Settings"
 _TOKEN: Final = re.compile(
     # A folder of Windows may begin with n, r or t: `C:\Users\nadia\repos`.
-    rb"(?P<path>\\(?:[Uu]sers|home|USERS)\\(?!\\)[^\\/:*?\"<>|\r\n]{1,64}(?:\\(?!\\))?|\\\\(?:[Uu]sers|home|USERS)\\\\)"
+    rb"(?P<path>\\(?:"
+    + _HOMES
+    + rb")\\(?!\\)[^\\/:*?\"<>|\r\n]{1,64}(?:\\(?!\\))?|\\\\(?:"
+    + _HOMES
+    + rb")\\\\)"
     rb"|(?P<code>" + _ESCAPE + rb"(?:\[|%5[bB])[0-?]{0,32}[ -/]{0,4}[@-~]"
     rb"|\x1b\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|\x1b[()#][0-9A-B]|\xc2\x9b[0-?]{0,32}[@-~]|\[[0-9;]{1,16}m"
     rb"|(?:\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xa4\xa6-\xaf]|\xef\xbb\xbf|\xc2\xad|\xe1\xa0\x8e|\xd8\x9c)+)"

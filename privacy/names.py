@@ -130,7 +130,7 @@ _STRONG_ENDINGS: Final = (
     *("passcode", "dbpwd", "pwd"),
 )
 _STRONG_PAIRS: Final = words(
-    """seedphrase recoveryphrase recoverycode backupcode sharedaccess
+    """seedphrase recoveryphrase recoverycode recoverycodes backupcode backupcodes backupphrase sharedaccess
     authcode authorizationcode verificationcode sessioncookie authcookie basicauth userpw rootpw dbpw adminpw
     securitycode accesscode pincode seedwords walletseed sessionsecret bearer"""
 )

@@ -132,7 +132,8 @@ rut ⇒ [0-9]{1,2}\.?[0-9]{3}\.?[0-9]{3}-[0-9K]
 cuit|cuil ⇒ [0-9]{2}-?[0-9]{8}-?[0-9]
 주민등록번호|주민번호|rrn ⇒ [0-9]{6}-?[0-9]{7}
 снилс ⇒ [0-9]{3}[- ]?[0-9]{3}[- ]?[0-9]{3}[- ]?[0-9]{2}
-passport|reisepass|passeport|pasaporte|passaporto|паспорт|护照 ⇒ [A-Z]{0,2}[0-9]{6,9}[A-Z]?
+passport|passeport|pasaporte|passaporto|паспорт|护照 ⇒ [A-Z]{0,2}[0-9]{6,9}[A-Z]?|[CFGHJK][0-9CFGHJKLMNPRTVWXYZ]{8}
+reisepass ⇒ [CFGHJK][0-9CFGHJKLMNPRTVWXYZ]{8}
 (?:driver|driving|führerschein)(?:.?s)?[ _-]?licen[cs]e ⇒ [A-Z0-9]{0,6}[0-9]{5,9}[A-Z0-9]{0,6}
 ein|fein|tax[ _-]?(?:payer[ _-]?)?id(?:entification)?|tin ⇒ [0-9]{2}-[0-9]{7}|[0-9]{9}
 (?:bank[ _-]?)?account(?:[ _-]?(?:number|no))?|acct[ _-]?(?:number|no)|kontonummer ⇒ [0-9]{8,11}

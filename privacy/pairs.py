@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
+from privacy.columns import column_values
+from privacy.fields import filled, next_element, own_form
 from privacy.literals import LINE, Literal, literal_at
 from privacy.names import Strength, strength
 from privacy.values import Form, is_secret
@@ -23,8 +25,10 @@ MAX_NAME: Final = 60
 def values_of(data: bytes, start: int, _: int) -> Spans:
     """Return where the values of the name at data[start:] are that are secrets; none if it names no secret."""
     first = _name_start(data, start)
-    name = _NAME.match(data, start, start + MAX_NAME)
+    name = _IN_WORDS.match(data, first) or _NAME.match(data, start, start + MAX_NAME)
     last = name.end() if name else start
+    if own := own_form(data, first):
+        return (own,)
     while last > start and data[last - 1 : last] in b".-":
         last -= 1
     power = strength(data[first:last].decode("utf-8", "ignore"))
@@ -38,6 +42,9 @@ def values_of(data: bytes, start: int, _: int) -> Spans:
         value = data[literal.start : literal.end].decode("utf-8", "replace")
         if is_secret(min(power, needs), value, Form.quoted if literal.is_quoted else form):
             return ((literal.start, literal.end),)
+    if power >= Strength.literal:
+        column = column_values(data, first, last)
+        return [span for span in column if _is_secret_at(data, *span, Strength.vague)]
     return ()
 
 
@@ -137,8 +144,10 @@ def _values(data: bytes, first: int, last: int, power: Strength) -> Iterator[tup
             yield (
                 literal,
                 Form.quoted,
-                Strength.strong if before[-3:].find(b"(") >= 0 or is_flag else Strength.vague,
+                Strength.strong if (b"(" in before[-3:] and b")" not in quote) or is_flag else Strength.vague,
             )
+    if typed := filled(data, first, last, place):
+        yield typed, Form.quoted, Strength.strong
     yield from _sibling(data, first, place, before)
     yield from _marked_up(data, place, before)
     yield from _next_word(data, place, before, power, is_closed=bool(quote))
@@ -154,6 +163,9 @@ def _assigned(data: bytes, assign: re.Match[bytes]) -> Iterator[tuple[Literal, F
     if block and sign.startswith(b":"):
         yield from _folded(data, block)
         return
+    continued = _CONTINUED.match(data, place)
+    if continued:
+        place = continued.end()
     typed = _TYPED.match(data, place)
     if typed:
         place = typed.end()
@@ -246,6 +258,8 @@ def _marked_up(data: bytes, place: int, before: bytes) -> Iterator[tuple[Literal
     element = _ELEMENT.match(data, place) if b"<" in before or data[place : place + 1] == b"<" else None
     if element:
         yield Literal(*element.span(1), is_quoted=False), Form.code, Strength.strong
+    if behind := next_element(data, place):
+        yield behind, Form.code, Strength.vague
     cell = _CELL.match(data, place)
     if cell:
         yield Literal(*cell.span(1), is_quoted=False), Form.code, Strength.vague
@@ -355,12 +369,20 @@ _COLOUR: Final = re.compile(rb"\[[0-9;]{0,9}m")
 _NAME: Final = re.compile(
     rb"(?:[0-9A-Za-z_.-]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xe2\xe4-\xee][\x80-\xbf]{2}|\xe3[\x81-\xbf][\x80-\xbf])*"
 )
-_CLOSE: Final = re.compile(rb"(?:\\{0,7}[\"'`]|[\])}*?!]|</(?:b|strong|code|th|td|dt)>(?:<(?:td|dd)>)?){1,6}")
-_ONE_QUOTE: Final = re.compile(rb"\\{0,7}[\"'`]")
+_IN_WORDS: Final = re.compile(
+    rb"(?i)(?:(?:seed|recovery|backup|mnemonic)[ -](?:phrases?|words|codes?)|(?:verification|pin)[ -]code"
+    rb"|(?:api|access|secret|private|licen[cs]e|encryption|signing|master|account)[ -]key)\b"
+)
+_CLOSE: Final = re.compile(rb"(?:\\{0,7}[\"'`]|[\])}*?!]|</(?:b|strong|code|th|td|dt)>){1,6}")
+# With the brackets of `input[name=password]'` and of `find('password')`.
+_ONE_QUOTE: Final = re.compile(rb"[\])}]{0,2}\\{0,7}[\"'`]\)?")
+_CONTINUED: Final = re.compile(
+    rb"\\\r?\n[ \t]{0,40}|(?:<(?:b|i|em|strong|code|kbd|tt|span)(?:[ \t][^<>]{0,120})?>)+"
+)
 _ASSIGN: Final = re.compile(
     rb"(?:[ \t]*\{[ \t]*get;[^{}\n]{0,30}\})?(?:[ \t]{1,4}(?:string|str|text|char\[\]|value|provided|used|"
     rb"given|supplied|found))?"
-    rb"[ \t]{0,40}(=>|:=|->|[|?+:.~&]{0,2}={1,3}|:{1,2}\*{0,2}(?:\\{0,3}[\"'](?=[ \t]))?|\xef\xbc[\x9a\x9d]|"
+    rb"[ \t]{0,40}(=>|:=|->|<{1,2}-|[|?+:.~&]{0,2}={1,3}|:{1,2}\*{0,2}(?:\\{0,3}[\"'](?=[ \t]))?|\xef\xbc[\x9a\x9d]|"
     rb"%3[ADad])[ \t]{0,40}(?:>(?=[\"']))?"
 )
 _BLOCK: Final = re.compile(rb"([|>][-+0-9]{0,2})?[ \t]{0,8}(" + LINE + rb")([ \t]*)")
@@ -420,7 +442,7 @@ _SETS_SECRET: Final = re.compile(
 )
 _OPTION: Final = re.compile(rb"[^\n|;]{0,120}?[ \t](?:--body|-b|--?[Vv]alue|--secret-string|-v)[ =]?")
 _DISTANT: Final = re.compile(
-    rb"[ \t](?:for|to|is|was|of)[ \t][^\n:=\"'`]{1,60}[:=](?:" + LINE + rb"|[ \t]){1,4}"
+    rb"[ \t](?:for|to|is|was|of)[ \t][^\n:=\"`]{1,60}[:=](?:" + LINE + rb"|[ \t]){1,4}"
 )
 _HERE: Final = re.compile(rb"[ \t][^\n|;]{0,60}?<<<[ \t]*")
 _EXPECTED: Final = re.compile(rb"\)?\.(?:to[A-Z][A-Za-z]{1,20}|equals?|eq)\([ \t]*(?=\\{0,7}[\"'])")

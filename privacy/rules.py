@@ -22,8 +22,8 @@ import yaml
 
 Check = Literal[
     "argument", "command", "credential", "email", "home", "iban", "inner", "ipv4", "ipv6", "kubernetes", "labelled",
-    "literal", "luhn", "mixed", "pair",
-    "parameter", "phone", "secret", "ssn", "telling", "token", "url",
+    "literal", "luhn", "mac", "mixed", "pair", "parameter", "person", "phone", "private",
+    "secret", "ssn", "telling", "token", "url",
 ]  # fmt: skip
 Take = Literal["value", "first_word"]
 

@@ -187,8 +187,9 @@ class _PatternSearch:
             if budget.left < 0 or matches > MAX_MATCHES or refused > MAX_REFUSED_SHARE * max(len(data), 4096):
                 found = ((max(first, floor), len(data)),)
                 counts["scan_budget"] = counts.get("scan_budget", 0) + 1
-            elif first < floor:
-                # The key itself names a secret, so all of its value is one, not its first word alone.
+            elif first < floor - 1:
+                # The key itself names a secret, so all of its value is one, not its first word alone. The sign behind
+                # it names nothing.
                 found = ((floor, len(data)),) if self._whole_is_private(data, floor, start, end) else ()
             elif self._read:
                 found = [span for span in self._read(data, start, end) if span[0] >= copied]

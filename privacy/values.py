@@ -136,8 +136,8 @@ _SHORTEST_CODE: Final = 6
 
 _PLACEHOLDER: Final = re.compile(
     r"\$\{[^}]*\}?|\$\(.*|\$[A-Za-z_][A-Za-z0-9_:]*|\$env:.*|%[({][^)}]*[)}]?[sd]?|%[A-Za-z_][A-Za-z0-9_]*%|%[sdrvq@]"
-    r"|\{[^{}]*\}?|\{.*\}|<[^<>]*>?|\[.*\]|\([^()]*\)|#\{.*|#[a-z]+#|@\w+\(.*|&[a-z]+;.*|__[A-Z0-9_]+__|\?+"
-    r"|!(?:Ref|Sub|GetAtt|ImportValue|env|secret)\b.*|[*x.X_=-]+|[^0-9A-Za-z\x80-\U0010FFFF]*"
+    r"|\{[^{}]*\}?|\{.*\}|<[^<>]*>?|\[.*\]|\([^()]*\)|\((?:known|sensitive|hidden|not|none|unset|unchanged|redacted)\b.*|#\{.*|#[a-z]+#|@\w+\(.*|&[a-z]+;.*|__[A-Z0-9_]+__|\?+"
+    r"|/\^.*|!(?:Ref|Sub|GetAtt|ImportValue|env|secret)\b.*|[*x.X_=-]+|[^0-9A-Za-z\x80-\U0010FFFF]*"
     r"|[A-Za-z]?x{4,}[A-Za-z0-9]*|[A-Za-z_-]*[*\u2022.]{3,}[A-Za-z0-9]{0,6}",
     re.DOTALL,
 )

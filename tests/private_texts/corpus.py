@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from tests.private_texts.fresh import FRESH, FRESH_LOOK_ALIKES, FRESH_PEOPLE
 from tests.private_texts.ids import IDS
 from tests.private_texts.later import LATER, LATER_LOOK_ALIKES
 from tests.private_texts.look_alikes import LOOK_ALIKES
@@ -31,7 +32,7 @@ class Text:
     @property
     def half(self) -> str:
         """The part that the kind belongs to: `developed`, `held out`, or `later`, which was written after the rules."""
-        if self.kind.startswith(("later ", "last ")):
+        if self.kind.startswith(("later ", "last ", "fresh ")):
             return "later"
         digest = hashlib.sha256(f"{self.group}/{self.kind}".encode()).digest()
         return "held out" if digest[0] % 2 else "developed"
@@ -44,12 +45,19 @@ def corpus(seed: int = 1) -> Iterator[Text]:
             random = Random(f"{seed}/{kind}/{where}")  # noqa: S311  no secret
             token = fill(template, random)
             yield from _placed("token", kind, where, around.replace("@", f"«{token}»"), _as_it_is)
-    for group, lines in (("secret", NAMED), ("secret", LATER), ("person", PII)):
+    groups = (
+        ("secret", NAMED),
+        ("secret", LATER),
+        ("secret", FRESH),
+        ("person", PII),
+        ("person", FRESH_PEOPLE),
+    )
+    for group, lines in groups:
         for kind, template in _lines(lines):
             for where, wrap in _PLACES.items():
                 random = Random(f"{seed}/{kind}/{where}")  # noqa: S311  no secret
                 yield from _placed(group, kind, where, fill(_words(template, random), random), wrap)
-    for kind, template in _lines(LOOK_ALIKES + LATER_LOOK_ALIKES):
+    for kind, template in _lines(LOOK_ALIKES + LATER_LOOK_ALIKES + FRESH_LOOK_ALIKES):
         for number, (where, wrap) in enumerate(_PLACES.items()):
             random = Random(f"{seed}/{kind}/{number}")  # noqa: S311  no secret
             yield from _placed("look-alike", kind, where, fill(_words(template, random), random), wrap)

@@ -296,7 +296,6 @@ ip loopback: listening on 127.0.0.1:{d4}
 ip any: bind 0.0.0.0:{d4}
 ip mask: netmask 255.255.255.0
 ip v6 loopback: http://[::1]:{d4}/
-mac address: {hex2}:{hex2}:{hex2}:{hex2}:{hex2}:{hex2}
 fingerprint: SHA256:{b43} {word} (ED25519)
 fingerprint md5: MD5:{hexpairs}
 public ssh key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{b43} {word}
