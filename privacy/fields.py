@@ -35,9 +35,9 @@ def next_element(data: bytes, place: int) -> Literal | None:
 
 _BETWEEN: Final = rb"[\"'\\ \t]{0,8}"
 _CARD_CODE: Final = re.compile(
-    rb"(?i)(?:[a-z]{1,20}[_.-]?){0,2}?cv[vc]2?(?:[ _-]?(?:code|number))?\]?"
+    rb"(?i)(?:[a-z]{1,20}[_.-]?){0,2}?cv[vc]2?(?:[ _-]?(?:code|number))?[\])]?"
     + _BETWEEN
-    + rb"(?:[:=]|is)?"
+    + rb"(?:value=|[:=]|is)?"
     + _BETWEEN
     + rb"([0-9]{3,4})(?![0-9A-Za-z.])"
 )

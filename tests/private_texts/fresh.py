@@ -58,6 +58,9 @@ fresh assign r outer: secret_key <<- '«{an24}»'
 fresh cvv: cvv: «384»
 fresh cvc json: {"number":"x","cvc":"«737»"}
 fresh cvv form: card[cvv]=«384»
+fresh cvv input: <input name="cvv" value="«384»">
+fresh cvv brackets: security code (cvc): «737»
+fresh api key cell: | API Key | Owner |\n|---|---|\n| «{an12}7» | ops |
 fresh hash apache: {word}:«$apr1${an8}${an22}»
 fresh hash django: pbkdf2_sha256$870000$«{an22}${b43}=»
 fresh hash werkzeug: «scrypt:32768:8:1${an16}${hex128}»
@@ -82,6 +85,7 @@ fresh token posthog: «phx_{an47}»
 
 FRESH_PEOPLE: Final = r"""
 fresh name author: Author: «{Word} {Word}» <{word}@{word}.test>
+fresh name quoted: To: "«{Word}, {Word}»" <{word}@{word}.test>
 fresh name accents: by «José {Word}-López» <jl@{word}.test>
 fresh name lower: Author: «{word}{d2}» <{word}@users.noreply.github.com>
 fresh name cjk: «王小明» <xm@wang.test>
