@@ -18,6 +18,7 @@ from config import private_file
 from config.settings import SettingsError, load
 from telemetry.commands.error_text import report_errors
 from telemetry.commands.period_options import period_options
+from telemetry.commands.url_option import url_option
 
 
 @click.command("report")
@@ -32,10 +33,7 @@ from telemetry.commands.period_options import period_options
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Write to this file, not to the terminal."
 )
-@click.option(
-    "--url",
-    help="The ClickHouse to ask, such as http://localhost:8123. Default: this server's, or CLICKHOUSE_URL.",
-)
+@url_option()
 @report_errors(SettingsError, ClientError, QuestionError, Ambiguous)
 def report_command(
     *,
