@@ -18,6 +18,7 @@ import yaml
 from access import budget
 from access.answer import Answer, Range, Table
 from access.collected import COLLECTED, NEVER
+from access.emptiness import reason
 from access.ids import Ambiguous, whole_in
 from access.needs import EVENTS, NEEDS, lacking
 from access.questions import Question, QuestionError, find, names, questions
@@ -259,13 +260,16 @@ def _described(question: Question) -> Answer:
 def _unmet(
     reading: Reading, question: Question, values: Mapping[str, str], *, is_empty: bool
 ) -> tuple[str, ...]:
-    """Return a sentence for each thing that the question needs and that is not collected."""
-    if not question.needs or (not is_empty and question.needs == (EVENTS,)):
+    """Return why there are no rows, or a sentence for each need of the question that is not met."""
+    if not is_empty and question.needs in {(), (EVENTS,)}:
         return ()
-    lacks = lacking(question.needs, values, lambda sql, bound: reading.store.rows(sql, bound).rows)
-    if is_empty and question.empty and not lacks:
-        return (f"No rows: {question.empty}.",)
-    return tuple(lack.sentence for lack in lacks)
+
+    def ask(sql: str, bound: Mapping[str, str]) -> Sequence[Sequence[Any]]:
+        return reading.store.rows(sql, bound).rows
+
+    lacks = lacking(question.needs, values, ask)
+    why = reason(question, values, lacks, ask) if is_empty else ""
+    return (*((f"No rows: {why}.",) if why else ()), *(lack.sentence for lack in lacks))
 
 
 def _whole(reading: Reading, name: str, value: str) -> str:

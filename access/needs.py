@@ -78,26 +78,29 @@ class Lack:
         return f"{self.need.lacks[:1].upper()}{self.need.lacks[1:]}:{part} {self.need.sentence}"
 
 
+def bounds(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the period of a question's values, `from` and `to`; the last thirty days for one without."""
+    now = datetime.now(UTC)
+    period = {"from": f"{now - _DAYS:%Y-%m-%d %H:%M:%S}", "to": f"{now:%Y-%m-%d %H:%M:%S}"}
+    return {name: values.get(name, usual) for name, usual in period.items()}
+
+
 def lacking(needs: Iterable[str], values: Mapping[str, str], ask: Ask) -> list[Lack]:
     """Return the needs that are not met, though they could be, in a period, by a team or a user.
 
     `values` are those of a question, of which `from`, `to`, `team` and `user` count; without a period, the last thirty
     days do. What `ask` raises is passed on.
     """
-    now = datetime.now(UTC)
-    about = {
-        "from": f"{now - _DAYS:%Y-%m-%d %H:%M:%S}",
-        "to": f"{now:%Y-%m-%d %H:%M:%S}",
-        "team": "",
-        "user": "",
-    }
-    about |= {name: values[name] for name in about if name in values}
+    about = bounds(values) | {name: values.get(name, "") for name in ("team", "user")}
+    is_part = bool(about["team"] or about["user"])
     (row,) = ask(records.real(_COLLECTED.read_text(encoding="utf-8"), is_choice=False), about)
     counts = dict(zip(("events", "spans", "points", "tool_calls", "detailed"), map(int, row), strict=True))
     found = []
     for name in needs:
         need = NEEDS[name]
-        sent, possible = counts[need.sent], max(counts[one] for one in need.possible)
+        # Data points are counted whole: of one team or user they say nothing.
+        possible = max(counts[one] for one in need.possible if not (is_part and one == "points"))
+        sent = counts[need.sent]
         enough = _ENOUGH * possible if name == TOOL_DETAILS else 0
         if possible and sent <= enough and sent < possible:
             found.append(Lack(need, sent, possible))

@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,9 @@ import yaml
 
 from access import records
 from access.needs import NEEDS
+from access.refusal import Refusal
+from access.text import visible
+from access.times import instant
 
 QUERIES: Final = Path(__file__).parent.parent / "queries"
 TOPICS: Final = ("sessions", "errors", "tools", "cost", "speed", "people", "security", "data")
@@ -25,7 +28,9 @@ _HEADER: Final = re.compile(r"\A/\*\n(.*?)\n\*/\n", re.DOTALL)
 _PARAMETER: Final = re.compile(r"\{(\w+):([^{}]+)\}")
 _KEPT: Final = 256
 _NEAR: Final = 0.6
-_AGO: Final = re.compile(r"(\d+) (minute|hour|day|week)s? ago")
+_SHOWN: Final = 60
+_EARLIEST: Final = datetime(1970, 1, 3, tzinfo=UTC)
+"""Sums by the day look a day or two further back than a period, and a DateTime has nothing before 1970."""
 
 
 class QuestionError(ValueError):
@@ -65,25 +70,35 @@ class Question:
         return dict(_PARAMETER.findall(self.sql))
 
     def values(self, given: Mapping[str, str], now: datetime | None = None) -> dict[str, str]:
-        """Fill in defaults and work out relative times (`7 days ago`, `now`). Raises QuestionError."""
+        """Fill in defaults and work out times (`7 days ago`, `now`). Raises QuestionError."""
         names = [parameter.name for parameter in self.parameters]
         if unknown := [name for name in given if name not in names]:
             raise QuestionError(
                 f"{self.name} has no parameter {unknown[0]}; it has {', '.join(names) or 'none'}."
             )
         moment = now or datetime.now(UTC)
+        times = {name for name, kind in self.types.items() if kind.startswith("DateTime")}
+        values = {
+            parameter.name: given.get(parameter.name, parameter.default) for parameter in self.parameters
+        }
         return {
-            parameter.name: when(given.get(parameter.name, parameter.default), moment)
-            for parameter in self.parameters
+            name: f"{when(value, moment):%Y-%m-%d %H:%M:%S}" if name in times else value
+            for name, value in values.items()
         }
 
 
-def when(value: str, now: datetime) -> str:
-    """Return `now` and `3 days ago` as a time in UTC that ClickHouse reads, and any other value unchanged."""
-    ago = _AGO.fullmatch(value.strip())
-    if ago:
-        now -= timedelta(**{f"{ago[2]}s": int(ago[1])})
-    return now.strftime("%Y-%m-%d %H:%M:%S") if ago or value.strip() == "now" else value
+def when(text: str, now: datetime) -> datetime:
+    """Return the time in UTC of a text that `access.times` reads, in whole seconds. Raises QuestionError."""
+    try:
+        found = instant(text, now).replace(microsecond=0)
+    except Refusal:
+        found = None
+    if found is None or found < _EARLIEST:
+        raise QuestionError(
+            f"{visible(text, _SHOWN) or 'An empty text'} is not a time from 1970 to 2105: write 2026-11-22,"
+            " 2026-11-22 17:00, now, yesterday, or 3 days ago."
+        )
+    return found
 
 
 def questions(folder: Path = QUERIES) -> list[Question]:

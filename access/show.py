@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from access.emptiness import reason
 from access.ids import whole_in
 from access.needs import EVENTS, lacking
 from access.query import QuestionRefused, ask, plain
@@ -68,20 +69,24 @@ def page(
     if not rows.rows:
         return Page("", none(client, asked))
     written = markdown(shown) if output_format == "markdown" else text(shown)
-    return Page(written, (*notes, *unmet(client, asked, is_empty=False)))
+    return Page(written, (*notes, *unmet(client, asked)))
 
 
 def none(client: "Client", asked: Asked) -> tuple[str, ...]:
     """Return what there is to say about an answer without rows. Raises ClientError."""
-    lacks = unmet(client, asked, is_empty=True)
-    meaning = asked.question.empty if asked.question and not lacks else ""
-    return (f"No rows: {meaning}." if meaning else "No rows.", *lacks)
-
-
-def unmet(client: "Client", asked: Asked, *, is_empty: bool) -> tuple[str, ...]:
-    """Return a sentence for each thing that the question needs and that is not collected. Raises ClientError."""
     question = asked.question
-    if question is None or not question.needs or (not is_empty and question.needs == (EVENTS,)):
+    if question is None:
+        return ("No rows.",)
+    asker = _asker(client)
+    lacks = lacking(question.needs, asked.values, asker)
+    why = reason(question, asked.values, lacks, asker)
+    return (f"No rows: {why}." if why else "No rows.", *(lack.sentence for lack in lacks))
+
+
+def unmet(client: "Client", asked: Asked) -> tuple[str, ...]:
+    """Return a sentence for each thing that an answer with rows lacks, as it is not collected. Raises ClientError."""
+    question = asked.question
+    if question is None or question.needs in {(), (EVENTS,)}:
         return ()
     return tuple(lack.sentence for lack in lacking(question.needs, asked.values, _asker(client)))
 

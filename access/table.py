@@ -233,7 +233,7 @@ def _rounded(value: float) -> str:
 def _head(shown: Shown, place: int) -> list[str]:
     """Return the lines of a heading: its words, as many on each as the cells are wide."""
     name = shown.columns[place]
-    width = max((_length(row[place]) for row in shown.rows), default=len(name))
+    width = max((length(row[place]) for row in shown.rows), default=len(name))
     lines: list[str] = []
     for word in name.split("_"):
         if lines and len(lines[-1]) + 1 + len(word) <= width:
@@ -245,7 +245,7 @@ def _head(shown: Shown, place: int) -> list[str]:
 
 def _longest(shown: Shown, place: int) -> int:
     return max(
-        1, *(len(part) for part in _head(shown, place)), *(_length(row[place]) for row in shown.rows), 1
+        1, *(len(part) for part in _head(shown, place)), *(length(row[place]) for row in shown.rows), 1
     )
 
 
@@ -256,25 +256,25 @@ def _across(widths: Iterable[int]) -> int:
 
 def _line(cells: Iterable[str], widths: Sequence[int], numbers: Sequence[bool]) -> str:
     padded = (
-        " " * (width - _length(cell)) + cell if is_number else cell + " " * (width - _length(cell))
+        " " * (width - length(cell)) + cell if is_number else cell + " " * (width - length(cell))
         for cell, width, is_number in zip(cells, widths, numbers, strict=True)
     )
     return _GAP.join(padded).rstrip()
 
 
 def _short(cell: str, width: int) -> str:
-    if _length(cell) <= width:
+    if length(cell) <= width:
         return cell
     taken, room = "", width - 1
     for letter in cell:
-        room -= _length(letter)
+        room -= length(letter)
         if room < 0:
             break
         taken += letter
     return f"{taken}…"
 
 
-def _length(cell: str) -> int:
+def length(cell: str) -> int:
     """Return how many columns of a terminal a text takes."""
     if cell.isascii():
         return len(cell)

@@ -29,7 +29,9 @@ class Endpoint:
     @property
     def host(self) -> str:
         """The host's name or address."""
-        return urlsplit(self.url).hostname or "localhost"
+        host = urlsplit(self.url).hostname
+        assert host, "checked where it was read"  # noqa: S101  another server must not be asked instead
+        return host
 
     @property
     def is_secure(self) -> bool:

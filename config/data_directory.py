@@ -28,7 +28,8 @@ def data_directory(settings: Settings) -> Iterator[Path]:
         descriptor = os.open(directory / "lock", os.O_CREAT | os.O_RDWR, 0o600)
     except OSError as error:
         raise StartError(
-            f"The data directory cannot be used ({error.strerror}): set TELEMETRY_DATA_DIR to a writable one."
+            f"The data directory {directory} cannot be used ({error.strerror}): set TELEMETRY_DATA_DIR to a"
+            " writable one."
         ) from None
     if not is_closed:
         os.close(descriptor)
@@ -41,7 +42,7 @@ def data_directory(settings: Settings) -> Iterator[Path]:
     except OSError:
         os.close(descriptor)
         raise InUseError(
-            "Another server uses the data directory: stop it, or set TELEMETRY_DATA_DIR to another one."
+            f"Another server uses the data directory {directory}: stop it, or set TELEMETRY_DATA_DIR to another one."
         ) from None
     try:
         yield directory

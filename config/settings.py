@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from config.http_address import is_http_address
 from privacy.rules import Level
 
 _PLACEHOLDER = re.compile(
@@ -557,7 +558,7 @@ class Settings(BaseSettings):
     @field_validator("clickhouse_url")
     @classmethod
     def _is_address(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"https?://[^/@\s]+/?", value):
+        if value is not None and not is_http_address(value):
             raise ValueError(
                 "must be an HTTP address without user and path, such as http://localhost:8123:"
                 " user and password are CLICKHOUSE_USER and CLICKHOUSE_PASSWORD"

@@ -120,7 +120,9 @@ def _protocol(options: Options, *, asks: bool, default: str) -> Protocol:
     if options.protocol:
         return Protocol(options.protocol)
     if options.endpoint:  # its port decides
-        return Protocol.PROTOBUF if options.endpoint.rstrip("/").endswith(f":{HTTP_PORT}") else Protocol.GRPC
+        # Whatever stands after the port, such as a path that is refused later.
+        is_http = re.match(rf"[^/]*//[^/]*:{HTTP_PORT}(?!\d)", options.endpoint)
+        return Protocol.PROTOBUF if is_http else Protocol.GRPC
     if asks:
         return Protocol(
             click.prompt(

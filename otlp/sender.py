@@ -299,7 +299,29 @@ def _other(to: Destination, problem: str) -> SendError:
             f"What answers at {to.address} {problem}, or {fault}.",
             f"{other_protocol(to)} If the server asks for certificates, set {_CLIENT_CERTIFICATE}",
         )
+    if _speaks_tls(to):
+        return SendError(
+            Cause.TLS,
+            f"What answers at {to.address} speaks TLS.",
+            f"Use https://{to.address}, and OTEL_EXPORTER_OTLP_CERTIFICATE for an authority that this machine does not"
+            " know (telemetry setup --endpoint https://… --certificate FILE).",
+        )
     return SendError(Cause.PROTOCOL, f"What answers at {to.address} {problem}.", other_protocol(to))
+
+
+def _speaks_tls(to: Destination) -> bool:
+    """Whether a handshake succeeds, whatever the certificate says: nothing is sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((to.host, to.port), timeout=SECONDS) as raw,
+            context.wrap_socket(raw, server_hostname=to.host),
+        ):
+            return True
+    except OSError:  # ssl.SSLError is one
+        return False
 
 
 def _from_http(to: Destination, status: int, path: str) -> SendError:

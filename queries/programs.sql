@@ -4,7 +4,7 @@ topic: tools
 needs: [events, tool-details]
 note: >
   Clients send commands with OTEL_LOG_TOOL_DETAILS=1; all but the first word is hashed.
-empty: 'no shell tool was called in this period'
+empty: 'no program of a shell tool is known in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

@@ -2,6 +2,7 @@
 question: What happened in one session, step by step?
 topic: sessions
 needs: [events, tool-details]
+empty: 'there is no such session: the question sessions lists them'
 parameters:
   session: {default: '', meaning: 'the id of the session; empty: the latest'}
   limit: {default: 1000, meaning: 'how many events, from the beginning'}

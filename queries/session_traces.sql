@@ -4,6 +4,7 @@ topic: sessions
 needs: [traces]
 note: >
   Needs traces, which are a beta of the client.
+empty: 'no trace of this session is stored'
 parameters:
   session: {default: '', meaning: 'the id of the session; empty: the latest'}
   limit: {default: 200, meaning: 'how many, the latest first'}

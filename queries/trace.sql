@@ -2,6 +2,7 @@
 question: What happened in one trace, span by span?
 topic: sessions
 needs: [traces]
+empty: 'no such trace is stored: the question session_traces lists those of a session'
 parameters:
   trace: {default: '', meaning: 'the id of the trace; empty: the latest'}
 columns:

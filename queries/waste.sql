@@ -6,7 +6,7 @@ note: >
   Equal input is known by its hash, so nothing is shown of it. A file that was edited in between is worth reading again; this cannot tell.
   What the client tried again, and what it refused by itself, is known from traces alone. Refused by the client: the model asked for a tool,
   and no call of a tool followed; an interruption by a person, and spans that were lost, look the same.
-empty: 'no work was repeated for nothing in this period'
+empty: 'no repeated work is known in this period'
 parameters:
   from: {default: 7 days ago, meaning: beginning of the period}
   to: {default: now, meaning: end of the period}

@@ -173,7 +173,7 @@ def _open_spool(settings: Settings, directory: Path, metrics: Metrics) -> tuple[
         resends.open(found.requests)
     except OSError as error:
         raise StartError(
-            f"The spool in the data directory cannot be used ({error.strerror}): make it writable, or set"
+            f"The spool in the data directory {directory} cannot be used ({error.strerror}): make it writable, or set"
             " TELEMETRY_DATA_DIR to another directory."
         ) from None
     metrics.corrupt_files.inc(found.corrupt)

@@ -80,6 +80,8 @@ class WebChild:
             stdin=PIPE,
             stdout=DEVNULL,
             pass_fds=[descriptor],
+            # Ctrl-C reaches the terminal's whole group: the server stops the child when it is time.
+            process_group=0,
         )
 
 

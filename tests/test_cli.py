@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import click
+from click.testing import CliRunner
 
 from clickhouse.migrations import migrations
 from telemetry.cli import main
@@ -49,10 +51,42 @@ def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
 
 
 def test_help_says_each_command_in_a_whole_sentence() -> None:
-    """In a terminal of 120 columns nothing is cut off."""
-    for arguments in ((), ("connections",), ("mcp-analytics",), ("spool",)):
-        shown = telemetry(*arguments, "--help", COLUMNS="120").stdout
-        assert [line for line in shown.splitlines()[1:] if line.endswith("...")] == []
+    """In a narrow terminal too, nothing is cut off."""
+    for arguments in ((), ("connections",), ("mcp-analytics",), ("alerts",)):
+        for columns in ("60", "80", "120"):
+            shown = telemetry(*arguments, "--help", COLUMNS=columns).stdout
+            listed = " ".join(shown.partition("Commands:\n")[2].split())
+            assert listed.endswith(".")
+            assert "..." not in listed
+
+
+def with_url(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the commands that take the address of a ClickHouse."""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            inner = command.get_command(click.Context(command), name)
+            assert inner is not None
+            yield from with_url(inner, (*path, name))
+    elif any(option.name == "url" for option in command.params) and path[0] != "connections":
+        yield path
+
+
+def test_no_command_takes_an_address_that_would_lead_elsewhere() -> None:
+    """Without its scheme, an address named another host and port than the ones that were asked: this machine's."""
+    commands = list(with_url(main))
+    assert {("query",), ("restore",), ("reset",), ("forget",)} <= set(commands)
+    for command in commands:
+        for url in (
+            "elsewhere:8123",
+            "elsewhere",
+            "http://",
+            "http://:8123",
+            "http://a:port",
+            "http://u:p@a",
+        ):
+            done = CliRunner().invoke(main, [*command, "--url", url])
+            assert done.exit_code == 2
+            assert "Invalid value for '--url': write the HTTP address" in done.stderr
 
 
 def test_the_version_is_the_package_s() -> None:

@@ -88,7 +88,7 @@ def test_what_is_wrong_is_told_with_the_remedy(tmp_path: Path) -> None:
     assert (listed.returncode, "There is no data directory here yet" in listed.stderr) == (1, True)
     assert not data.exists()
     kind = run(data, "add", "prod", "plian", "--url", "http://x")
-    assert (kind.returncode, "Did you mean plain?" in kind.stderr) == (1, True)
+    assert (kind.returncode, "Did you mean plain? Known: " in kind.stderr) == (1, True)
     config = run(data, "add", "prod", "plain", "--config", "-", given="url: http://x\nulr: y\n")
     assert (config.returncode, "config.ulr" in config.stderr) == (1, True)
     unset = run(data, "add", "prod", "plain", "--url", "http://x", "--secret-env", "auth.token=NONE")

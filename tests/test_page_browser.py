@@ -205,7 +205,7 @@ def test_what_arrives_is_shown_by_itself(server: Server, tab: Callable[..., Any]
 def test_what_to_fix_is_fetched_when_the_overview_is_open(tab: Callable[..., Any]) -> None:
     """Its questions are many, and the page does not wait for them."""
     page = tab()
-    page.get_by_text("days with events before this period: what is usual needs a week").wait_for()
+    page.get_by_text("A week of them shows what is usual; before, less is found.").wait_for()
 
 
 def test_tables_are_sorted_by_their_numbers(tab: Callable[..., Any]) -> None:

@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet
@@ -63,7 +64,9 @@ def test_a_question_is_asked_by_name(filled: Server) -> None:
     shown = query(filled, "tools").stdout
     assert "failure" in shown.splitlines()[0]
     assert "Read" in shown
-    assert query(filled, "tools", "-p", "from=5 minutes ago").stderr == "No rows.\n"
+    assert query(filled, "tools", "-p", "from=5 minutes ago").stderr == (
+        "No rows: nothing arrived in this period: telemetry query freshness says when something last did.\n"
+    )
 
 
 def test_tables_fit_and_ids_are_short(filled: Server) -> None:
@@ -112,6 +115,49 @@ def test_an_answer_says_what_is_not_collected(filled: Server) -> None:
             in done.stderr
         )
     assert "needs" not in query(filled, "programs").stderr
+
+
+def test_an_answer_without_rows_says_why(filled: Server) -> None:
+    """Whether nothing arrived, nothing of that part, or nothing of the kind happened."""
+    for name in ("team", "user", "project", "model"):
+        for form in ("table", "jsonl"):
+            said = query(filled, "errors", "-p", f"{name}=\x1bnowhere", "-f", form).stderr
+            assert said.startswith(f"No rows: nothing of the {name} ␛nowhere arrived in this period.\n")
+            assert "CLAUDE_CODE_ENABLE_TELEMETRY" not in said
+    assert query(filled, "session", "-p", "session=nowhere").stderr.splitlines()[0] == (
+        "No rows: there is no such session: the question sessions lists them."
+    )
+
+
+def test_demo_data_that_is_left_out_is_named(filled: Server) -> None:
+    """A person who asks about an invented team, beside real data, learns how to have it."""
+    attributes = [
+        {"key": name, "value": {"stringValue": value}}
+        for name, value in (("event.name", "tool_result"), ("tool_name", "Read"), ("success", "true"))
+    ]
+    records = [{"timeUnixNano": str(time.time_ns() - 3 * 3600 * 10**9), "attributes": attributes}]
+    resource = {
+        "attributes": [
+            {"key": "service.name", "value": {"stringValue": "claude-code"}},
+            {"key": "team.id", "value": {"stringValue": "demo-yeti"}},
+        ]
+    }
+    body = {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": records}]}]}
+    assert filled.post("logs", json.dumps(body).encode(), "application/json").status_code == 200
+    said = query(filled, "tools", "-p", "team=demo-yeti").stderr
+    assert "nothing of the team demo-yeti arrived in this period but demo data" in said
+    assert "records=all has it" in said
+    assert "Read" in query(filled, "tools", "-p", "team=demo-yeti", "-p", "records=all").stdout
+
+
+def test_before_anything_arrived_an_answer_says_how_to_begin(start: Callable[..., Server]) -> None:
+    """Not that nothing failed."""
+    server = start()
+    for name in ("errors", "tools", "session", "cost"):
+        assert query(server, name).stderr == (
+            "No rows: no telemetry has arrived yet: telemetry setup points Claude Code here, telemetry demo invents"
+            " some.\n"
+        )
 
 
 def test_every_question_is_answered_over_http(filled: Server) -> None:
@@ -187,6 +233,14 @@ def test_mistakes_name_their_remedy(filled: Server) -> None:
         ),
         (["tools"], {"TELEMETRY_CLICKHOUSE_HTTP_PORT": "0"}, "name its address with --url"),
         ([], {}, "Say what to ask"),
+        (["tools", "-p", "from=banana"], {}, "banana is not a time from 1970 to 2105: write 2026-11-22"),
+        (["nowhere.sql"], {}, "There is no file nowhere.sql."),
+        (
+            ["tools", "-o", "/dev/null/x"],
+            {},
+            "/dev/null/x cannot be used (Not a directory): name another file",
+        ),
+        (["tools", "-o", "/"], {}, "/ cannot be used (Is a directory): name another file"),
     ):
         error = query(filled, *arguments, code=1, **more).stderr
         assert message in error
@@ -228,7 +282,7 @@ def test_the_prompt_answers_until_one_leaves(filled: Server) -> None:
         ("2 AS answer", '{"answer":42}'),
         ("SELECT nope;", "Unknown expression identifier `nope`"),
         ("tools", '"failure_percent"'),
-        ('tools team="nobody"', "No rows."),
+        ('tools team="nobody"', "No rows: nothing of the team nobody arrived"),
         ("list", "Where do errors come from?"),
         ("list cost", "what they cost"),
         ("help", "the questions; one with its parameters"),

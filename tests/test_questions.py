@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from access.questions import QuestionError, find, questions, read, when
+from access.questions import QuestionError, find, questions, read
 from clickhouse.engine import Engine
 from clickhouse.store import EmbeddedWriter
 from clickhouse.typed_rows import TypedRows
@@ -201,14 +201,26 @@ def test_what_took_no_known_time_has_no_percentiles(captured: Engine, timeless: 
     assert [percentiles(name) for name in ("hooks", "compactions", "latency")] == 3 * [{"": none}]
 
 
-def test_times_may_be_relative() -> None:
-    """In UTC; a value that is no time is left alone."""
-    now = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
-    assert when("now", now) == "2026-03-01 12:30:00"
-    assert when("1 day ago", now) == "2026-02-28 12:30:00"
-    assert when("90 minutes ago", now) == "2026-03-01 11:00:00"
-    assert when("2 weeks ago", now) == "2026-02-15 12:30:00"
-    assert when("2026-01-01 00:00:00", now) == "2026-01-01 00:00:00"
+def test_times_are_read_in_every_form() -> None:
+    """As UTC; what is no time is refused with the forms, before a statement is sent."""
+    now = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
+    forms = {
+        "now": "2026-03-01 12:30:15",
+        "1 day ago": "2026-02-28 12:30:15",
+        "90 minutes ago": "2026-03-01 11:00:15",
+        "2 weeks ago": "2026-02-15 12:30:15",
+        "2026-01-01 00:00:00": "2026-01-01 00:00:00",
+        "2026-01-01T02:00:00+02:00": "2026-01-01 00:00:00",
+        "1767225600": "2026-01-01 00:00:00",
+        "yesterday": "2026-02-28 00:00:00",
+    }
+    question = find("errors")
+    assert {form: question.values({"from": form}, now)["from"] for form in forms} == forms
+    for text, shown in (("banana", "banana"), ("", "An empty text"), ("1960-01-01", "1960-01-01")):
+        with pytest.raises(
+            QuestionError, match=rf"^{shown} is not a time from 1970 to 2105: write 2026-11-22"
+        ):
+            question.values({"from": text}, now)
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:

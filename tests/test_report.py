@@ -19,11 +19,13 @@ from access.query import ask
 from access.questions import questions
 from access.report.contents import write
 from access.report.document import Document, Section, Table
+from access.report.escape import escape
 from access.report.figures import Scope, gather
 from access.report.markdown import markdown
 from access.report.numbers import shown
 from access.report.page import page
 from access.report.period import Period
+from access.report.terminal import for_terminal
 from access.text import visible
 from clickhouse.client import Client
 from demo.generate import Ledger, Plan, generate
@@ -380,9 +382,9 @@ def test_it_is_written_where_one_says(filled: Filled, tmp_path: Path) -> None:
 def test_mistakes_name_their_remedy(filled: Filled) -> None:
     """Times that are none, and periods that end before they begin."""
     for arguments, message in (
-        (["--since", "yesterday"], "is not a time: write 2026-11-22"),
+        (["--since", "tomorrow"], "is not a time from 1970 to 2105: write 2026-11-22"),
         (["--since", "2026-02-01", "--until", "2026-01-01"], "ends before it begins"),
-        (["--since", "9999-01-01"], "is out of range"),
+        (["--since", "9999-01-01"], "is not a time from 1970 to 2105"),
         (["--url", "http://127.0.0.1:1"], "start the server"),
     ):
         assert message in run(filled, *arguments, code=1)
@@ -428,3 +430,33 @@ class _Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data + " "
+
+
+def test_at_a_terminal_columns_align_and_nothing_is_escaped() -> None:
+    """Texts read as they are stored; what is code stays as it is, since a command can hold a backslash."""
+    lines = [
+        escape("*Spent* $1 for a|b."),
+        "",
+        "| | cost |",
+        "|---|---:|",
+        f"| {escape('a|b')} | {escape('$1,000.00')} |",
+        f"| 漢字 | {escape('-')} |",
+        "",
+        "```text",
+        "1 \\$",
+        "```",
+        "   `telemetry query errors -p team='\\$x'`",
+    ]
+    assert for_terminal("\n".join(lines)).splitlines() == [
+        "*Spent* $1 for a|b.",
+        "",
+        "           cost",
+        "────  ─────────",
+        "a|b   $1,000.00",
+        "漢字          -",
+        "",
+        "```text",
+        "1 \\$",
+        "```",
+        "   `telemetry query errors -p team='\\$x'`",
+    ]

@@ -228,3 +228,14 @@ def test_the_other_protocol_is_told(start: Callable[..., Server]) -> None:
             export(body())
         assert raised.value.cause is Cause.PROTOCOL
         assert "Set OTEL_EXPORTER_OTLP_PROTOCOL=" in raised.value.fix
+
+
+@pytest.mark.parametrize("protocol", [Protocol.GRPC, Protocol.PROTOBUF])
+def test_a_port_with_tls_is_known_from_one_with_another_protocol(server: Server, protocol: Protocol) -> None:
+    """The remedy is the address with https."""
+    address = server.listening["otlp_grpc" if protocol is Protocol.GRPC else "otlp_http"]
+    with pytest.raises(SendError) as raised, opened(destination(address, protocol)) as export:
+        export(body())
+    plain = address.removeprefix("https://")
+    assert (raised.value.cause, raised.value.problem) == (Cause.TLS, f"What answers at {plain} speaks TLS.")
+    assert f"Use https://{plain}" in raised.value.fix

@@ -67,12 +67,16 @@ def refusal(server: Server) -> str:
 
 def test_a_start_shows_where_it_listens_and_what_to_set(start: Launch) -> None:
     """The banner can be copied as it is, with the ports that were found for port 0."""
-    server = start(TELEMETRY_LOG_FORMAT="console", TELEMETRY_RETENTION_DAYS="33")
+    server = start(TELEMETRY_LOG_FORMAT="console", TELEMETRY_RETENTION_DAYS="33", TELEMETRY_RETENTION_DAY="1")
     text = server.log.read_text()
     listening = server.listening
     grpc = listening["otlp_grpc"]
     assert set(listening) == {"otlp_grpc", "otlp_http", "clickhouse_http", "metrics", "health"}
     assert all(re.fullmatch(r"127\.0\.0\.1:[1-9]\d+", address) for address in listening.values())
+    assert (
+        "TELEMETRY_RETENTION_DAY is no setting and has no effect: did you mean TELEMETRY_RETENTION_DAYS?"
+        in text
+    )
     banner = text[text.index("  OTLP/gRPC") :]
     assert banner.splitlines() == [
         f"  OTLP/gRPC   {listening['otlp_grpc']}",
@@ -213,7 +217,7 @@ def test_a_second_server_on_a_data_directory_is_stopped_with_the_remedy(
     first = start()
     text = refusal(launch(first.data))
     assert text == (
-        "Another server uses the data directory: stop it, or set TELEMETRY_DATA_DIR to another one."
+        f"Another server uses the data directory {first.data}: stop it, or set TELEMETRY_DATA_DIR to another one."
     )
     assert first.export("traces", spans(1, uuid.uuid4().bytes)) == b""
     assert first.stop(signal.SIGTERM) == 0
@@ -224,7 +228,8 @@ def test_a_data_directory_that_cannot_be_made_stops_the_start(launch: Launch, tm
     (tmp_path / "file").write_text("")
     server = launch(TELEMETRY_DATA_DIR=str(tmp_path / "file" / "data"))
     assert refusal(server) == (
-        "The data directory cannot be used (Not a directory): set TELEMETRY_DATA_DIR to a writable one."
+        f"The data directory {tmp_path / 'file' / 'data'} cannot be used (Not a directory): set TELEMETRY_DATA_DIR to a"
+        " writable one."
     )
 
 

@@ -1,9 +1,11 @@
 """Settings: their defaults, the `.env` file, and an error that lists every problem without a value."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from config.misspelt import misspelt
 from config.settings import Settings, SettingsError, is_loopback, load
 
 NAMES = [field.alias or name for name, field in Settings.model_fields.items()]
@@ -192,6 +194,26 @@ def test_a_dotenv_file_is_read_and_the_environment_goes_first(
     assert (settings.retention_days, settings.otlp_grpc_port) == (30, 6317)
 
 
+def test_a_misspelt_name_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In the environment and in `.env`; what belongs to other programs is left alone."""
+    for name in (
+        "TELEMETRY_MEMORY",
+        "TELEMETRY_PORT",
+        "TELEMETRY_SERVICE_PORT",
+        "TELEMETRY_WEB_TOKEN",
+        "CLICKHOUSE_PORT",
+    ):
+        monkeypatch.setenv(name, "1")
+    assert misspelt(os.environ) == []
+    monkeypatch.setenv("TELEMETRY_RETENTION_DAY", "secret")
+    (tmp_path / ".env").write_text("export CLICKHOSE_URL=secret\ntelemetry_host=secret\n")
+    assert misspelt(os.environ) == [
+        "CLICKHOSE_URL is no setting and has no effect: did you mean CLICKHOUSE_URL?",
+        "TELEMETRY_RETENTION_DAY is no setting and has no effect: did you mean TELEMETRY_RETENTION_DAYS?",
+        "telemetry_host is no setting and has no effect: did you mean TELEMETRY_HOST?",
+    ]
+
+
 # Values that some field, whatever its type, would take or refuse.
 STRAY = ("x", "1", "2048", "true")
 
@@ -229,6 +251,8 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch, name
         ("tcp://clickhouse:9000", False),
         ("http://clickhouse:8123/path", False),
         ("http://user:password@clickhouse:8123", False),
+        ("http://clickhouse:port", False),
+        ("http://:8123", False),
     ],
 )
 def test_a_clickhouse_url_is_an_http_address(monkeypatch: pytest.MonkeyPatch, url: str, right: bool) -> None:  # noqa: FBT001  a case's column

@@ -160,6 +160,20 @@ def test_a_later_run_keeps_what_an_earlier_one_chose(server: Server, home: Path)
     ]
 
 
+def test_the_port_of_an_endpoint_decides_the_protocol(home: Path) -> None:
+    """Whatever stands after it: a path that is wrong is not taken for a wrong protocol."""
+    for endpoint, protocol in (
+        ("http://localhost:4318", "http/protobuf"),
+        ("http://localhost:4318/v1/logs", "http/protobuf"),
+        ("http://localhost:43180", "grpc"),
+        ("http://localhost:4317/x:4318", "grpc"),
+    ):
+        given = ["setup", "--yes", "--no-test", "--endpoint", endpoint]
+        assert CliRunner().invoke(main, given).exit_code == 0
+        written = json.loads((home / ".claude/settings.json").read_text())["env"]
+        assert written["OTEL_EXPORTER_OTLP_PROTOCOL"] == protocol
+
+
 def test_a_later_run_keeps_the_token_of_a_server_elsewhere(home: Path) -> None:
     """As long as it is the same server: a token is for one."""
     there, token = "https://telemetry.example:4317", home / "token"

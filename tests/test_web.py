@@ -246,6 +246,11 @@ def test_metrics_count_calls_and_refusals_by_tool(filled_server: Server) -> None
     assert "drop_" not in text
 
 
+def test_ctrl_c_reaches_the_server_alone(filled_server: Server) -> None:
+    """A terminal sends it to its whole group, and a process that is still starting would say that it was aborted."""
+    assert os.getpgid(child(filled_server)) != os.getpgid(filled_server.process.pid)
+
+
 def test_killed_it_comes_back_and_ingest_does_not_notice(filled_server: Server) -> None:
     """The server takes records meanwhile, is ready, and starts the process again on the same port."""
     before = child(filled_server)

@@ -276,5 +276,5 @@ def _history(everybody: People, begin: int) -> list[str]:
     if len(days) >= _WEEK - 2:
         return []
     return [
-        f"There are {len(days)} days with events before this period: what is usual needs a week, and less is found."
+        f"Days with events before this period: {len(days)}. A week of them shows what is usual; before, less is found."
     ]

@@ -10,7 +10,6 @@ from access.times import whole_hours
 LENGTHS: Final = {"daily": timedelta(days=1), "weekly": timedelta(days=7), "monthly": timedelta(days=30)}
 _HOUR: Final = timedelta(hours=1)
 _SHORT: Final = timedelta(days=2)
-_EARLIEST, _LATEST = datetime(1970, 1, 3, tzinfo=UTC), datetime(2106, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +40,13 @@ def period(length: str, since: str | None, until: str | None, now: datetime | No
     are whole. Raises QuestionError.
     """
     present = now or datetime.now(UTC)
-    end = _time(until, present) if until else _next_hour(present)
-    begin = _time(since, present) if since else end - LENGTHS[length]
+    end = when(until, present) if until else _next_hour(present)
+    begin = when(since, present) if since else end - LENGTHS[length]
     if begin >= end:
         raise QuestionError(
             f"The period ends before it begins: {_written(begin)} is not before {_written(end)}."
         )
     return Period(*whole_hours(begin, end))
-
-
-def _time(text: str, present: datetime) -> datetime:
-    try:
-        found = datetime.fromisoformat(when(text, present))
-    except ValueError:
-        raise QuestionError(
-            f"{text} is not a time: write 2026-11-22, 2026-11-22 17:00, now, or 3 days ago."
-        ) from None
-    known = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
-    if not _EARLIEST <= known <= _LATEST:
-        raise QuestionError(f"{text} is out of range: from 1970 to 2105.")
-    return known.replace(microsecond=0)
 
 
 def _next_hour(present: datetime) -> datetime:

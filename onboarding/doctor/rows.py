@@ -145,7 +145,7 @@ def _newest(target: Target) -> list[dict[str, Any]]:
 
 def _ago(seconds: int | None) -> str:
     if seconds is None:
-        return "never (30 days)"
+        return "none in 30 days"
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds // size} {unit} ago"

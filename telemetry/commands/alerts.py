@@ -8,9 +8,10 @@ from alerts.watch import webhook_of
 from alerts.webhook import Webhook
 from config.settings import Settings, SettingsError, load
 from telemetry.commands.error_text import report_errors
+from telemetry.commands.group import Group
 
 
-@click.group("alerts")
+@click.group("alerts", cls=Group)
 def alerts_command() -> None:
     """Try the webhook to which new findings are sent (TELEMETRY_ALERT_WEBHOOK)."""
 

@@ -32,13 +32,14 @@ from mcp_server.store import LazyStore
 from privacy.rules import RulesError
 from telemetry import log
 from telemetry.commands.error_text import report_errors
+from telemetry.commands.group import Group
 
 _ERRORS: Final = (SettingsError, StateError, ConnectionsFileError, RulesError, Refusal)
 _UNHEALTHY: Final = 3
 """The exit code of a test that did not find the system healthy."""
 
 
-@click.group("connections")
+@click.group("connections", cls=Group)
 def connections_command() -> None:
     """Connect other observability systems: Prometheus, Loki, Jaeger and others.
 
@@ -265,7 +266,8 @@ def _directory(*, make: bool = False) -> Iterator[Directory]:
             settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StateError(
-                f"The data directory cannot be made ({error.strerror}): set TELEMETRY_DATA_DIR to another one."
+                f"The data directory {settings.data_dir} cannot be made ({error.strerror}): set TELEMETRY_DATA_DIR to"
+                " another one."
             ) from None
     late = LateState(settings)
     try:

@@ -12,6 +12,7 @@ from demo.remove import SECONDS, DemoData, RemoveError
 from demo.send import connect, send
 from otlp.sender import SendError
 from telemetry.commands.error_text import report_errors
+from telemetry.commands.url_option import url_option
 
 
 class DemoError(Exception):
@@ -54,9 +55,7 @@ class DemoError(Exception):
 )
 @click.option("--token", help="Its bearer token. Default: the first of TELEMETRY_INGEST_TOKENS.")
 @click.option("--remove", is_flag=True, help="Remove the demo data instead, and nothing else.")
-@click.option(
-    "--url", help="With --remove: the address of its ClickHouse. Default: this server's, or CLICKHOUSE_URL."
-)
+@url_option("With --remove: the address of its ClickHouse.")
 @report_errors(SettingsError, DemoError, SendError, RemoveError, ClientError)
 def demo_command(
     *,

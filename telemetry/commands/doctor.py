@@ -14,6 +14,7 @@ from onboarding.doctor import client, network, rows, server
 from onboarding.doctor.finding import Check, Layout, Result, State, examine, show
 from onboarding.doctor.target import Target
 from telemetry.commands.error_text import report_errors
+from telemetry.commands.url_option import url_option
 
 CHECKS: Final[Sequence[Check[Target]]] = (*client.CHECKS, *network.CHECKS, *rows.CHECKS, *server.CHECKS)
 _LAYOUT: Final = Layout(
@@ -28,7 +29,7 @@ _LAYOUT: Final = Layout(
     default=Path(),
     help="The project's folder, whose settings count too. Default: the working directory.",
 )
-@click.option("--url", help="ClickHouse's address. Default: this server's, or CLICKHOUSE_URL.")
+@url_option("ClickHouse's address.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @report_errors(SettingsError)
 def doctor_command(*, project: Path, url: str | None, as_json: bool) -> None:

@@ -16,6 +16,7 @@ from access.store import reader_store
 from access.times import period
 from config.settings import SettingsError, load
 from telemetry.commands.error_text import report_errors
+from telemetry.commands.url_option import url_option
 
 
 class DamagedError(Exception):
@@ -55,10 +56,7 @@ class DamagedError(Exception):
 @click.option(
     "--verify", type=click.Path(path_type=Path), help="Check the files of an export, and write none."
 )
-@click.option(
-    "--url",
-    help="The ClickHouse to ask, such as http://localhost:8123. Default: this server's, or CLICKHOUSE_URL.",
-)
+@url_option()
 @report_errors(SettingsError, Refusal, RulesError, DamagedError)
 def export_command(
     *,

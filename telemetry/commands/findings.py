@@ -27,6 +27,7 @@ from config.settings import Settings, SettingsError, load
 from telemetry.commands.alerts import needed_webhook
 from telemetry.commands.error_text import report_errors
 from telemetry.commands.period_options import period_options
+from telemetry.commands.url_option import url_option
 
 _FOUND: Final = 3
 """The exit code when there are findings, which is none of click's own."""
@@ -46,7 +47,7 @@ _FOUND: Final = 3
 @click.option(
     "--notify", is_flag=True, help="Send those that are new to TELEMETRY_ALERT_WEBHOOK, each incident once."
 )
-@click.option("--url", help="The ClickHouse to ask. Default: this server's, or CLICKHOUSE_URL.")
+@url_option()
 @click.pass_context
 @report_errors(SettingsError, ClientError, QuestionError, Ambiguous, AlertError)
 def findings_command(

@@ -16,6 +16,7 @@ from operations.forget.waiting import look_for_waiting
 from privacy.rules import RulesError, load_rules
 from privacy.sanitizer import Sanitizer
 from telemetry.commands.error_text import report_errors
+from telemetry.commands.url_option import url_option
 
 _DISK_SECONDS: Final = 600.0
 
@@ -30,7 +31,7 @@ _DISK_SECONDS: Final = 600.0
 @click.option("--dry-run", is_flag=True, help="Count the rows that would go, by table, and delete none.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--resume", is_flag=True, help="Take up a deletion that was interrupted.")
-@click.option("--url", help="The ClickHouse to delete in. Default: this server's, or CLICKHOUSE_URL.")
+@url_option("The ClickHouse to delete in.")
 @report_errors(SettingsError, RulesError, ClientError, EraseError, SubjectError)
 def forget_command(
     *, user: str | None, session_id: str | None, dry_run: bool, yes: bool, resume: bool, url: str | None

@@ -36,6 +36,7 @@ from otlp.sender import Cause, Export, SendError, opened
 from otlp.sending import send_all
 from otlp.signals import Signal
 from telemetry.commands.error_text import report_errors
+from telemetry.commands.url_option import url_option
 
 _TIMEOUT_SECONDS: Final = 60
 _IN_FLIGHT: Final = 8
@@ -73,9 +74,7 @@ _IN_FLIGHT: Final = 8
     help="The receiver's protocol.",
 )
 @click.option("--token", help="Its bearer token. Default: the first of TELEMETRY_INGEST_TOKENS.")
-@click.option(
-    "--url", help="Its ClickHouse, to see what is there. Default: this server's, or CLICKHOUSE_URL."
-)
+@url_option("Its ClickHouse, to see what is there.")
 @report_errors(
     SettingsError,
     SettingsFileError,
@@ -212,7 +211,7 @@ def told(summary: Summary, taken: Taken, *, dry_run: bool) -> Iterator[str]:
             f" {summary.outside:,} outside of the period."
         )
     if summary.unread:
-        yield f"Not read: {', '.join(f'{count:,} {what}' for what, count in sorted(summary.unread.items()))}."
+        yield f"Not read: {', '.join(f'{what} ({count:,})' for what, count in sorted(summary.unread.items()))}."
     if summary.added:
         yield (
             "Run it again without --dry-run to add them."

@@ -10,13 +10,11 @@ from config.settings import SettingsError, load
 from mcp_server.stdio import run
 from telemetry import log
 from telemetry.commands.error_text import report_errors
+from telemetry.commands.url_option import url_option
 
 
 @click.command("mcp")
-@click.option(
-    "--url",
-    help="The ClickHouse to ask, such as http://localhost:8123. Default: this server's, or CLICKHOUSE_URL.",
-)
+@url_option()
 @report_errors(SettingsError, RulesError)
 def mcp_command(url: str | None) -> None:
     """Answer an MCP client, such as Claude Code, over standard input and output.

@@ -15,6 +15,7 @@ from mcp_server_telemetry.names import scraped
 from mcp_server_telemetry.providers import PROMETHEUS_PORT
 from mcp_server_telemetry.trial import tried
 from telemetry.commands.error_text import report_errors
+from telemetry.commands.group import Group
 
 _FEW: Final = 200
 _MANY: Final = 10_000
@@ -27,11 +28,11 @@ _output = click.option(
 )
 
 
-@click.group("mcp-analytics")
+@click.group("mcp-analytics", cls=Group)
 def mcp_analytics_command() -> None:
     """Instrument MCP servers of your own: code, dashboards, alerts, a trial.
 
-    The package is mcp_server_telemetry, in sdk/ and part of this installation. docs/sdk.md tells of it.
+    The package is mcp_server_telemetry, in sdk/ and part of this installation. docs/sdk.md describes it.
     """
 
 

@@ -1,5 +1,6 @@
 """The commands of operations: backup, backup-key, restore, reset, test-connection, settings."""
 
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from clickhouse.client_errors import ClientError
 from clickhouse.endpoint import writer_endpoint
 from clickhouse.engine import EngineError, EngineStartError
 from config import address
+from config.misspelt import misspelt
 from config.settings import Settings, SettingsError, load
 from onboarding.doctor.connection import CHECKS, RunningServer
 from onboarding.doctor.finding import Layout, State, examine, show
@@ -25,19 +27,19 @@ from operations.reset import choose, remove
 from operations.restore import Overlap, Restored, known, restore, verify
 from operations.state_file import Outcome, StateFile
 from telemetry.commands.error_text import report_errors
+from telemetry.commands.url_option import url_option
 
 _report_errors = report_errors(OperationError, ClientError, SettingsError, EngineStartError, EngineError)
 _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _KEY_FILE: Final = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
-_URL_HELP: Final = (
-    "ClickHouse's address, such as http://localhost:8123. Default: this server's, or CLICKHOUSE_URL."
-)
+_URL_MEANING: Final = "ClickHouse's address, such as http://localhost:8123."
 _MIB: Final = 1 << 20
 _LAYOUT: Final = Layout(
     "  ", {State.OK: "ok", State.WARNING: "warn", State.BROKEN: "FAIL", State.SKIPPED: "-"}, 21, "-> "
 )
 _SECONDS: Final = 600
+_LONGEST_DAYS: Final = 36_500
 
 
 @click.command("backup")
@@ -57,7 +59,7 @@ _SECONDS: Final = 600
 @click.option(
     "--identity", type=_KEY_FILE, help="The key file, which --verify needs to read an encrypted backup."
 )
-@click.option("--url", help=_URL_HELP)
+@url_option(_URL_MEANING)
 @_report_errors
 def backup_command(
     directory: Path | None,
@@ -142,7 +144,7 @@ def backup_key_command(file: Path) -> None:
 )
 @click.option("--add", is_flag=True, help="Keep the rows that are there; rows in both are then stored twice.")
 @click.option("--identity", type=_KEY_FILE, help="The key file of an encrypted backup.")
-@click.option("--url", help=_URL_HELP)
+@url_option(_URL_MEANING)
 @_report_errors
 def restore_command(
     name: str,
@@ -191,12 +193,12 @@ def restore_command(
 @click.option(
     "--older-than",
     "days",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, _LONGEST_DAYS),
     metavar="DAYS",
     help="Remove only whole days (UTC) that are over for that many days. Default: everything.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--url", help=_URL_HELP)
+@url_option(_URL_MEANING)
 @_report_errors
 def reset_command(days: int | None, *, yes: bool, url: str | None) -> None:
     """Remove telemetry from the tables of the running server: all of it, or the old.
@@ -224,7 +226,7 @@ def reset_command(days: int | None, *, yes: bool, url: str | None) -> None:
 
 @click.command("test-connection")
 @click.option("--host", help="Where the server runs. Default: this machine, or TELEMETRY_HOST.")
-@click.option("--url", help=_URL_HELP)
+@url_option(_URL_MEANING)
 @_report_errors
 def test_connection_command(host: str | None, *, url: str | None) -> None:
     """Test a running server: ports, tokens, users, tables, and records sent and found again.
@@ -261,6 +263,8 @@ def settings_command() -> None:
                 ",".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
             )
         click.echo(f"{field.alias}={shown}")
+    for words in misspelt(os.environ):
+        click.echo(words, err=True)
 
 
 def _client(settings: Settings, url: str | None) -> Client:

@@ -25,6 +25,7 @@ from clickhouse.endpoint import reader_endpoint
 from config import private_file
 from config.settings import SettingsError, load
 from telemetry.commands.error_text import report_errors
+from telemetry.commands.url_option import url_option
 
 _LEAST: Final = 60
 _NAMES: Final = 22
@@ -48,10 +49,7 @@ _NAMES: Final = 22
 @click.option(
     "--defuse-formulas", is_flag=True, help="In CSV, write ' before text that a spreadsheet would run."
 )
-@click.option(
-    "--url",
-    help="The ClickHouse to ask, such as http://localhost:8123. Default: this server's, or CLICKHOUSE_URL.",
-)
+@url_option()
 @report_errors(SettingsError, ClientError, QuestionError, Ambiguous)
 def query_command(
     asked: str | None,
@@ -118,7 +116,7 @@ def _answer(
         for piece in without_formulas(pieces) if is_defused else pieces:
             target.write(piece)
             is_empty = False
-    for note in none(client, asked) if is_empty else unmet(client, asked, is_empty=False):
+    for note in none(client, asked) if is_empty else unmet(client, asked):
         click.echo(note, err=True)
 
 
@@ -163,10 +161,15 @@ def _statement(asked: str, given: dict[str, str]) -> Asked:
         return Asked(sys.stdin.read(), given)
     path = Path(asked)
     if path.suffix == ".sql" and path.is_file():
-        sql = path.read_text("utf-8")
+        try:
+            sql = path.read_text("utf-8")
+        except UnicodeDecodeError:
+            raise QuestionError(f"{asked} is no text in UTF-8.") from None
         return _filled(read(path), given) if sql.startswith("/*\nquestion:") else Asked(sql, given)
     if " " in asked or "\n" in asked:
         return Asked(asked, given)
+    if path.suffix == ".sql":
+        raise QuestionError(f"There is no file {asked}.")
     return _filled(find(asked), given)
 
 

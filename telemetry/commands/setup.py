@@ -53,6 +53,7 @@ from otlp.signals import Signal
 from privacy.rules import Level
 from telemetry.commands.error_text import report_errors
 from telemetry.commands.import_history import offer_history
+from telemetry.commands.url_option import url_option
 
 _KEPT: Final = {
     Level.strict: "At the level strict this server keeps hashes of content.",
@@ -141,10 +142,7 @@ _OPTIONS: Final = (
         "--yes", is_flag=True, help="Ask nothing: use the default of each option that is not given."
     ),
     click.option("--no-test", is_flag=True, help="Send no test record."),
-    click.option(
-        "--url",
-        help="ClickHouse's address, to look for the test record. Default: this server's, or CLICKHOUSE_URL.",
-    ),
+    url_option("ClickHouse's address, to look for the test record."),
 )
 
 

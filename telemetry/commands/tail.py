@@ -19,6 +19,7 @@ from access.tail import ANOMALY, COMPLETE, ERROR, follow
 from access.text import visible
 from config.settings import SettingsError, load
 from telemetry.commands.error_text import report_errors
+from telemetry.commands.url_option import url_option
 
 _KINDS: Final = {"calls": COMPLETE, "errors": ERROR, "slow": ANOMALY}
 _WORDS: Final = {COMPLETE: "", ERROR: "failed", ANOMALY: "slow"}
@@ -36,10 +37,7 @@ _MESSAGE: Final = 60
 @click.option(
     "-f", "--format", "output_format", type=click.Choice(["text", "jsonl"]), default="text", show_default=True
 )
-@click.option(
-    "--url",
-    help="The ClickHouse to ask, such as http://localhost:8123. Default: this server's, or CLICKHOUSE_URL.",
-)
+@url_option()
 @report_errors(SettingsError, Refusal)
 def tail_command(*, only: Sequence[str], output_format: str, url: str | None) -> None:
     """Follow tool calls, model requests and errors as they arrive, until Ctrl-C.

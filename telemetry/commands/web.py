@@ -27,6 +27,7 @@ from mcp_server.store import LazyStore
 from privacy.rules import RulesError
 from telemetry import log, open_files
 from telemetry.commands.error_text import report_errors
+from telemetry.commands.url_option import url_option
 from telemetry.listeners.asgi import WebServer
 from telemetry.listeners.tls import TlsError, tls_of
 from telemetry.web_child import listen
@@ -41,10 +42,7 @@ _NICE = 10
 
 
 @click.command("web")
-@click.option(
-    "--url",
-    help="The ClickHouse to ask, such as http://localhost:8123. Default: this server's, or CLICKHOUSE_URL.",
-)
+@url_option()
 @click.option(
     "--listener", type=int, hidden=True, help="The open socket to listen on; ends with standard input."
 )
@@ -70,8 +68,6 @@ async def _serve(settings: Settings, url: str | None, descriptor: int | None) ->
         loop.add_signal_handler(signal.SIGINT, stopping.set)
         listener = _listener(settings)
     else:
-        # Ctrl-C reaches the whole group: the server stops us when it is time.
-        loop.add_signal_handler(signal.SIGINT, lambda: None)
         loop.add_reader(sys.stdin.fileno(), _end, stopping)
         listener = socket.socket(fileno=descriptor)
     roles = {name: role_of(*role) for name, role in settings.roles.items()}
@@ -141,5 +137,6 @@ def _tokens(settings: Settings) -> list[tuple[str, str]]:
         return [*settings.readers, (OWNER, made_web_token(settings.data_dir))]
     except OSError as error:
         raise StartError(
-            f"The data directory cannot be used ({error.strerror}): set TELEMETRY_DATA_DIR to a writable one."
+            f"The data directory {settings.data_dir} cannot be used ({error.strerror}): set"
+            " TELEMETRY_DATA_DIR to a writable one."
         ) from None
