@@ -38,31 +38,24 @@ WITH
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
     ) AS was_recorded,
-    earlier AS (
-        SELECT command, count() AS number, countIf(success = false) AS failed
-        FROM telemetry_events
-        WHERE event_type = 'tool_result' AND command != '' AND timestamp >= begins_before AND timestamp < begins
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-            AND ({project:String} = '' OR telemetry_events.project = {project:String})
-        GROUP BY command
-    ),
-    quantilesExactOrNull(0.5, 0.95)(duration_ms) AS took
+    timestamp >= begins AS is_now,
+    quantilesExactOrNullIf(0.5, 0.95)(duration_ms, is_now) AS took
 SELECT
     command AS program,
-    count() AS calls,
-    countIf(success = false) AS failures,
+    countIf(is_now) AS calls,
+    countIf(success = false AND is_now) AS failures,
     round(100 * failures / calls, 1) AS failure_percent,
     if(empty(took), NULL, round(took[1])) AS p50_ms,
     if(empty(took), NULL, round(took[2])) AS p95_ms,
-    round(ifNull(sum(duration_ms), 0) / 3600000, 2) AS hours,
-    uniqExact(cityHash64(session_id)) AS sessions,
-    if(was_recorded, any(earlier.number), NULL) AS before,
+    round(ifNull(sumIf(duration_ms, is_now), 0) / 3600000, 2) AS hours,
+    uniqExactIf(cityHash64(session_id), is_now) AS sessions,
+    if(was_recorded, countIf(NOT is_now), NULL) AS before,
     round(100 * (calls - before) / nullIf(before, 0), 1) AS change_percent,
-    round(100 * any(earlier.failed) / nullIf(any(earlier.number), 0), 1) AS before_percent
+    round(100 * countIf(success = false AND NOT is_now) / nullIf(countIf(NOT is_now), 0), 1) AS before_percent
 FROM telemetry_events
-LEFT JOIN earlier USING (command)
-WHERE event_type = 'tool_result' AND command != '' AND timestamp >= begins AND timestamp < ends
+WHERE event_type = 'tool_result' AND command != '' AND timestamp >= begins_before AND timestamp < ends
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
     AND ({project:String} = '' OR telemetry_events.project = {project:String})
 GROUP BY program
+HAVING calls > 0
 ORDER BY calls DESC, program
