@@ -40,39 +40,28 @@ WITH
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
     ) AS was_recorded,
-    earlier AS (
-        SELECT
-            attributes['hook_event'] AS event_name,
-            attributes['hook_name'] AS hook_name,
-            round(ifNull(sum(duration_ms), 0) / 60000, 2) AS number,
-            round(quantileExactOrNull(0.95)(duration_ms)) AS slow
-        FROM telemetry_events
-        WHERE event_type = 'hook_execution_complete' AND timestamp >= begins_before AND timestamp < begins
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-            AND ({project:String} = '' OR telemetry_events.project = {project:String})
-        GROUP BY event_name, hook_name
-    ),
-    quantilesExactOrNull(0.5, 0.95)(duration_ms) AS took
+    timestamp >= begins AS is_now,
+    quantilesExactOrNullIf(0.5, 0.95)(duration_ms, is_now) AS took
 SELECT
     attributes['hook_event'] AS event,
     attributes['hook_name'] AS hook,
-    count() AS runs,
-    sum(toUInt64OrZero(attributes['num_hooks'])) AS hooks,
-    countIf(decision = 'block') AS blocked,
+    countIf(is_now) AS runs,
+    sumIf(toUInt64OrZero(attributes['num_hooks']), is_now) AS hooks,
+    countIf(decision = 'block' AND is_now) AS blocked,
     round(100 * blocked / runs, 1) AS blocked_percent,
-    sum(toUInt64OrZero(attributes['num_non_blocking_error'])) AS errors,
-    sum(toUInt64OrZero(attributes['num_cancelled'])) AS cancelled,
+    sumIf(toUInt64OrZero(attributes['num_non_blocking_error']), is_now) AS errors,
+    sumIf(toUInt64OrZero(attributes['num_cancelled']), is_now) AS cancelled,
     if(empty(took), NULL, round(took[1])) AS p50_ms,
     if(empty(took), NULL, round(took[2])) AS p95_ms,
-    round(ifNull(sum(duration_ms), 0) / 60000, 2) AS minutes,
-    uniqExact(cityHash64(session_id)) AS sessions,
-    if(was_recorded, any(earlier.number), NULL) AS before,
+    round(ifNull(sumIf(duration_ms, is_now), 0) / 60000, 2) AS minutes,
+    uniqExactIf(cityHash64(session_id), is_now) AS sessions,
+    if(was_recorded, round(ifNull(sumIf(duration_ms, NOT is_now), 0) / 60000, 2), NULL) AS before,
     round(100 * (minutes - before) / nullIf(before, 0), 1) AS change_percent,
-    any(earlier.slow) AS before_p95_ms
+    round(quantileExactOrNullIf(0.95)(duration_ms, NOT is_now)) AS before_p95_ms
 FROM telemetry_events
-LEFT JOIN earlier ON earlier.event_name = attributes['hook_event'] AND earlier.hook_name = attributes['hook_name']
-WHERE event_type = 'hook_execution_complete' AND timestamp >= begins AND timestamp < ends
+WHERE event_type = 'hook_execution_complete' AND timestamp >= begins_before AND timestamp < ends
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
     AND ({project:String} = '' OR telemetry_events.project = {project:String})
 GROUP BY event, hook
+HAVING runs > 0
 ORDER BY minutes DESC, runs DESC, event, hook
