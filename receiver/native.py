@@ -71,6 +71,10 @@ class NativeTransform:
                 sought(rules.patterns),
                 treatments_of(rules),
                 set(rules.drop_keys),
+                {
+                    key: [(label.name, label.take == "first_word") for label in labels]
+                    for key, labels in rules.extract.items()
+                },
                 bytes.fromhex(hmac_keys(hash_key)),
                 rules.excerpt_length,
             )

@@ -9,6 +9,7 @@ use regex_automata::hybrid::dfa::Cache;
 
 use crate::digest::put_hex;
 use crate::keys::Keys;
+use crate::labels;
 use crate::rules::{Rules, Treatment};
 use crate::value::{self, Kind};
 use crate::wire::Malformed;
@@ -40,7 +41,7 @@ impl Entry<'_> {
     }
 }
 
-/// A map: where its entries are, and the question for labels that are added to it.
+/// A map: where its entries are, and the question for labels that are added to it, NONE when they are among them.
 #[derive(Clone, Copy)]
 pub struct Map {
     start: u32,
@@ -90,6 +91,8 @@ pub struct Batch<'a, 'w> {
     pub answers: Vec<Answer>,
     cleaned: HashMap<(u8, &'a [u8]), Text<'a>>,
     last_cleaned: [Option<(&'a [u8], Text<'a>)>; 16],
+    /// The fields that are wanted of one JSON object.
+    fields: Vec<Option<&'a [u8]>>,
 }
 
 impl<'a, 'w> Batch<'a, 'w> {
@@ -105,6 +108,7 @@ impl<'a, 'w> Batch<'a, 'w> {
             answers: Vec::new(),
             cleaned: HashMap::new(),
             last_cleaned: [None; 16],
+            fields: Vec::new(),
         }
     }
 
@@ -221,9 +225,51 @@ impl<'a, 'w> Batch<'a, 'w> {
                 labelled.push(pair);
             }
         }
-        let labels = if labelled.is_empty() { NONE } else { self.ask(Ask::Extract(labelled)) };
+        let labels = if labelled.is_empty() || self.take_labels(start as usize, &labelled) {
+            NONE
+        } else {
+            self.ask(Ask::Extract(labelled))
+        };
         self.maps.push(Map { start, len: self.entries.len() as u32 - start, labels });
         self.maps.len() as u32 - 1
+    }
+
+    /// Add the labels of a map, whose entries begin at `start`; none, and false, where Python has to be asked.
+    fn take_labels(&mut self, start: usize, labelled: &[&'a [u8]]) -> bool {
+        let end = self.entries.len();
+        let is_done = self.entries[start..].iter().all(|entry| entry.key & ASKED_KEY == 0)
+            && labelled.iter().all(|pair| self.take_labels_of(pair, start, end).is_some());
+        if !is_done {
+            self.entries.truncate(end);
+        }
+        is_done
+    }
+
+    /// Add the labels of an attribute. Those that were sent, from `start` to `end`, stay; a label of another attribute
+    /// that has the same name does not.
+    fn take_labels_of(&mut self, pair: &'a [u8], start: usize, end: usize) -> Option<()> {
+        let rules = self.rules;
+        let (key, kind) = value::split(pair)?;
+        let (Some(wanted), Kind::Text(text)) = (rules.labels.get(key), kind) else {
+            return Some(());
+        };
+        labels::read(text, wanted, &mut self.fields)?;
+        for (at, label) in wanted.iter().enumerate() {
+            let Some(value) = self.fields[at].filter(|value| !value.is_empty()) else {
+                continue;
+            };
+            let kept = labels::kept(value, label.is_command).filter(|kept| !self.finds(kept))?;
+            let key = self.worker.keys.id(&label.name, rules, &mut self.worker.cache)?;
+            if self.entries[start..end].iter().any(|entry| entry.key == key) {
+                continue;
+            }
+            let value = Text::Sent(kept);
+            match self.entries[end..].iter_mut().find(|entry| entry.key == key) {
+                Some(entry) => entry.value = value,
+                None => self.entries.push(Entry { key, value }),
+            }
+        }
+        Some(())
     }
 
     /// Add the entry of an attribute. Return whether labels may be taken from it.

@@ -8,6 +8,7 @@ mod city;
 mod columns;
 mod digest;
 mod keys;
+mod labels;
 mod logs;
 mod metrics;
 mod rows;
@@ -29,6 +30,7 @@ use pyo3::types::{PyBytes, PyList, PyString};
 
 use batch::{Answer, Ask, Batch, Worker};
 use digest::Digest;
+use labels::Label;
 use logs::Logs;
 use metrics::Metrics;
 use rows::{Block, Table};
@@ -195,12 +197,13 @@ struct Pass {
 #[pymethods]
 impl Pass {
     /// `treatments` are numbers by key, `hash_key` the inner and the outer key of HMAC-SHA256, 64 bytes each, or empty.
-    /// Raises ValueError with a pattern that is not understood.
+    /// `labels` are by key the fields that are kept of a JSON object, and whether each is a command. Raises ValueError with a pattern that is not understood.
     #[new]
     fn new(
         patterns: Vec<String>,
         treatments: HashMap<String, u8>,
         drop_keys: HashSet<String>,
+        labels: HashMap<String, Vec<(String, bool)>>,
         hash_key: Vec<u8>,
         excerpt_length: usize,
     ) -> PyResult<Self> {
@@ -213,7 +216,20 @@ impl Pass {
             })
             .collect::<PyResult<_>>()?;
         let drop_keys = drop_keys.into_iter().map(String::into_bytes).collect();
-        let rules = Rules { treatments, drop_keys, search, digest: Digest::new(&hash_key), excerpt_length };
+        let labels = labels
+            .into_iter()
+            .map(|(key, fields)| {
+                let label = |(field, is_command)| Label {
+                    name: format!("{key}.{field}").into_bytes(),
+                    field: String::into_bytes(field),
+                    is_command,
+                };
+                let labels = fields.into_iter().map(label).collect();
+                (key.into_bytes(), labels)
+            })
+            .collect();
+        let digest = Digest::new(&hash_key);
+        let rules = Rules { treatments, drop_keys, labels, search, digest, excerpt_length };
         Ok(Pass { rules, idle: Mutex::new(Vec::new()) })
     }
 
