@@ -71,6 +71,10 @@ class NativeTransform:
                 sought(rules.patterns),
                 treatments_of(rules),
                 set(rules.drop_keys),
+                {
+                    key: [(label.name, label.take == "first_word") for label in labels]
+                    for key, labels in rules.extract.items()
+                },
                 bytes.fromhex(hmac_keys(hash_key)),
                 rules.excerpt_length,
             )
@@ -104,13 +108,13 @@ class NativeTransform:
                     tally.oddities[kind] += count
         if tally.malformed:
             raise Refused(too_large=False)
-        data = Pieces((memoryview(block) for block, *_ in made), [block for block, *_ in made])
+        data = Pieces(memoryview(piece) for pieces, *_ in made for piece in pieces)
         return Block(table, data, tally, sum(request.rows for request in requests), contents, identities)
 
     def _rows(
         self, statement: int, table: str, group: Sequence[Surveyed]
-    ) -> tuple[Any, int, bytes, bytes, int, int]:
-        made: tuple[Any, int, bytes, bytes, int, int] = self._pass.run(
+    ) -> tuple[list[Any], int, bytes, bytes, int, int]:
+        made: tuple[list[Any], int, bytes, bytes, int, int] = self._pass.run(
             table,
             [request.body for request in group],
             self._oldest(),

@@ -1,13 +1,15 @@
 """The native pass, held byte by byte to the statements whose place it takes; skipped where it is not installed."""
 
 import importlib.util
+import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
@@ -15,10 +17,10 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from benchmarks import corpus
 from clickhouse.columns import STRUCTURES
 from clickhouse.engine import Engine
-from privacy.rules import Level, Pattern, Rules, load_rules
+from privacy.rules import Label, Level, Pattern, Rules, load_rules
 from privacy.sanitizer import Sanitizer
 from receiver.native import VERSION, NativeError, NativeTransform, transform_of
-from receiver.scrub import Scrub
+from receiver.scrub import Question, Scrub
 from receiver.transform import Block, Refused, Surveyed, Transform
 from tests import strategies
 from tests.requests import surveyed
@@ -167,6 +169,204 @@ def test_labels_are_read_and_give_way_to_what_was_sent(strict: Both) -> None:
             ]
         )
     strict.hold("otel_logs", [request.SerializeToString()])
+
+
+@native
+@pytest.mark.parametrize(("table", "make"), [("otel_traces", corpus.traces), ("otel_logs", corpus.logs)])
+def test_a_large_block_becomes_the_same_in_its_pieces(
+    strict: Both, table: str, make: Callable[[int, int, int], bytes]
+) -> None:
+    """Columns and maps that do not fit a piece go on in the next one; a text that is longer than a piece is whole."""
+    request = make(3000, 7, time.time_ns())
+    for size in (0, 1 << 18, 1 << 21):
+        resource = {"note": "x" * 5000, "zone": "y" * size}
+        note = ExportLogsServiceRequest() if table == "otel_logs" else ExportTraceServiceRequest()
+        note.ParseFromString(make(3, 8, time.time_ns()))
+        groups = note.resource_logs if isinstance(note, ExportLogsServiceRequest) else note.resource_spans
+        for key, text in resource.items():
+            groups[0].resource.attributes.add(key=key, value=AnyValue(string_value=text))
+        requests = [request, note.SerializeToString()]
+        strict.hold(table, requests)
+    _, block = strict.blocks(table, surveyed(table, requests))
+    assert len(list(block.data)) > len(block.data) >> 19
+
+
+_NAMES = ("mcp_server_name", "mcp_tool_name", "bash_command", "command", "description", "", "cømmand")
+_WORDS = (
+    *("git push", "ls", "ls\n-l", "g++ a.c", "", " ls", "A=1 make", "sudo ls", "env", "/bin/ls -l", "'ls' x"),
+    *(
+        "ls\u00a0x",
+        "ls\x1fx",
+        "ls;id",
+        'echo "a\\b"',
+        "x" * 31,
+        "x" * 32,
+        "é",
+        "curl -u bob:hunter2 example.com",
+    ),
+    *(
+        "files",
+        "_a.b:c/d@e+f-1",
+        "-a",
+        "a" * 64,
+        "a" * 65,
+        "claude.ai Google Drive",
+        "bob@example.com",
+        "two words",
+    ),
+    *(
+        "10.1.2.3",
+        "AKIAIOSFODNN7EXAMPLE",
+        "4111111111111111",
+        "<REDACTED>",
+        "a\x00",
+        "\u2028",
+        "password=hunter2",
+    ),
+)
+
+
+def _labelled(*attributes: tuple[str, str]) -> bytes:
+    """Return a request of a log record for each pair of a key and a text, and of one record of all of them."""
+    request = ExportLogsServiceRequest()
+    records = request.resource_logs.add().scope_logs.add().log_records
+    for some in (*([one] for one in attributes), attributes):
+        records.add(attributes=[KeyValue(key=key, value=AnyValue(string_value=text)) for key, text in some])
+    return request.SerializeToString()
+
+
+def _json() -> st.SearchStrategy[str]:
+    """Draw JSON in which labels are looked for, in all its spellings, and texts that are nearly JSON."""
+    word = st.sampled_from(_WORDS) | st.text(max_size=8)
+    leaf = st.none() | st.booleans() | st.integers() | st.floats() | word
+    inside = st.recursive(
+        leaf, lambda some: st.lists(some, max_size=3) | st.dictionaries(word, some, max_size=3), max_leaves=6
+    )
+    made = st.dictionaries(st.sampled_from(_NAMES), word | inside, max_size=5)
+    written = st.builds(
+        json.dumps,
+        made | inside,
+        ensure_ascii=st.booleans(),
+        indent=st.sampled_from((None, 1, "\t")),
+        separators=st.sampled_from((None, (",", ":"), (" , ", "\r: "))),
+    )
+    edited = st.builds(
+        lambda text, at, size, put: text[: (at := at % (len(text) + 1))] + put + text[at + size :],
+        written,
+        st.integers(0, 200),
+        st.integers(0, 2),
+        st.sampled_from(
+            ("", '"', "\\", "\\u", ",", "}", "0", "e9", "-", "\ufeff", "\n", ' "command": "ls", ')
+        ),
+    )
+    return written | edited
+
+
+@native
+@pytest.mark.slow
+def test_labels_of_any_json_are_the_same(strict: Both) -> None:
+    """What is read here and what Python is asked for make the same rows, of JSON in any spelling and of none."""
+    keys = st.sampled_from(("tool_input", "tool_parameters", "tool.input"))
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(st.tuples(keys, _json()), min_size=1, max_size=12))
+    def hold(attributes: list[tuple[str, str]]) -> None:
+        strict.hold("otel_logs", [_labelled(*attributes)])
+
+    hold()
+
+
+@native
+def test_labels_end_where_they_end_in_python(strict: Both) -> None:
+    """Lengths, depths and numbers at the limits, fields that come twice, and every word that may be a secret."""
+    texts = [json.dumps({name: word}) for name in ("mcp_server_name", "command") for word in _WORDS]
+    texts += [
+        json.dumps({"command": "ls", "a": value})
+        for value in (0, -0.5, 10**18, 10**400, 1e300, [[]], {"a": 1})
+    ]
+    texts += [
+        f'{{"command": "ls", "a": {"[" * depth}{"]" * depth}}}' for depth in (31, 32, 33, 1023, 1024, 1025)
+    ]
+    texts += [
+        f'{{"command": "ls", "a": {number}}}' for number in ("01", "-", "1.", ".1", "1e9", "1e999", "9" * 400)
+    ]
+    texts += [
+        '{"command": "ls", "command": 1}',
+        '{"command": 1, "command": "ls"}',
+        '{"a": {"command": "ls"}}',
+    ]
+    texts += [
+        "",
+        "x",
+        "null",
+        "[1]",
+        '"ls"',
+        "\ufeff{}",
+        " {} ",
+        "{} {}",
+        '{"command": "ls"',
+        '{"c\\u006fmmand": "ls"}',
+    ]
+    texts += [
+        '{"command": "ls", "a": "\\ud800"}',
+        '{"command": "ls\\u0020-l"}',
+        '{"mcp_server_name": "a\\/b"}',
+    ]
+    strict.hold("otel_logs", [_labelled(("tool_input", text)) for text in texts])
+
+
+@native
+def test_labels_of_one_name_are_told_apart_as_in_python(engine: Engine) -> None:
+    """Two attributes can make one label: the last one is kept, in either order; a dropped or redacted key as ever."""
+    rules = load_rules(None, Level.strict)
+    word, whole = Label("b.c", "first_word"), Label("c", "value")
+    made = replace(
+        rules,
+        hash_keys=rules.hash_keys | {"a", "a.b"},
+        extract={"a": (word, Label("d", "value"), Label("d", "first_word")), "a.b": (whole,)},
+        drop_keys=frozenset({"a.d"}),
+    )
+    pairs = ("a", '{"b.c": "one two", "d": "three"}'), ("a.b", '{"c": "four"}'), ("a.b", '{"c": "../five"}')
+    sent = ("a.b.c", "sent"), ("password", "hunter2"), ("carol@example.com", "six")
+    for some in (rules, made, replace(made, drop_keys=frozenset())):
+        both = Both(engine, some)
+        for attributes in (
+            (*pairs, *sent),
+            pairs[::-1],
+            pairs[:2],
+            (*pairs[:2], sent[1]),
+            (*pairs[:2], sent[2]),
+        ):
+            both.hold("otel_logs", [_labelled(*attributes)])
+
+
+class _Listening(Scrub):
+    """Notes what is asked."""
+
+    def __init__(self, sanitizer: Sanitizer) -> None:
+        super().__init__(sanitizer)
+        self.asked: list[Question] = []
+
+    def answers(self, statement: int, questions: Sequence[Question]) -> list[str | list[tuple[str, str]]]:
+        self.asked += questions
+        return super().answers(statement, questions)
+
+
+@native
+def test_python_is_asked_for_labels_that_are_not_plain() -> None:
+    """A name and a command's first word are read without a question; one that a pattern finds is not."""
+    rules = load_rules(None, Level.strict)
+    scrub = _Listening(Sanitizer(rules, None))
+    transform = NativeTransform(rules, scrub, "", 90)
+    plain = [
+        ("tool_input", '{"command": "git commit -m \\"x\\"", "timeout": 1.5, "options": [{"a": null}]}'),
+        ("tool_parameters", '{"mcp_server_name":"files","mcp_tool_name":"read_file"}'),
+        ("tool_input", "not JSON"),
+    ]
+    transform.run("otel_logs", surveyed("otel_logs", [_labelled(*plain)]))
+    assert scrub.asked == []
+    transform.run("otel_logs", surveyed("otel_logs", [_labelled(("tool_input", '{"command": "/bin/ls"}'))]))
+    assert [question[0] for question in scrub.asked] == ["extract", "extract"]
 
 
 @native

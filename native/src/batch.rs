@@ -4,11 +4,13 @@
 //! it has to look at; columns are written.
 
 use std::collections::HashMap;
+use std::mem::size_of;
 
 use regex_automata::hybrid::dfa::Cache;
 
 use crate::digest::put_hex;
 use crate::keys::Keys;
+use crate::labels;
 use crate::rules::{Rules, Treatment};
 use crate::value::{self, Kind};
 use crate::wire::Malformed;
@@ -24,6 +26,8 @@ pub enum Text<'a> {
 pub const EMPTY: Text<'static> = Text::Sent(b"");
 const ASKED_KEY: u32 = 1 << 31;
 const NONE: u32 = u32::MAX;
+/// How many bytes a worker keeps of each kind between batches.
+const MOST_KEPT: usize = 4 << 20;
 
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {
@@ -40,7 +44,7 @@ impl Entry<'_> {
     }
 }
 
-/// A map: where its entries are, and the question for labels that are added to it.
+/// A map: where its entries are, and the question for labels that are added to it, NONE when they are among them.
 #[derive(Clone, Copy)]
 pub struct Map {
     start: u32,
@@ -70,13 +74,26 @@ pub struct Worker {
     pub keys: Keys,
     pub cache: Option<Cache>,
     pub scratch: Vec<u8>,
-    /// The bytes of the last batch's requests, and of its block.
-    pub sizes: (usize, usize),
+    /// Memory of the last batch, which the kernel would have to clear again.
+    made: Vec<u8>,
+    entries: Vec<Entry<'static>>,
 }
 
 impl Worker {
     pub fn new(rules: &Rules) -> Self {
-        Worker { keys: Keys::default(), cache: rules.search.cache(), scratch: Vec::new(), sizes: (1, 0) }
+        Worker {
+            keys: Keys::default(),
+            cache: rules.search.cache(),
+            scratch: Vec::new(),
+            made: Vec::new(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Give back the memory of the last batch.
+    pub fn shrink(&mut self) {
+        self.made = Vec::new();
+        self.entries = Vec::new();
     }
 }
 
@@ -90,21 +107,43 @@ pub struct Batch<'a, 'w> {
     pub answers: Vec<Answer>,
     cleaned: HashMap<(u8, &'a [u8]), Text<'a>>,
     last_cleaned: [Option<(&'a [u8], Text<'a>)>; 16],
+    /// The fields that are wanted of one JSON object.
+    fields: Vec<Option<&'a [u8]>>,
+}
+
+/// The memory of a vector for elements that borrow from something else; collecting in place is what the standard library
+/// does.
+fn emptied<'b>(mut entries: Vec<Entry<'_>>) -> Vec<Entry<'b>> {
+    entries.clear();
+    entries.into_iter().map(|entry| Entry { key: entry.key, value: EMPTY }).collect()
 }
 
 impl<'a, 'w> Batch<'a, 'w> {
     pub fn new(rules: &'w Rules, worker: &'w mut Worker) -> Self {
         worker.keys.bound();
+        let (made, entries) = (std::mem::take(&mut worker.made), std::mem::take(&mut worker.entries));
         Batch {
             rules,
             worker,
-            made: Vec::new(),
-            entries: Vec::new(),
+            made,
+            entries: emptied(entries),
             maps: Vec::new(),
             asks: Vec::new(),
             answers: Vec::new(),
             cleaned: HashMap::new(),
             last_cleaned: [None; 16],
+            fields: Vec::new(),
+        }
+    }
+
+    /// Leave the memory to the worker's next batch, unless it is much.
+    pub fn end(mut self) {
+        self.made.clear();
+        if self.made.capacity() <= MOST_KEPT {
+            self.worker.made = self.made;
+        }
+        if self.entries.capacity() * size_of::<Entry>() <= MOST_KEPT {
+            self.worker.entries = emptied(self.entries);
         }
     }
 
@@ -221,9 +260,51 @@ impl<'a, 'w> Batch<'a, 'w> {
                 labelled.push(pair);
             }
         }
-        let labels = if labelled.is_empty() { NONE } else { self.ask(Ask::Extract(labelled)) };
+        let labels = if labelled.is_empty() || self.take_labels(start as usize, &labelled) {
+            NONE
+        } else {
+            self.ask(Ask::Extract(labelled))
+        };
         self.maps.push(Map { start, len: self.entries.len() as u32 - start, labels });
         self.maps.len() as u32 - 1
+    }
+
+    /// Add the labels of a map, whose entries begin at `start`; none, and false, where Python has to be asked.
+    fn take_labels(&mut self, start: usize, labelled: &[&'a [u8]]) -> bool {
+        let end = self.entries.len();
+        let is_done = self.entries[start..].iter().all(|entry| entry.key & ASKED_KEY == 0)
+            && labelled.iter().all(|pair| self.take_labels_of(pair, start, end).is_some());
+        if !is_done {
+            self.entries.truncate(end);
+        }
+        is_done
+    }
+
+    /// Add the labels of an attribute. Those that were sent, from `start` to `end`, stay; a label of another attribute
+    /// that has the same name does not.
+    fn take_labels_of(&mut self, pair: &'a [u8], start: usize, end: usize) -> Option<()> {
+        let rules = self.rules;
+        let (key, kind) = value::split(pair)?;
+        let (Some(wanted), Kind::Text(text)) = (rules.labels.get(key), kind) else {
+            return Some(());
+        };
+        labels::read(text, wanted, &mut self.fields)?;
+        for (at, label) in wanted.iter().enumerate() {
+            let Some(value) = self.fields[at].filter(|value| !value.is_empty()) else {
+                continue;
+            };
+            let kept = labels::kept(value, label.is_command).filter(|kept| !self.finds(kept))?;
+            let key = self.worker.keys.id(&label.name, rules, &mut self.worker.cache)?;
+            if self.entries[start..end].iter().any(|entry| entry.key == key) {
+                continue;
+            }
+            let value = Text::Sent(kept);
+            match self.entries[end..].iter_mut().find(|entry| entry.key == key) {
+                Some(entry) => entry.value = value,
+                None => self.entries.push(Entry { key, value }),
+            }
+        }
+        Some(())
     }
 
     /// Add the entry of an attribute. Return whether labels may be taken from it.

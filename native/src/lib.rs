@@ -8,6 +8,7 @@ mod city;
 mod columns;
 mod digest;
 mod keys;
+mod labels;
 mod logs;
 mod metrics;
 mod rows;
@@ -29,6 +30,7 @@ use pyo3::types::{PyBytes, PyList, PyString};
 
 use batch::{Answer, Ask, Batch, Worker};
 use digest::Digest;
+use labels::Label;
 use logs::Logs;
 use metrics::Metrics;
 use rows::{Block, Table};
@@ -90,12 +92,8 @@ fn run<'a, T: Table<'a>>(
     }
     py.detach(|| {
         batch.settle()?;
-        let sent: usize = requests.iter().map(|request| request.len()).sum();
-        let (before, made) = batch.worker.sizes;
-        // What the last batch grew by, and some more, since growing costs a copy.
-        let capacity = sent.saturating_mul(made) / before.max(1);
-        let block = table.write(&mut batch, (capacity + capacity / 16).min(columns::MOST_BYTES))?;
-        batch.worker.sizes = (sent.max(1), block.data.len());
+        let block = table.write(&mut batch)?;
+        batch.end();
         Ok(block)
     })
 }
@@ -195,12 +193,13 @@ struct Pass {
 #[pymethods]
 impl Pass {
     /// `treatments` are numbers by key, `hash_key` the inner and the outer key of HMAC-SHA256, 64 bytes each, or empty.
-    /// Raises ValueError with a pattern that is not understood.
+    /// `labels` are by key the fields that are kept of a JSON object, and whether each is a command. Raises ValueError with a pattern that is not understood.
     #[new]
     fn new(
         patterns: Vec<String>,
         treatments: HashMap<String, u8>,
         drop_keys: HashSet<String>,
+        labels: HashMap<String, Vec<(String, bool)>>,
         hash_key: Vec<u8>,
         excerpt_length: usize,
     ) -> PyResult<Self> {
@@ -213,11 +212,24 @@ impl Pass {
             })
             .collect::<PyResult<_>>()?;
         let drop_keys = drop_keys.into_iter().map(String::into_bytes).collect();
-        let rules = Rules { treatments, drop_keys, search, digest: Digest::new(&hash_key), excerpt_length };
+        let labels = labels
+            .into_iter()
+            .map(|(key, fields)| {
+                let label = |(field, is_command)| Label {
+                    name: format!("{key}.{field}").into_bytes(),
+                    field: String::into_bytes(field),
+                    is_command,
+                };
+                let labels = fields.into_iter().map(label).collect();
+                (key.into_bytes(), labels)
+            })
+            .collect();
+        let digest = Digest::new(&hash_key);
+        let rules = Rules { treatments, drop_keys, labels, search, digest, excerpt_length };
         Ok(Pass { rules, idle: Mutex::new(Vec::new()) })
     }
 
-    /// Turn requests into rows: the block, the number of its rows, the hashes of their contents and identities as
+    /// Turn requests into rows: the block's pieces, the number of its rows, the hashes of their contents and identities as
     /// bytes, and how many rows are past retention and how many spans end before they start.
     ///
     /// `finish` answers a list of questions: a function's name, a key and a text each.
@@ -229,7 +241,7 @@ impl Pass {
         requests: Vec<Bound<'py, PyBytes>>,
         oldest: i64,
         finish: Bound<'py, PyAny>,
-    ) -> PyResult<(Py<Bytes>, usize, Bound<'py, PyBytes>, Bound<'py, PyBytes>, u64, u64)> {
+    ) -> PyResult<(Vec<Py<Bytes>>, usize, Bound<'py, PyBytes>, Bound<'py, PyBytes>, u64, u64)> {
         let bodies: Vec<&[u8]> = requests.iter().map(|request| request.as_bytes()).collect();
         let taken = self.idle.lock().map_or(None, |mut idle| idle.pop());
         let mut worker = taken.unwrap_or_else(|| Worker::new(&self.rules));
@@ -245,10 +257,16 @@ impl Pass {
         // A panic is a fault of ours; as it is, it would be no Exception to Python.
         let block = made.map_err(|_| PyRuntimeError::new_err("the native pass failed"))??;
         if let Ok(mut idle) = self.idle.lock() {
+            // At rest one worker's memory is kept.
+            if !idle.is_empty() {
+                worker.shrink();
+            }
             idle.push(worker);
         }
+        let pieces = block.data.into_iter().map(|piece| Py::new(py, Bytes(piece)));
+        let pieces = pieces.collect::<PyResult<_>>()?;
         Ok((
-            Py::new(py, Bytes(block.data))?,
+            pieces,
             block.rows,
             numbers(py, &block.contents),
             numbers(py, &block.identities),

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::digest::Digest;
+use crate::labels::Label;
 use crate::search::Search;
 
 /// What the rules do with the value of a key. The numbers are those of `receiver/transform.py`.
@@ -33,6 +34,8 @@ impl Treatment {
 pub struct Rules {
     pub treatments: HashMap<Vec<u8>, Treatment>,
     pub drop_keys: HashSet<Vec<u8>>,
+    /// What is taken from the JSON under a key.
+    pub labels: HashMap<Vec<u8>, Vec<Label>>,
     pub search: Search,
     pub digest: Digest,
     /// How many characters are kept of an error text.
