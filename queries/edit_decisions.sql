@@ -31,9 +31,15 @@ WITH
     -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
     (
         SELECT count() > 0
-        FROM telemetry_metric_increments(from = begins_before, to = begins)
-        WHERE ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-            AND ({project:String} = '' OR project = {project:String})
+        FROM otel_metrics_sum
+        WHERE MetricName LIKE 'claude\\_code.%' AND TimeUnix >= begins_before AND TimeUnix < begins
+            AND ({team:String} IN (
+                '', ResourceAttributes['team.id'], ResourceAttributes['team'], Attributes['team.id'], Attributes['team']))
+            AND ({user:String} IN (
+                '', Attributes['user.email'], Attributes['enduser.id'], Attributes['user.id'], Attributes['user.account_uuid']))
+            AND ({project:String} IN (
+                '', ResourceAttributes['project'], ResourceAttributes['project.name'], Attributes['project'],
+                Attributes['vcs.repository.name']))
     ) AS was_recorded
 SELECT
     language,
