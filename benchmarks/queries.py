@@ -112,7 +112,8 @@ def make(engine: Engine, kind: str, count: int, days: int) -> None:
     if there < count and kind == "logs":
         # They were stored now, and would all be late.
         engine.command(
-            "ALTER TABLE telemetry_events UPDATE arrived = toDateTime64(timestamp, 3) WHERE true SETTINGS mutations_sync = 2"
+            "ALTER TABLE telemetry_events UPDATE arrived = toDateTime64(timestamp, 3) WHERE true"
+            " SETTINGS mutations_sync = 2"
         )
     if there < count:
         engine.command(f"OPTIMIZE TABLE {TABLE[kind]}")
