@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from access.insight.find import find
 from access.insight.finding import Finding, Insight
 from benchmarks.embedded import embedded
-from benchmarks.incidents import ARRIVED, CLOCKS, Incident, Work, World, incidents
+from benchmarks.incidents import ARRIVED, CLOCKS, Incident, Work, World, incidents, labelled
 from clickhouse.engine import Engine
 from clickhouse.prices import load_prices, read_prices
 from clickhouse.typed_rows import VIEWS, typed_sql
@@ -22,7 +22,7 @@ from tests.engine_store import EngineStore
 
 _TABLES = (
     "otel_logs", "otel_traces", "telemetry_events", "telemetry_spans", "telemetry_hourly", "telemetry_daily",
-    "telemetry_sessions", "telemetry_measures",
+    "telemetry_sessions", "telemetry_measures", "otel_metrics_sum",
 )  # fmt: skip
 _KINDS = {
     "tool": ("tool fails",),
@@ -47,8 +47,14 @@ _KINDS = {
     "plugin": ("unofficial plugin",),
     "plugin done": ("unofficial plugin",),
     "internal": ("internal error",),
+    "long answers": ("answers",),
+    "agent model": ("agent cost",),
+    "session": ("session",),
+    "session done": ("session",),
     "version": ("tool fails",),
 }
+_LABELS = {"system": "operating system", "region": "cloud.region", "model": "usual model"}
+"""What findings call the labels that an incident is planted for."""
 _FEWEST = 10
 """An incident that few met, by chance, is none."""
 _BEGIN = datetime(2026, 10, 4, tzinfo=UTC)
@@ -92,7 +98,7 @@ def planted(engine: Engine, seed: int, options: argparse.Namespace) -> None:
     ]
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     whole, count = 0, 0
-    for incident in incidents(world, seed):
+    for incident in (*incidents(world, seed), *labelled(world, seed)):
         if options.kinds and incident.kind not in options.kinds:
             continue
         work = Work(world, incident)
@@ -167,7 +173,9 @@ def is_whose(incident: Incident, one: Finding) -> bool:
         )
     if not incident.who:
         return one.scope.dimension in {"everyone", "model"}
-    return (one.scope.dimension, one.scope.value) in incident.who.items()
+    return (one.scope.dimension, one.scope.value) in {
+        (_LABELS.get(name, name), value) for name, value in incident.who.items()
+    }
 
 
 def ordinary(engine: Engine, seed: int, days: int) -> None:
@@ -196,7 +204,9 @@ def fill(engine: Engine, work: Work) -> None:
         engine.command(f"DROP VIEW IF EXISTS {view}")
     for table in _TABLES:
         engine.command(f"TRUNCATE TABLE {table}")
-    for table, rows in (("otel_logs", work.logs), ("otel_traces", work.spans)):
+    for table, rows in (
+        ("otel_logs", work.logs), ("otel_traces", work.spans), ("otel_metrics_sum", work.metrics)
+    ):  # fmt: skip
         _insert(engine, table, rows)
     events = typed_sql(engine, "otel_logs", "telemetry_events", "otel_logs")
     engine.command(f"INSERT INTO telemetry_events {events} SETTINGS max_partitions_per_insert_block = 0")
