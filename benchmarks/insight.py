@@ -57,7 +57,6 @@ _LABELS = {"system": "operating system", "region": "cloud.region", "model": "usu
 """What findings call the labels that an incident is planted for."""
 _FEWEST = 10
 """An incident that few met, by chance, is none."""
-_BEGIN = datetime(2026, 10, 4, tzinfo=UTC)
 
 
 def main() -> None:
@@ -81,9 +80,17 @@ def main() -> None:
                 planted(engine, seed, options)
 
 
+def _begin(days: int) -> datetime:
+    """Return a Sunday from which so many days, begun within the week after it, have all passed."""
+    last = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days + 7)
+    return last - timedelta(days=last.isoweekday() % 7)
+
+
 def planted(engine: Engine, seed: int, options: argparse.Namespace) -> None:
     """Print a line for each incident."""
-    world = World(seed, _BEGIN + timedelta(days=seed % 7), options.days, 9 + seed % 7, 2 + seed % 3)
+    world = World(
+        seed, _begin(options.days) + timedelta(days=seed % 7), options.days, 9 + seed % 7, 2 + seed % 3
+    )
     print(f"seed {seed}: {world.people} people, {world.teams} teams\n")
     heads = [
         "incident",
@@ -180,7 +187,7 @@ def is_whose(incident: Incident, one: Finding) -> bool:
 
 def ordinary(engine: Engine, seed: int, days: int) -> None:
     """Print what is found in weeks in which nothing was planted."""
-    world = World(seed, _BEGIN + timedelta(days=seed % 7), days, 9 + seed % 7, 2 + seed % 3)
+    world = World(seed, _begin(days) + timedelta(days=seed % 7), days, 9 + seed % 7, 2 + seed % 3)
     fill(engine, Work(world))
     told: set[tuple[str, ...]] = set()
     # All of it has arrived: what is after a report's period is of no clock that is ahead.
