@@ -657,7 +657,7 @@ def labelled(world: World, seed: int) -> Iterator[Incident]:
     chance = random.Random(f"labelled {world.seed} {seed}")
     day = begin_of(world.begin) + timedelta(days=world.days // 2 + 1)
     while day.weekday() >= 5:
-        day -= timedelta(days=1)
+        day += timedelta(days=1)
     begin = day + timedelta(hours=chance.uniform(9, 11))
     terminal, system, region, model = (
         {name: chance.choice(sorted({getattr(one, name) for one in world.crew}))}

@@ -19,6 +19,6 @@ FROM (
     SELECT *, ifNull(max(usd) OVER (PARTITION BY user ORDER BY begun ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS dearest
     FROM whole
 )
-WHERE last >= {from:DateTime('UTC')} AND usd >= 5 AND usd >= 4 * nearly_all AND usd >= 2 * dearest
+WHERE last >= {from:DateTime('UTC')} AND usd >= 5 AND usd >= 3 * nearly_all AND usd >= 2 * dearest
 ORDER BY usd DESC
 LIMIT 5
