@@ -61,6 +61,9 @@ class Person:
     asks: float
     absent: float
     host: str
+    terminal: str
+    system: str
+    region: str
 
 
 @dataclass
@@ -77,6 +80,8 @@ class Incident:
     minutes: float = 0.0
     times: int = 0
     first: datetime | None = None
+    hours: tuple[int, int] = (0, 24)
+    """The hours of the day at which it happens."""
 
     def holds(self, kind: str, person: Person, at: datetime, key: str = "") -> bool:
         """Whether this kind of thing goes wrong for this person now."""
@@ -84,6 +89,7 @@ class Incident:
             self.kind == kind
             and at >= self.since
             and (self.until is None or at < self.until)
+            and self.hours[0] <= at.hour < self.hours[1]
             and (not self.key or not key or self.key == key)
             and all(getattr(person, name) == value for name, value in self.who.items())
         )
@@ -116,6 +122,10 @@ class World:
         servers = {name: tuple(chance.sample(SERVERS, chance.randint(1, 3))) for name in names}
         hooks = {name: number == 0 or chance.random() < 0.5 for number, name in enumerate(names)}
         self.crew = []
+        labels = random.Random(f"labels {self.seed}")
+        places = [[*range(self.people)] for _ in range(3)]
+        for some in places:
+            labels.shuffle(some)
         for number in range(self.people):
             team = names[number % self.teams]
             email = hashlib.sha256(f"{self.seed} {number}@example.com".encode()).hexdigest()
@@ -135,6 +145,9 @@ class World:
                     asks=chance.uniform(0.05, 0.4),
                     absent=chance.choice([0.03, 0.08, 0.15]),
                     host=f"host-{number}",
+                    terminal=("vscode", "vscode", "iTerm.app", "tmux")[places[0][number] % 4],
+                    system=("darwin", "linux", "darwin", "windows")[places[1][number] % 4],
+                    region=("eu-west-1", "us-east-1")[places[2][number] % 2],
                 )
             )
         # Clients are updated in an ordinary week too.
@@ -158,6 +171,7 @@ class Work:
         self.incident = incident or Incident("none")
         self.logs: list[str] = []
         self.spans: list[str] = []
+        self.metrics: list[str] = []
         self.number = 0
         for person in world.crew:
             # A stream of chance for each person and day: what is planted for one leaves the others as they were.
@@ -172,6 +186,8 @@ class Work:
             return
         self.person = person
         prompts = max(1, round(person.prompts * chance.lognormvariate(0, 0.35) * (0.4 if is_weekend else 1)))
+        if incident.holds("more work", person, midnight):
+            prompts *= 2
         at = midnight + timedelta(hours=person.begins + chance.gauss(0, 0.5))
         self.version = person.version
         update = self.world.updates.get(person.user)
@@ -179,6 +195,9 @@ class Work:
             self.version = "2.1.301"
         if incident.kind == "version" and incident.holds("version", person, midnight + timedelta(days=1)):
             self.version = "2.2.0"
+        if incident.kind == "session" and incident.holds("session", person, midnight + timedelta(days=1)):
+            self._runaway(midnight + timedelta(hours=20))
+            incident.kind = "session done"
         while prompts > 0:
             some = min(prompts, chance.randint(1, 9))
             prompts -= some
@@ -186,11 +205,23 @@ class Work:
             if at.hour >= 22:
                 break
 
+    def _runaway(self, at: datetime) -> None:
+        """Ask for hundreds of requests with one prompt, none of which fails."""
+        self._begin(at)
+        self.prompt = hashlib.md5(self.session.encode(), usedforsecurity=False).hexdigest()
+        self._event("user_prompt", prompt_length=80)
+        for _ in range(round(self.incident.size)):
+            self.incident.cost(self.at, self._ask("repl_main_thread", grown=700) or 0.0)
+            self._tool("Read")
+            if self.context > 150_000:
+                self._compact()
+            self._wait(10)
+
     def _silent(self, at: datetime) -> bool:
         return self.incident.holds("silence", self.person, at)
 
-    def _session(self, at: datetime, prompts: int) -> datetime:
-        chance, person, incident = self.chance, self.person, self.incident
+    def _begin(self, at: datetime) -> None:
+        person, incident = self.person, self.incident
         self.session = str(random.Random(f"{at} {person.user}").getrandbits(64))
         self.session = hashlib.md5(self.session.encode(), usedforsecurity=False).hexdigest()
         one = self.session
@@ -200,6 +231,11 @@ class Work:
         self.model = person.model
         if incident.holds("dearer", person, at):
             self.model = incident.key
+        self._metric("session.count", 1)
+
+    def _session(self, at: datetime, prompts: int) -> datetime:
+        chance, person, incident = self.chance, self.person, self.incident
+        self._begin(at)
         for server in person.servers:
             broken = incident.holds("connection", person, self.at, server) and chance.random() < incident.size
             fails = broken or chance.random() < 0.01
@@ -344,6 +380,10 @@ class Work:
         written = grown if warm and not spoilt else self.context + grown
         received = received or max(8, int(chance.lognormvariate(5.4, 0.8)))
         sent = chance.randint(2, 40)
+        if incident.holds("long answers", person, self.at):
+            more = round(received * (incident.size - 1))
+            received += more
+            incident.cost(self.at, more * PRICES[self.model][1] / 1e6)
         ttft = chance.lognormvariate(math.log(1300 if "opus" in self.model else 800), 0.4)
         slow = incident.holds("ttft", person, self.at)
         if slow:
@@ -358,10 +398,18 @@ class Work:
             incident.cost(self.at, minutes=waited / 60_000)
         elif chance.random() < 0.015:
             attempts, took = 2, took + 1_100
-        rates = PRICES[self.model]
+        model = self.model
+        swapped = bool(agent) and incident.holds("agent model", person, self.at)
+        if agent and incident.kind == "agent model":
+            model = incident.key if swapped else "claude-haiku-4-5"
+        rates = PRICES[model]
         usd = (sent * rates[0] + received * rates[1] + read * rates[2] + written * rates[3]) / 1e6
         if spoilt and warm:
             incident.cost(self.at, self.context * (rates[3] - rates[2]) / 1e6)
+        if swapped:
+            usual = PRICES["claude-haiku-4-5"]
+            were = (sent * usual[0] + received * usual[1] + read * usual[2] + written * usual[3]) / 1e6
+            incident.cost(self.at, usd - were)
         if self.model != person.model and incident.kind == "dearer":
             usual = PRICES[person.model]
             were = (sent * usual[0] + received * usual[1] + read * usual[2] + written * usual[3]) / 1e6
@@ -373,7 +421,7 @@ class Work:
         request = f"req_{self.number}"
         self._event(
             "api_request",
-            model=self.model,
+            model=model,
             input_tokens=sent,
             output_tokens=received,
             cache_read_tokens=read,
@@ -387,7 +435,7 @@ class Work:
             "llm_request",
             start,
             took,
-            model=self.model,
+            model=model,
             ttft_ms=round(ttft),
             attempt=attempts,
             success="true",
@@ -515,8 +563,9 @@ class Work:
             "user.id": hashlib.sha256(self.person.host.encode()).hexdigest(),
             "user.email": self.person.user,
             "session.id": self.session,
-            "terminal.type": "vscode",
+            "terminal.type": self.person.terminal,
             "team.id": self.person.team,
+            "cloud.region": self.person.region,
         }
 
     def _resource(self) -> dict[str, str]:
@@ -526,6 +575,8 @@ class Work:
             "team.id": self.person.team,
             "project": self.person.project,
             "host.name": self.person.host,
+            "os.type": self.person.system,
+            "cloud.region": self.person.region,
         }
 
     def _event(self, name: str, **attributes: object) -> None:
@@ -559,6 +610,24 @@ class Work:
             )
         )
 
+    def _metric(self, name: str, value: float) -> None:
+        if self._silent(self.at):
+            return
+        self.metrics.append(
+            json.dumps(
+                {
+                    "TimeUnix": f"{self._told(self.at):%Y-%m-%d %H:%M:%S.%f}",
+                    "ServiceName": "claude-code",
+                    "MetricName": f"claude_code.{name}",
+                    "ResourceAttributes": self._resource(),
+                    "Attributes": self._common(),
+                    "Value": value,
+                    "AggregationTemporality": 1,
+                    "IsMonotonic": True,
+                }
+            )
+        )
+
     def _span(
         self, name: str, start: datetime, took: float, parent: int = 0, span_number: int = 0, **about: object
     ) -> None:
@@ -581,6 +650,28 @@ class Work:
                 }
             )
         )
+
+
+def labelled(world: World, seed: int) -> Iterator[Incident]:
+    """Yield incidents of those who share a terminal, a system, a region or a model, and of single sessions."""
+    chance = random.Random(f"labelled {world.seed} {seed}")
+    day = begin_of(world.begin) + timedelta(days=world.days // 2 + 1)
+    while day.weekday() >= 5:
+        day += timedelta(days=1)
+    begin = day + timedelta(hours=chance.uniform(9, 11))
+    terminal, system, region, model = (
+        {name: chance.choice(sorted({getattr(one, name) for one in world.crew}))}
+        for name in ("terminal", "system", "region", "model")
+    )
+    yield Incident("tool", "Edit", terminal, begin, size=chance.uniform(0.2, 0.4))
+    yield Incident("tool", "pytest", system, begin, size=chance.uniform(0.3, 0.6))
+    yield Incident("slow tool", "git", system, begin, size=chance.uniform(5, 12))
+    yield Incident("api", "429", region, begin, size=chance.uniform(0.1, 0.2), hours=(13, 17))
+    yield Incident("compactions", "", model, begin)
+    yield Incident("long answers", "", terminal, begin, size=chance.uniform(2.5, 5))
+    yield Incident("agent model", "claude-opus-4-8", {}, begin)
+    busiest = max(world.crew, key=lambda one: one.prompts)
+    yield Incident("session", "", {"user": busiest.user}, begin, size=chance.uniform(350, 500))
 
 
 def incidents(world: World, seed: int) -> Iterator[Incident]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from access.insight.find import find
 from access.insight.finding import Finding, Insight
 from benchmarks.embedded import embedded
-from benchmarks.incidents import ARRIVED, CLOCKS, Incident, Work, World, incidents
+from benchmarks.incidents import ARRIVED, CLOCKS, Incident, Work, World, incidents, labelled
 from clickhouse.engine import Engine
 from clickhouse.prices import load_prices, read_prices
 from clickhouse.typed_rows import VIEWS, typed_sql
@@ -22,7 +22,7 @@ from tests.engine_store import EngineStore
 
 _TABLES = (
     "otel_logs", "otel_traces", "telemetry_events", "telemetry_spans", "telemetry_hourly", "telemetry_daily",
-    "telemetry_sessions", "telemetry_measures",
+    "telemetry_sessions", "telemetry_measures", "otel_metrics_sum",
 )  # fmt: skip
 _KINDS = {
     "tool": ("tool fails",),
@@ -47,11 +47,16 @@ _KINDS = {
     "plugin": ("unofficial plugin",),
     "plugin done": ("unofficial plugin",),
     "internal": ("internal error",),
+    "long answers": ("answers",),
+    "agent model": ("agent cost",),
+    "session": ("session",),
+    "session done": ("session",),
     "version": ("tool fails",),
 }
+_LABELS = {"system": "operating system", "region": "cloud.region", "model": "usual model"}
+"""What findings call the labels that an incident is planted for."""
 _FEWEST = 10
 """An incident that few met, by chance, is none."""
-_BEGIN = datetime(2026, 10, 4, tzinfo=UTC)
 
 
 def main() -> None:
@@ -75,9 +80,17 @@ def main() -> None:
                 planted(engine, seed, options)
 
 
+def _begin(days: int) -> datetime:
+    """Return a Sunday from which so many days, begun within the week after it, have all passed."""
+    last = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days + 7)
+    return last - timedelta(days=last.isoweekday() % 7)
+
+
 def planted(engine: Engine, seed: int, options: argparse.Namespace) -> None:
     """Print a line for each incident."""
-    world = World(seed, _BEGIN + timedelta(days=seed % 7), options.days, 9 + seed % 7, 2 + seed % 3)
+    world = World(
+        seed, _begin(options.days) + timedelta(days=seed % 7), options.days, 9 + seed % 7, 2 + seed % 3
+    )
     print(f"seed {seed}: {world.people} people, {world.teams} teams\n")
     heads = [
         "incident",
@@ -92,7 +105,7 @@ def planted(engine: Engine, seed: int, options: argparse.Namespace) -> None:
     ]
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     whole, count = 0, 0
-    for incident in incidents(world, seed):
+    for incident in (*incidents(world, seed), *labelled(world, seed)):
         if options.kinds and incident.kind not in options.kinds:
             continue
         work = Work(world, incident)
@@ -167,12 +180,14 @@ def is_whose(incident: Incident, one: Finding) -> bool:
         )
     if not incident.who:
         return one.scope.dimension in {"everyone", "model"}
-    return (one.scope.dimension, one.scope.value) in incident.who.items()
+    return (one.scope.dimension, one.scope.value) in {
+        (_LABELS.get(name, name), value) for name, value in incident.who.items()
+    }
 
 
 def ordinary(engine: Engine, seed: int, days: int) -> None:
     """Print what is found in weeks in which nothing was planted."""
-    world = World(seed, _BEGIN + timedelta(days=seed % 7), days, 9 + seed % 7, 2 + seed % 3)
+    world = World(seed, _begin(days) + timedelta(days=seed % 7), days, 9 + seed % 7, 2 + seed % 3)
     fill(engine, Work(world))
     told: set[tuple[str, ...]] = set()
     # All of it has arrived: what is after a report's period is of no clock that is ahead.
@@ -196,7 +211,9 @@ def fill(engine: Engine, work: Work) -> None:
         engine.command(f"DROP VIEW IF EXISTS {view}")
     for table in _TABLES:
         engine.command(f"TRUNCATE TABLE {table}")
-    for table, rows in (("otel_logs", work.logs), ("otel_traces", work.spans)):
+    for table, rows in (
+        ("otel_logs", work.logs), ("otel_traces", work.spans), ("otel_metrics_sum", work.metrics)
+    ):  # fmt: skip
         _insert(engine, table, rows)
     events = typed_sql(engine, "otel_logs", "telemetry_events", "otel_logs")
     engine.command(f"INSERT INTO telemetry_events {events} SETTINGS max_partitions_per_insert_block = 0")

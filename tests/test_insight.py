@@ -13,6 +13,7 @@ from access.insight.firsts import was_silent
 from access.insight.people import Person
 from access.insight.series import DAY, EVERYONE, HOUR, Measure, Scope, Series, Step
 from access.insight.silence import silence
+from access.insight.words import who
 from benchmarks.incidents import Incident, Work, World
 from benchmarks.insight import fill
 from clickhouse.engine import Engine
@@ -176,6 +177,86 @@ def test_cause_people_time_and_cost_come_out_of_telemetry(filled: Tables) -> Non
     assert one.sessions
     assert one.shapes[0][0] == "StringNotFound: exit code #"
     assert len(insight.findings) == 1
+
+
+@pytest.mark.parametrize(
+    ("planted", "dimension"),
+    [
+        (Incident("tool", "Edit", {"terminal": "tmux"}, size=0.4), "terminal"),
+        (Incident("slow tool", "git", {"system": "darwin"}, size=10), "operating system"),
+        (Incident("api", "429", {"region": "eu-west-1"}, size=0.2, hours=(13, 17)), "cloud.region"),
+        (Incident("compactions", "", {"model": "claude-opus-4-8"}), "usual model"),
+        (Incident("long answers", "", {"terminal": "vscode"}, size=3), "terminal"),
+        (Incident("cache", "", {"project": "growth-api"}, size=1.0), "project"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else one.kind,
+)
+def test_what_people_share_is_named(filled: Tables, planted: Incident, dimension: str) -> None:
+    """A terminal, an operating system, a region, a model, a project: one finding, of all of theirs and no others."""
+    world, until = _world(planted)
+    fill(filled.engine, Work(world, planted))
+    insight = find(EngineStore(filled.engine), until - timedelta(days=7), until, now=until)
+    (one,) = insight.findings
+    assert (one.scope.dimension, one.scope.value) == (dimension, *planted.who.values())
+    assert planted.first is not None
+    assert abs(one.since - planted.first) <= timedelta(hours=3)
+    assert one.usd == pytest.approx(planted.usd, rel=0.2, abs=0.1)
+    assert one.minutes == pytest.approx(planted.minutes, rel=0.2, abs=0.5)
+    theirs = {user.user for user in world.crew if planted.holds(planted.kind, user, planted.first)}
+    assert set(one.users) <= theirs
+    assert ("from 13:00 to 17:00 UTC" in one.reason) == (planted.kind == "api")
+
+
+def test_labels_of_the_same_people_are_named_together() -> None:
+    """Which of them it is cannot be told."""
+    said = who(
+        Scope("terminal", "tmux"), USERS[:2], ["core"], crew(), also=[Scope("operating system", "linux")]
+    )
+    assert said == "terminal tmux or operating system linux: 2 of 4 people, team core"
+
+
+def test_a_subagents_new_model_is_named_with_both(filled: Tables) -> None:
+    """No request of the main conversation changes: the dollars are those of the subagent's tokens at both prices."""
+    planted = Incident("agent model", "claude-opus-4-8")
+    world, until = _world(planted)
+    fill(filled.engine, Work(world, planted))
+    (one,) = find(EngineStore(filled.engine), until - timedelta(days=7), until, now=until).findings
+    assert (one.kind, one.thing, one.scope) == ("agent cost", "Explore", EVERYONE)
+    assert one.worked_out.startswith("now mostly claude-opus-4-8, before mostly claude-haiku-4-5")
+    assert one.usd == pytest.approx(planted.usd, rel=0.1)
+
+
+def test_one_session_that_ran_away_is_named(filled: Tables) -> None:
+    """Nothing failed, and all was over in hours: the session, whose it is, and its dollars."""
+    planted = Incident("session", "", size=900)
+    world, until = _world(planted)
+    user = max(world.crew, key=lambda one: one.prompts).user
+    planted.who = {"user": user}
+    fill(filled.engine, Work(world, planted))
+    (one,) = find(EngineStore(filled.engine), until - timedelta(days=7), until, now=until).findings
+    assert (one.kind, one.scope) == ("session", Scope("user", user))
+    # It is compacted now and then as well.
+    assert one.times == pytest.approx(planted.times, rel=0.02)
+    assert one.consequences == ("More requests a prompt",)
+    assert one.usd == pytest.approx(planted.usd, rel=0.15)
+    assert len(one.sessions) == 1
+
+
+def test_more_work_is_no_fault(filled: Tables) -> None:
+    """Twice as many prompts fail, cost and connect twice as often: nothing is worse, and no server is new."""
+    planted = Incident("more work")
+    world, until = _world(planted)
+    planted.since = until - timedelta(days=7)
+    fill(filled.engine, Work(world, planted))
+    insight = find(EngineStore(filled.engine), until - timedelta(days=7), until, now=until)
+    assert (insight.findings, insight.notes) == ((), ())
+
+
+def _world(planted: Incident) -> tuple[World, datetime]:
+    """Return three weeks of work, in which an incident begins in the third, and when they end."""
+    world = World(31, datetime(2026, 10, 5, tzinfo=UTC), days=21, people=12, teams=3)
+    planted.since = datetime(2026, 10, 20, 10, tzinfo=UTC)
+    return world, world.begin + timedelta(days=21)
 
 
 def test_what_only_one_has_is_theirs() -> None:

@@ -24,6 +24,8 @@ _ORDER: Final = (
     Measure.SUBAGENTS,
     Measure.COMPACTIONS,
     Measure.CACHE,
+    Measure.AGENT_COST,
+    Measure.ANSWERS,
     Measure.REFUSALS,
     Measure.HOOK_TIME,
     Measure.TOOL_TIME,
@@ -37,6 +39,8 @@ _ORDER: Final = (
 """Causes before their consequences."""
 _FAVOUR: Final = {"everyone": 6.0, "team": 4.0, "user": 0.0, "project": -2.0, "model": -2.0, "version": -2.0}
 """Of scopes that explain about as much, the one that a person can act on."""
+_LABEL: Final = -4.0
+"""That of a label that people share: there are many, and some fit by chance."""
 _NEW_VERSION: Final = 1.15
 """A version that came when the trouble came is its cause, where it explains nearly as much."""
 _OWN: Final = 0.5
@@ -146,22 +150,26 @@ def _weight(change: Change, known: Known, everybody: People) -> float:
     explained = gain(change, without(change, whole) if whole is not None else change.usual)
     if change.is_of_its_own:
         return (explained - worst) * _NEW_VERSION
-    return explained - worst + _favour(change, alike)
+    return explained - worst + _favour(change, alike, everybody)
 
 
-def _favour(change: Change, alike: Mapping[Scope, Series]) -> float:
+def _favour(change: Change, alike: Mapping[Scope, Series], everybody: People) -> float:
     """Return the favour of a scope: that of the smallest one that has all of what it has."""
-    for dimension in ("user", "team"):
-        same = [one for scope, one in alike.items() if scope.dimension == dimension]
-        if any(_has_all(change, within(change, one)) for one in same):
+    users = members(everybody, change.series.scope)
+    teams = {team for user in users for team in everybody[user].teams}
+    for dimension, values in (("user", users), ("team", teams)):
+        same = [alike[scope] for value in values if (scope := Scope(dimension, value)) in alike]
+        if any(_has_all(change, within(change, part)) for part in same):
             own = change.series.scope.dimension == dimension
             return _FAVOUR["everyone"] if own else -0.5 * change.deviance
-    return _FAVOUR[change.series.scope.dimension]
+    return _FAVOUR.get(change.series.scope.dimension, _LABEL)
 
 
 def _has_all(change: Change, part: Sum) -> bool:
-    """Whether a part has nearly all of what a change is about."""
+    """Whether a part, which is no larger, has nearly all of what a change is about."""
     whole = change.inside
+    if _ALL * part.n > whole.n:
+        return False
     return part.n >= _ALL * whole.n or (change.measure not in MEANS and part.k >= _ALL * whole.k)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from access.insight.series import DAY, MEANS, SHARES, Measure, Series, Step, Sum, total
+from access.insight.series import DAY, HOUR, MEANS, SHARES, Measure, Series, Step, Sum, total
 
 BASE_DAYS: Final = 4
 """Days with data that a window needs before it."""
@@ -39,6 +39,8 @@ _FLOORS: Final[dict[Measure, tuple[float, float]]] = {
     Measure.HOOK_BLOCKS: (2.5, 8),
     Measure.API: (2.5, 8),
     Measure.MODEL: (1.5, 20),
+    Measure.AGENT_COST: (1.5, 0),
+    Measure.ANSWERS: (1.5, 0),
     Measure.SUBAGENTS: (2.0, 12),
     Measure.LOOPS: (3.0, 12),
     Measure.COMPACTIONS: (2.5, 6),
@@ -55,6 +57,10 @@ _FLOORS: Final[dict[Measure, tuple[float, float]]] = {
 }
 _OWN_USUAL: Final = 10
 _LEANS: Final = 20.0
+_CLOCK_DAYS: Final = 3
+_CLOCK_TIMES: Final = 12
+_CLOCK_SHARE: Final = 0.85
+_CLOCK_HOURS: Final = 8
 _POINTS: Final = 0.06
 """The share of input that is not cached has to grow by this."""
 
@@ -74,6 +80,8 @@ class Change:
     z: float
     is_of_its_own: bool = False
     """It is compared with others, since it was not there before: a version of the client."""
+    clock: tuple[int, int, float] | None = None
+    """The hours of the day, UTC, from and to which most of it happens, and what share; None when it happens all day."""
 
     @property
     def measure(self) -> Measure:
@@ -106,10 +114,13 @@ def level(measure: Measure, of: Sum) -> float:
     return of.k / of.n
 
 
-def changed(series: Series, since: int, until: int, usual: Sequence[Step] | None = None) -> Change | None:
+def changed(
+    series: Series, since: int, until: int, usual: Sequence[Step] | None = None, least: float = CERTAIN
+) -> Change | None:
     """Return the most certain change for the worse that reaches into the period, None without one.
 
     The steps are days. `usual` is what it is compared with where the series itself is new, such as that of a version.
+    `least` is how certain it has to be, in standard deviations.
     """
     measure = series.measure
     days = [step for step in series.steps if step.begin < until]
@@ -117,7 +128,7 @@ def changed(series: Series, since: int, until: int, usual: Sequence[Step] | None
     for day in days:
         sums.append(sums[-1] + day)
     whole = sums[-1]
-    certain = _CERTAIN_OF.get(measure, CERTAIN)
+    certain = least / CERTAIN * _CERTAIN_OF.get(measure, CERTAIN)
     best: tuple[float, Change] | None = None
     for first in range(len(days) if usual is None else min(1, len(days))):
         if usual is None and (first < BASE_DAYS or sums[first].n < _fewest(measure)):
@@ -211,8 +222,9 @@ def misfit(change: Change, part: Series) -> float | None:
     outside = total([one for one in part.steps if not _is_inside(change, one)])
     shift = change.inside.x / change.inside.n - change.usual.x / change.usual.n
     usual = outside.x / outside.n if outside.n else change.usual.x / change.usual.n
-    whole = change.inside
-    variance = max((whole.xx - whole.x**2 / whole.n) / max(whole.n - 1, 1), 1e-4)
+    # Of both: what is always the same in the window, such as nothing from the cache, would forgive no difference.
+    spreads = [one.xx - one.x**2 / one.n for one in (change.inside, change.usual)]
+    variance = max(sum(spreads) / max(change.inside.n + change.usual.n - 2, 1), 1e-4)
     return inside.n * (inside.x / inside.n - usual - shift) ** 2 / variance
 
 
@@ -230,12 +242,14 @@ def gain(change: Change, everyone: Sum) -> float:
     """Return twice how much better a change explains its window than the usual does, to compare scopes with.
 
     The usual of a scope with few attempts leans on everyone's, and none is less than that: what never happened before
-    is not more certain of many attempts than of few, and the one who has all of it explains it best.
+    is not more certain of many attempts than of few, and the one who has all of it explains it best. Means are
+    measured by everyone's spread: by their own, those few would win whose usual days are alike by chance.
     """
     measure, inside, usual = change.measure, change.inside, change.usual
     if measure in MEANS:
         one, two = inside.x / inside.n, usual.x / usual.n
-        variance = max((usual.xx - usual.x**2 / usual.n) / max(usual.n - 1, 1), 1e-4)
+        whole = everyone if everyone.n else usual
+        variance = max((whole.xx - whole.x**2 / whole.n) / max(whole.n - 1, 1), 1e-4)
         return inside.n * (one - two) ** 2 / variance
     rate = (everyone.k + 0.5) / max(everyone.n, 1.0)
     before = max(rate, (usual.k + _LEANS * rate) / (usual.n + _LEANS))
@@ -277,8 +291,27 @@ def at_the_hour(change: Change, hours: Sequence[Step]) -> Change:
     if end is not None:
         backwards = [*reversed(hours)]
         last = _best(backwards, [*reversed(gains)], end - 2 * DAY, end)
-        end = end if last is None or last < begin else last + 3600
+        end = end if last is None or last < begin else last + HOUR
     return replace(change, begin=begin, end=end)
+
+
+def by_the_clock(change: Change, hours: Sequence[Step]) -> tuple[int, int, float] | None:
+    """Return the hours of the day of a count that happens on several days at some hours, from and to, and its share.
+
+    It is the shortest stretch with most of it; at the other hours it has to be rarer by more than chance.
+    """
+    inside = [hour for hour in hours if _is_inside(change, hour)]
+    days = {hour.begin // DAY for hour in inside if hour.k}
+    if change.measure in MEANS or len(days) < _CLOCK_DAYS or change.inside.k < _CLOCK_TIMES:
+        return None
+    whole = total(inside)
+    for length in range(1, _CLOCK_HOURS + 1):
+        for first in range(24):
+            part = total([hour for hour in inside if (hour.begin % DAY // HOUR - first) % 24 < length])
+            rest = whole - part
+            if part.k >= _CLOCK_SHARE * whole.k and _deviance(change.measure, part, rest) >= CERTAIN**2:
+                return first, (first + length) % 24, part.k / whole.k
+    return None
 
 
 def _best(hours: Sequence[Step], gains: Sequence[float], least: int, most: int) -> int | None:

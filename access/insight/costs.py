@@ -3,6 +3,7 @@
 Only what is beyond the usual counts. A refused request is free; it costs minutes.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -114,14 +115,15 @@ def _pairs(value: list[Any]) -> list[tuple[str, int]]:
 
 
 def _about(change: Change, values: Mapping[str, str]) -> dict[str, str]:
-    scope = change.series.scope
-    return {
-        **values,
-        "measure": change.measure.value,
-        "thing": change.series.thing,
-        "dimension": scope.dimension,
-        "value": scope.value,
-    }
+    return {**values, "measure": change.measure.value, "thing": change.series.thing, **_whose(change)}
+
+
+def _whose(change: Change) -> dict[str, str]:
+    """Return the scope as the statements take it: of a label that people share, the people."""
+    scope, users = change.series.scope, change.series.users
+    if users:
+        return {"dimension": "users", "value": json.dumps(users)}
+    return {"dimension": scope.dimension, "value": scope.value}
 
 
 def cost(store: Streams, change: Change, about: Detail, values: Mapping[str, str], history: str) -> Cost:
@@ -149,46 +151,47 @@ def cost(store: Streams, change: Change, about: Detail, values: Mapping[str, str
 
 
 def _of_requests(store: Streams, change: Change, values: Mapping[str, str], history: str) -> Cost:
-    scope = change.series.scope
     asked = {
         **values,
         "from": history,
         "begins": values["from"],
         "ends": values["to"],
-        "dimension": scope.dimension,
-        "value": scope.value,
+        **_whose(change),
     }
-    rows = answer(store, "insight_usage", asked).dicts()
+    is_agent = change.measure is Measure.AGENT_COST
+    name = "insight_agent_usage" if is_agent else "insight_usage"
+    rows = answer(store, name, asked | ({"thing": change.series.thing} if is_agent else {})).dicts()
     inside, outside = ([_used(row) for row in rows if row["is_inside"] == side] for side in (1, 0))
     prices = [Price(*row) for row in answer(store, "insight_prices", {"to": values["to"]}).rows]
     spent, usual = (sum(one.usd for one in some) for some in (inside, outside))
     requests, were = (sum(one.requests for one in some) for some in (inside, outside))
-    per_request = usual / were if were else 0.0
+    per_request, per_inside = usual / were if were else 0.0, spent / requests if requests else 0.0
     match change.measure:
         case Measure.MODEL:
             return _dearer(change, inside, outside, prices, per_request)
+        case Measure.ANSWERS:
+            return _longer(inside, outside, prices)
+        case Measure.AGENT_COST:
+            return _dearer_agent(inside, outside, prices, spent - requests * per_request)
         case Measure.CACHE:
             return _uncached(inside, outside, prices, spent - requests * per_request)
-        case Measure.SUBAGENTS:
-            before = sum(one.agents_usd for one in outside) / change.usual.n if change.usual.n else 0.0
-            usd = sum(one.agents_usd for one in inside) - before * change.inside.n
-            return Cost(
-                max(0.0, usd), 0.0, "what subagents' own requests cost, beyond the usual for as many prompts"
-            )
-        case Measure.COMPACTIONS:
-            before = sum(one.compactions_usd for one in outside) / change.usual.n if change.usual.n else 0.0
-            usd = sum(one.compactions_usd for one in inside) - before * change.inside.n
-            return Cost(
-                max(0.0, usd),
-                0.0,
-                "what the requests that compact cost, beyond the usual for as many prompts",
-            )
+        case Measure.SUBAGENTS | Measure.COMPACTIONS:
+            is_agents = change.measure is Measure.SUBAGENTS
+            theirs = [
+                sum(one.agents_usd if is_agents else one.compactions_usd for one in some)
+                for some in (inside, outside)
+            ]
+            before = theirs[1] / change.usual.n if change.usual.n else 0.0
+            whose = "subagents' own requests" if is_agents else "the requests that compact"
+            words = f"what {whose} cost, beyond the usual for as many prompts"
+            return Cost(max(0.0, theirs[0] - before * change.inside.n), 0.0, words)
         case Measure.REQUESTS:
-            usd = change.excess * (spent / requests if requests else 0.0)
-            return Cost(usd, 0.0, "the requests beyond the usual for as many prompts")
+            usd = change.excess * per_inside
+            words = "the requests beyond the usual for as many prompts"
         case _:
             usd = max(0.0, spent - requests * per_request)
-            return Cost(usd, 0.0, "what the requests cost beyond the usual for as many")
+            words = "what the requests cost beyond the usual for as many"
+    return Cost(usd, 0.0, words)
 
 
 def _used(row: Mapping[str, Any]) -> Used:
@@ -222,6 +225,31 @@ def _dearer(
     else:
         were, words = mine.requests * per_request, "beyond what as many requests cost before"
     return Cost((mine.usd - were) * share, 0.0, words)
+
+
+def _dearer_agent(
+    inside: Sequence[Used], outside: Sequence[Used], prices: Sequence[Price], otherwise: float
+) -> Cost:
+    """Return what a subagent cost beyond the prices of its model before, or beyond as many requests of the same one."""
+    now, before = (max(some, key=lambda one: one.requests, default=Used("")) for some in (inside, outside))
+    price = price_of(prices, before.model)
+    if now.model == before.model or price is None:
+        return Cost(max(0.0, otherwise), 0.0, "what its requests cost beyond the usual for as many")
+    usd = sum(one.usd - one.at(price) for one in inside)
+    return Cost(
+        usd, 0.0, f"now mostly {now.model}, before mostly {before.model}: the same tokens at both prices"
+    )
+
+
+def _longer(inside: Sequence[Used], outside: Sequence[Used], prices: Sequence[Price]) -> Cost:
+    """Return the tokens that models answered with beyond their usual for as many requests, at the price of answers."""
+    usual = {one.model: one.received / one.requests for one in outside if one.requests}
+    usd = 0.0
+    for one in inside:
+        price = price_of(prices, one.model)
+        if price is not None and one.model in usual:
+            usd += (one.received - one.requests * usual[one.model]) * price.received / _MILLION
+    return Cost(max(0.0, usd), 0.0, "the tokens of answers beyond the usual for as many requests")
 
 
 def _uncached(

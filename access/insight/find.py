@@ -4,18 +4,18 @@ Each series is compared with its own usual, in the four weeks before the period 
 changed. Less than a week of history is said.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from access.ids import whole_in
 from access.insight.causes import Incident, Known, incidents
-from access.insight.change import Change, at_the_hour, changed
+from access.insight.change import CERTAIN, Change, at_the_hour, by_the_clock, changed
 from access.insight.costs import Cost, cost, detail
 from access.insight.finding import Block, Finding, Insight
 from access.insight.firsts import firsts
-from access.insight.people import People, people
+from access.insight.people import People, people, shared
 from access.insight.series import (
     ALL,
     DAY,
@@ -29,8 +29,10 @@ from access.insight.series import (
     Step,
     read,
     seconds,
+    summed,
     total,
 )
+from access.insight.sessions import sessions
 from access.insight.silence import clocks, silence
 from access.insight.usual import usual
 from access.insight.words import advice, check, reason, title, who
@@ -42,6 +44,8 @@ _HISTORY: Final = timedelta(days=28)
 _BY_THE_HOUR: Final = timedelta(days=21)
 _ODD: Final = 5.0
 """A rough look leaves out what is less; a change needs more than this."""
+_MAYBE: Final = 3.0
+"""So certain a change has to be for everyone, for those who share a label to be looked at: they may be few of all."""
 _WEEK: Final = 7
 _MOST: Final = 12
 """Incidents whose cost is worked out."""
@@ -58,6 +62,8 @@ _COMMANDS: Final = {
     Measure.LOOPS: "waste",
     Measure.API: "api_errors",
     Measure.MODEL: "cost_by -p by=model",
+    Measure.AGENT_COST: "subagents",
+    Measure.ANSWERS: "cost_by -p by=model",
     Measure.SUBAGENTS: "subagents",
     Measure.COMPACTIONS: "compactions",
     Measure.CACHE: "cache -p by=user",
@@ -91,7 +97,7 @@ def find(
     history = since - _HISTORY
     everybody = people(store, history, until, part)
     begin, end = int(since.timestamp()), int(until.timestamp())
-    known, changes = _changes(store, history, until, part, begin)
+    known, changes = _changes(store, history, until, part, begin, shared(everybody))
     changes += _of_versions(known, changes, begin, end)
     found = sorted(incidents(changes, known, everybody), key=lambda one: -one.change.deviance)[:_MOST]
     about = {"to": seconds(until), **part.values}
@@ -99,7 +105,8 @@ def find(
     costly = [
         one for incident in timed if (one := _finding(store, incident, everybody, about, history, until))
     ]
-    secure, notes = firsts(store, history, since, until, part, everybody)
+    costly = sessions(store, (history, since, until), part, everybody, costly)
+    secure, notes = firsts(store, history, since, until, part, everybody, _busier(known, begin))
     quiet = silence(everybody, since, until, _usd_a_day(known))
     present = max(now or datetime.now(UTC), until)
     quiet += clocks(store, (history, since, until), present, part, everybody)
@@ -111,11 +118,17 @@ def find(
 
 
 def _changes(
-    store: Streams, history: datetime, until: datetime, part: Part, begin: int
+    store: Streams,
+    history: datetime,
+    until: datetime,
+    part: Part,
+    begin: int,
+    labels: Mapping[Scope, Sequence[str]],
 ) -> tuple[dict[tuple[Measure, str], dict[Scope, Series]], list[Change]]:
     """Return all series that matter, and what changed among them.
 
-    What is odd is read first; then, of the few things that changed, the series of all, to see whose it is.
+    What is odd is read first; then, of the few things that changed, or that may have changed for some of those who
+    share a label, the series of all, to see whose it is.
     """
     end = int(until.timestamp())
     known: dict[tuple[Measure, str], dict[Scope, Series]] = {}
@@ -124,7 +137,10 @@ def _changes(
     things = [
         thing
         for thing, alike in known.items()
-        if any(changed(series, begin, end) is not None for series in alike.values())
+        if any(
+            changed(series, begin, end, least=_MAYBE if labels and series.scope == EVERYONE else CERTAIN)
+            for series in alike.values()
+        )
     ]
     if not things:
         return known, []
@@ -133,7 +149,22 @@ def _changes(
         known[series.measure, series.thing][series.scope] = series
         if (change := changed(series, begin, end)) is not None:
             changes.append(change)
+    for thing in things:
+        for series in _labelled(known[thing], labels):
+            known[thing][series.scope] = series
+            if (change := changed(series, begin, end)) is not None:
+                changes.append(change)
     return known, changes
+
+
+def _labelled(alike: Mapping[Scope, Series], labels: Mapping[Scope, Sequence[str]]) -> list[Series]:
+    """Return the series of labels that people share, the sums of theirs: one for all labels of the same people."""
+    same: dict[tuple[Scope, ...], list[Scope]] = {}
+    for label, users in labels.items():
+        theirs = tuple(scope for user in users if (scope := Scope("user", user)) in alike)
+        if len(theirs) > 1:
+            same.setdefault(theirs, []).append(label)
+    return [summed(scopes, [alike[one] for one in theirs]) for theirs, scopes in same.items()]
 
 
 def _of_versions(known: Known, changes: Sequence[Change], begin: int, end: int) -> list[Change]:
@@ -215,7 +246,7 @@ def _finding(
         "usd": spent.usd,
         "minutes": spent.minutes,
         "title": title(change),
-        "who": who(scope, users, teams, everybody),
+        "who": who(scope, users, teams, everybody, change.series.also),
         "reason": reason(change, since, ended),
         "worked_out": spent.worked_out,
         "advice": advice(change),
@@ -235,16 +266,23 @@ def _timed(store: Streams, found: Sequence[Incident], part: Part, until: datetim
     begin = datetime.fromtimestamp(min(one.change.begin for one in found) - 5 * DAY, UTC)
     things = [(one.change.measure, one.change.series.thing) for one in found]
     span = max(begin, until - _BY_THE_HOUR), until, part
-    hourly = read(store, *span, bucket=HOUR, only=things)
-    known = {(one.measure, one.thing, one.scope): one.steps for one in hourly}
+    known: dict[tuple[Measure, str], dict[Scope, Series]] = {}
+    for one in read(store, *span, bucket=HOUR, only=things):
+        known.setdefault((one.measure, one.thing), {})[one.scope] = one
     return [
         replace(
             one,
-            change=_at_the_hour(one.change, known.get((one.change.measure, series.thing, series.scope), ())),
+            change=_at_the_hour(one.change, _hours(one.change.series, known)),
         )
         for one in found
-        for series in [one.change.series]
     ]
+
+
+def _hours(series: Series, known: Known) -> Sequence[Step]:
+    """Return a series by the hour."""
+    alike = known.get((series.measure, series.thing), {})
+    theirs = _labelled(alike, {series.scope: series.users}) if series.users else [alike.get(series.scope)]
+    return theirs[0].steps if theirs and theirs[0] else ()
 
 
 def _at_the_hour(change: Change, hours: Sequence[Step]) -> Change:
@@ -253,6 +291,7 @@ def _at_the_hour(change: Change, hours: Sequence[Step]) -> Change:
     lost = total([step for step in hours if change.begin <= step.begin < timed.begin])
     gained = total([step for step in hours if timed.begin <= step.begin < change.begin])
     inside = change.inside + gained - lost
+    timed = replace(timed, clock=by_the_clock(timed, hours))
     return replace(timed, inside=inside) if inside.n > 0 else timed
 
 
@@ -269,6 +308,15 @@ def _usd_a_day(known: Known) -> dict[str, float]:
         for scope, series in known.get((Measure.REQUESTS, ""), {}).items()
         if scope.dimension == "user" and series.steps
     }
+
+
+def _busier(known: Known, begin: int) -> float:
+    """Return how many times as many prompts a day the period has as what was before it; at least 1."""
+    whole = known.get((Measure.REQUESTS, ""), {}).get(EVERYONE)
+    steps = whole.steps if whole else ()
+    sides = [[step.n for step in steps if (step.begin >= begin) is is_inside] for is_inside in (True, False)]
+    now, before = (sum(some) / len(some) if some else 0.0 for some in sides)
+    return max(1.0, now / before) if before else 1.0
 
 
 def _history(everybody: People, begin: int) -> list[str]:

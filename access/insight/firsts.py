@@ -57,8 +57,12 @@ def firsts(
     until: datetime,
     part: Part,
     everybody: People,
+    busier: float = 1.0,
 ) -> tuple[list[Finding], list[str]]:
-    """Return findings, and notes on servers that are new. Raises Refusal."""
+    """Return findings, and notes on servers that are new. Raises Refusal.
+
+    `busier` is how many times as much people asked a day in the period as before: so much more of all is no news.
+    """
     values = {"from": seconds(history), "to": seconds(until), **part.values}
     rows = answer(store, "insight_firsts", values).dicts()
     days = [day for person in everybody.values() for day in person.days]
@@ -78,12 +82,14 @@ def firsts(
     findings, servers = [], []
     for (kind, thing, _), one in seen.items():
         one.times.sort()
-        first = _begun(one.times, learnt, begin, end, _elsewhere(seen, kind, one))
+        first = _begun(one.times, learnt, begin, end, _elsewhere(seen, kind, one), busier)
         if first is None or (kind == "internal error" and _count(one.times, first) < _FEW):
             continue
         if kind in _NOW_AND_THEN and not was_silent(one.times, first, learnt - _LEARNT, end):
             continue
         if kind == "MCP server":
+            if one.times[0] < first:
+                continue  # It is used more, and not new.
             servers.append(
                 f"MCP server {visible(thing, _LONG)} is new since {datetime.fromtimestamp(first, UTC):%Y-%m-%d}."
             )
@@ -112,7 +118,9 @@ def _count(times: Sequence[int], first: int) -> int:
     return sum(time >= first for time in times)
 
 
-def _begun(times: Sequence[int], learnt: int, begin: int, end: int, elsewhere: Sequence[int]) -> int | None:
+def _begun(
+    times: Sequence[int], learnt: int, begin: int, end: int, elsewhere: Sequence[int], busier: float
+) -> int | None:
     """Return when something new began, None when it is usual, or is over before the period."""
     if not times or times[-1] < begin:
         return None
@@ -132,7 +140,7 @@ def _begun(times: Sequence[int], learnt: int, begin: int, end: int, elsewhere: S
             return None
         usual = (len(before) + 0.5) / max((begin - (learnt - _LEARNT)) / DAY, 1.0)
         later = recent
-    expected = usual * max((end - later[0]) / DAY, 0.5)
+    expected = usual * busier * max((end - later[0]) / DAY, 0.5)
     return later[0] if _tail(len(later), expected) < _RARE else None
 
 

@@ -28,6 +28,8 @@ class Measure(StrEnum):
     HOOK_BLOCKS = "hook blocks"
     API = "api"
     MODEL = "model"
+    AGENT_COST = "agent cost"
+    ANSWERS = "answers"
     SUBAGENTS = "subagents"
     LOOPS = "loops"
     COMPACTIONS = "compactions"
@@ -53,7 +55,7 @@ TIMES: Final = frozenset(
     }
 )
 """Those whose mean is of logarithms of milliseconds."""
-MEANS: Final = TIMES | {Measure.CACHE, Measure.REQUEST_COST}
+MEANS: Final = TIMES | {Measure.CACHE, Measure.REQUEST_COST, Measure.AGENT_COST, Measure.ANSWERS}
 """Those that are means; the others are counts of how often a thing happened, of how often it could."""
 
 
@@ -122,6 +124,10 @@ class Series:
     thing: str
     scope: Scope
     steps: Sequence[Step]
+    users: tuple[str, ...] = ()
+    """Of a label that people share: those who have it, whose series this one adds up."""
+    also: tuple[Scope, ...] = ()
+    """Other labels of the same people: which of them it is cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +175,19 @@ def total(steps: Sequence[Step]) -> Sum:
         ms += step.ms
         usd += step.usd
     return Sum(n, k, x, xx, ms, usd)
+
+
+def summed(scopes: Sequence[Scope], some: Sequence[Series]) -> Series:
+    """Return series of some users added up, all of one measure of one thing, for the labels that they share."""
+    steps: dict[int, Sum] = {}
+    for series in some:
+        for step in series.steps:
+            steps[step.begin] = steps.get(step.begin, Sum()) + step
+    added = [
+        Step(begin, one.n, one.k, one.x, one.xx, one.ms, one.usd) for begin, one in sorted(steps.items())
+    ]
+    users = tuple(one.scope.value for one in some)
+    return Series(some[0].measure, some[0].thing, scopes[0], added, users, tuple(scopes[1:]))
 
 
 def answer(store: Streams, name: str, values: Mapping[str, str]) -> Rows:

@@ -22,6 +22,8 @@ _TITLES: Final[Mapping[Measure, str]] = {
     Measure.HOOK_BLOCKS: "Hook {thing} blocks calls",
     Measure.API: "API requests fail: {thing}",
     Measure.MODEL: "Requests go to a dearer model: {thing}",
+    Measure.AGENT_COST: "Subagent {thing} is dearer",
+    Measure.ANSWERS: "Answers are longer",
     Measure.SUBAGENTS: "Subagents fan out",
     Measure.COMPACTIONS: "Conversations are compacted more often",
     Measure.CACHE: "Less of the input comes from the cache",
@@ -43,6 +45,8 @@ _RATES: Final[Mapping[Measure, str]] = {
     Measure.HOOK_BLOCKS: "{now} of runs blocked",
     Measure.API: "{now} of requests failed so",
     Measure.MODEL: "{now} of requests went to it",
+    Measure.AGENT_COST: "{now} a typical request of it",
+    Measure.ANSWERS: "{now} tokens a typical answer",
     Measure.SUBAGENTS: "{now} subagents a prompt",
     Measure.COMPACTIONS: "{now} compactions a prompt",
     Measure.CACHE: "{now} of the input was not cached",
@@ -66,6 +70,8 @@ _ADVICE: Final[Mapping[Measure, str]] = {
     Measure.HOOK_BLOCKS: "Run the hook by hand, and see who changed it at that time (settings.json, its script).",
     Measure.HOOK_TIME: "Run the hook by hand, and see who changed it at that time (settings.json, its script).",
     Measure.MODEL: "See who set the model (settings, ANTHROPIC_MODEL, /model), and whether the work needs it.",
+    Measure.AGENT_COST: "See who set its model (the agent's file, CLAUDE_CODE_SUBAGENT_MODEL), and what it reads.",
+    Measure.ANSWERS: "See what makes it write or think more: effort, thinking tokens, an output style, a new prompt.",
     Measure.SUBAGENTS: "Look at the prompts, agents or skills that start them: say how many may run, and for what.",
     Measure.COMPACTIONS: "See what fills the context: large outputs, a smaller window, a lower limit for compacting.",
     Measure.CACHE: "See what changes at the beginning of each prompt (CLAUDE.md, tools, a date): it spoils the cache.",
@@ -94,8 +100,10 @@ def title(change: Change) -> str:
     return _TITLES[change.measure].format(thing=named).removesuffix(": ")
 
 
-def who(scope: Scope, users: Sequence[str], teams: Sequence[str], everybody: People) -> str:
-    """Return whom it is about: the scope, and the people or teams in it."""
+def who(
+    scope: Scope, users: Sequence[str], teams: Sequence[str], everybody: People, also: Sequence[Scope] = ()
+) -> str:
+    """Return whom it is about: the scope, others with the same people, and the people or teams in it."""
     of = f"{len(users)} of {len(everybody)} people"
     value = visible(scope.value, _LONG)
     named = ", ".join(visible(alias(user), _LONG) for user in users[:_MOST])
@@ -106,12 +114,15 @@ def who(scope: Scope, users: Sequence[str], teams: Sequence[str], everybody: Peo
             return f"team {value}: {named}{more}" if named else f"team {value}"
         case "user":
             return f"user {visible(alias(scope.value), _LONG)}{f', team {listed}' if listed else ''}"
-        case "project" | "model":
-            return f"{scope.dimension} {value}: {of}{f', team {listed}' if listed else ''}"
         case "version":
             return f"client version {value}: {of}{f', team {listed}' if listed else ''}"
-        case _:
+        case "everyone":
             return f"everyone: {of}{f', of teams {listed}' if listed else ''}"
+        case _:
+            labels = " or ".join(
+                f"{visible(one.dimension, _LONG)} {visible(one.value, _LONG)}" for one in (scope, *also)
+            )
+            return f"{labels}: {of}{f', team {listed}' if listed else ''}"
 
 
 def rate(measure: Measure, value: float) -> str:
@@ -120,7 +131,9 @@ def rate(measure: Measure, value: float) -> str:
         return f"{value:,.0f} ms" if value < _MS_IN_A_SECOND else f"{value / _MS_IN_A_SECOND:,.1f} s"
     if measure in _PERCENT:
         return f"{100 * value:.1f}%"
-    return f"${value:.3f}" if measure is Measure.REQUEST_COST else f"{value:.2f}"
+    if measure is Measure.ANSWERS:
+        return f"{value:,.0f}"
+    return f"${value:.3f}" if measure in {Measure.REQUEST_COST, Measure.AGENT_COST} else f"{value:.2f}"
 
 
 def reason(change: Change, since: datetime, until: datetime | None) -> str:
@@ -133,7 +146,8 @@ def reason(change: Change, since: datetime, until: datetime | None) -> str:
     times = f", {change.inside.k:,.0f} times" if measure in _PERCENT and measure is not Measure.CACHE else ""
     if measure in TIMES:
         times = f", {change.inside.n:,.0f} times"
-    return f"Since {moment(since)}{f' until {moment(until)}' if until else ''} {said}, {comparison}{times}."
+    clock = ", {2:.0%} of them from {0:02}:00 to {1:02}:00 UTC".format(*change.clock) if change.clock else ""
+    return f"Since {moment(since)}{f' until {moment(until)}' if until else ''} {said}, {comparison}{times}{clock}."
 
 
 def moment(time: datetime) -> str:

@@ -16,6 +16,7 @@ WITH
             AND {value:String} = multiIf(
                 {dimension:String} = 'team', toString(team),
                 {dimension:String} = 'user', toString(user_id),
+                {dimension:String} = 'users', if(has(JSONExtract({value:String}, 'Array(String)'), toString(user_id)), {value:String}, ''),
                 {dimension:String} = 'project', toString(project),
                 {dimension:String} = 'model', toString(model_name),
                 {dimension:String} = 'version', toString(service_version),

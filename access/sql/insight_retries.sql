@@ -6,5 +6,6 @@ WHERE span_type = 'llm_request' AND ifNull(success, true) AND timestamp >= {from
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
     AND ({thing:String} = '' OR replaceOne(model, '[1m]', '') = {thing:String})
     AND {value:String} = multiIf({dimension:String} = 'team', toString(team), {dimension:String} = 'user', toString(user_id),
+        {dimension:String} = 'users', if(has(JSONExtract({value:String}, 'Array(String)'), toString(user_id)), {value:String}, ''),
         {dimension:String} = 'project', toString(project), {dimension:String} = 'version', toString(service_version),
         {dimension:String} = 'model', replaceOne(model, '[1m]', ''), '')

@@ -16,6 +16,8 @@ WITH
     empty(wanted) OR hasAny(kinds, ['api', 'model', 'request time', 'first token', 'request cost', 'cache', 'requests']) AS wants_requests,
     empty(wanted) OR hasAny(kinds, ['compactions', 'subagents', 'requests']) AS wants_prompts,
     empty(wanted) OR hasAny(kinds, ['first token', 'retries', 'wait']) AS wants_spans,
+    empty(wanted) OR has(kinds, 'agent cost') AS wants_agents,
+    empty(wanted) OR has(kinds, 'answers') AS wants_answers,
     measured AS (
         SELECT toUnixTimestamp(toStartOfInterval(hour, toIntervalSecond({bucket:UInt32}))) AS bucket, *
         FROM telemetry_measures
@@ -157,6 +159,33 @@ WITH
                 ('retries', model_name, times, toFloat64(retries), 0., 0., retried_ms, 0.)],
             [('wait', '', times, 0., waits.x, waits.xx, ms, 0.)]))
         FROM waits
+        UNION ALL
+        SELECT bucket, user_id, team, project, '', '', ('agent cost', toString(agent_name), toUInt64(count()), 0., sum(logged), sum(logged * logged), 0., sum(agents.usd))
+        FROM agents
+        GROUP BY bucket, user_id, team, project, agent_name
+        UNION ALL
+        SELECT bucket, user_id, team, project, service_version, toString(model_name), ('answers', '', toUInt64(count()), 0., sum(logged), sum(logged * logged), 0., 0.)
+        FROM answers
+        GROUP BY bucket, user_id, team, project, service_version, model_name
+    ),
+    -- A subagent's requests in an hour of one person, whose mean is one value: the roll-up has no squares of them.
+    agents AS (
+        SELECT
+            toUnixTimestamp(toStartOfInterval(hour, toIntervalSecond({bucket:UInt32}))) AS bucket,
+            user_id, team, project, agent_name, sum(cost_nanos) / 1e9 AS usd, log(usd / sum(events)) AS logged
+        FROM telemetry_hourly
+        WHERE wants_agents AND event_type = 'api_request' AND agent_name != '' AND hour >= toStartOfHour(begin) AND hour < ending
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String}) AND ({project:String} = '' OR project = {project:String})
+        GROUP BY hour, user_id, team, project, agent_name
+        HAVING usd > 0
+    ),
+    -- Likewise the tokens of an answer.
+    answers AS (
+        SELECT bucket, hour, user_id, team, project, service_version, thing AS model_name, log(sum(output_tokens) / sum(events)) AS logged
+        FROM measured
+        WHERE wants_answers AND event_type = 'api_request'
+        GROUP BY bucket, hour, user_id, team, project, service_version, model_name
+        HAVING sum(output_tokens) > 0
     ),
     cells AS (
         SELECT
@@ -194,7 +223,7 @@ SELECT measure, thing, dimension, value, steps
 FROM (
     SELECT measure, thing, dimension, value,
         arraySort(groupArray((bucket, n, k, x, xx, ms, usd))) AS steps,
-        measure LIKE '% time' OR measure IN ('first token', 'wait', 'cache', 'request cost') AS is_mean,
+        measure LIKE '% time' OR measure IN ('first token', 'wait', 'cache', 'request cost', 'agent cost', 'answers') AS is_mean,
         arrayCumSum(steps.2) AS ns,
         arrayCumSum(if(is_mean, steps.4, steps.3)) AS ks,
         -- Roughly by how many standard deviations what follows a step differs from the steps before it, and by how

@@ -16,7 +16,9 @@ WHERE event_type = 'api_request' AND hour >= toStartOfHour({from:DateTime('UTC')
     AND {value:String} = multiIf(
         {dimension:String} = 'team', toString(team),
         {dimension:String} = 'user', toString(user_id),
+        {dimension:String} = 'users', if(has(JSONExtract({value:String}, 'Array(String)'), toString(user_id)), {value:String}, ''),
         {dimension:String} = 'project', toString(project),
+        {dimension:String} = 'model', toString(thing),
         {dimension:String} = 'version', toString(service_version),
         '')
 GROUP BY is_inside, model
