@@ -106,7 +106,9 @@ def decode(
         if not isinstance(request.get(name), list | None):
             raise MalformedJson(f"{name}: expected an array")
     tally = _Tally(limits.records, repairs=Counter(repairs))
-    body = _keep(shape, request, "", 0, tally) or b""
+    written = _keep(shape, request, "", 0, tally) or b""
+    # In the order of Protobuf's own writers, so that a request is known again when it comes over another protocol.
+    body = _REQUESTS[signal].FromString(written).SerializeToString()
     return Decoded(body, tally.records, tally.refused, tally.message(), tally.repairs, tally.unknown)
 
 
