@@ -108,13 +108,13 @@ class NativeTransform:
                     tally.oddities[kind] += count
         if tally.malformed:
             raise Refused(too_large=False)
-        data = Pieces(memoryview(piece) for pieces, *_ in made for piece in pieces)
+        data = Pieces((memoryview(block) for block, *_ in made), [block for block, *_ in made])
         return Block(table, data, tally, sum(request.rows for request in requests), contents, identities)
 
     def _rows(
         self, statement: int, table: str, group: Sequence[Surveyed]
-    ) -> tuple[list[Any], int, bytes, bytes, int, int]:
-        made: tuple[list[Any], int, bytes, bytes, int, int] = self._pass.run(
+    ) -> tuple[Any, int, bytes, bytes, int, int]:
+        made: tuple[Any, int, bytes, bytes, int, int] = self._pass.run(
             table,
             [request.body for request in group],
             self._oldest(),

@@ -171,26 +171,6 @@ def test_labels_are_read_and_give_way_to_what_was_sent(strict: Both) -> None:
     strict.hold("otel_logs", [request.SerializeToString()])
 
 
-@native
-@pytest.mark.parametrize(("table", "make"), [("otel_traces", corpus.traces), ("otel_logs", corpus.logs)])
-def test_a_large_block_becomes_the_same_in_its_pieces(
-    strict: Both, table: str, make: Callable[[int, int, int], bytes]
-) -> None:
-    """Columns and maps that do not fit a piece go on in the next one; a text that is longer than a piece is whole."""
-    request = make(3000, 7, time.time_ns())
-    for size in (0, 1 << 18, 1 << 21):
-        resource = {"note": "x" * 5000, "zone": "y" * size}
-        note = ExportLogsServiceRequest() if table == "otel_logs" else ExportTraceServiceRequest()
-        note.ParseFromString(make(3, 8, time.time_ns()))
-        groups = note.resource_logs if isinstance(note, ExportLogsServiceRequest) else note.resource_spans
-        for key, text in resource.items():
-            groups[0].resource.attributes.add(key=key, value=AnyValue(string_value=text))
-        requests = [request, note.SerializeToString()]
-        strict.hold(table, requests)
-    _, block = strict.blocks(table, surveyed(table, requests))
-    assert len(list(block.data)) > len(block.data) >> 19
-
-
 _NAMES = ("mcp_server_name", "mcp_tool_name", "bash_command", "command", "description", "", "cømmand")
 _WORDS = (
     *("git push", "ls", "ls\n-l", "g++ a.c", "", " ls", "A=1 make", "sudo ls", "env", "/bin/ls -l", "'ls' x"),

@@ -4,7 +4,6 @@
 //! it has to look at; columns are written.
 
 use std::collections::HashMap;
-use std::mem::size_of;
 
 use regex_automata::hybrid::dfa::Cache;
 
@@ -26,8 +25,6 @@ pub enum Text<'a> {
 pub const EMPTY: Text<'static> = Text::Sent(b"");
 const ASKED_KEY: u32 = 1 << 31;
 const NONE: u32 = u32::MAX;
-/// How many bytes a worker keeps of each kind between batches.
-const MOST_KEPT: usize = 4 << 20;
 
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {
@@ -74,26 +71,13 @@ pub struct Worker {
     pub keys: Keys,
     pub cache: Option<Cache>,
     pub scratch: Vec<u8>,
-    /// Memory of the last batch, which the kernel would have to clear again.
-    made: Vec<u8>,
-    entries: Vec<Entry<'static>>,
+    /// The bytes of the last batch's requests, and of its block.
+    pub sizes: (usize, usize),
 }
 
 impl Worker {
     pub fn new(rules: &Rules) -> Self {
-        Worker {
-            keys: Keys::default(),
-            cache: rules.search.cache(),
-            scratch: Vec::new(),
-            made: Vec::new(),
-            entries: Vec::new(),
-        }
-    }
-
-    /// Give back the memory of the last batch.
-    pub fn shrink(&mut self) {
-        self.made = Vec::new();
-        self.entries = Vec::new();
+        Worker { keys: Keys::default(), cache: rules.search.cache(), scratch: Vec::new(), sizes: (1, 0) }
     }
 }
 
@@ -111,39 +95,20 @@ pub struct Batch<'a, 'w> {
     fields: Vec<Option<&'a [u8]>>,
 }
 
-/// The memory of a vector for elements that borrow from something else; collecting in place is what the standard library
-/// does.
-fn emptied<'b>(mut entries: Vec<Entry<'_>>) -> Vec<Entry<'b>> {
-    entries.clear();
-    entries.into_iter().map(|entry| Entry { key: entry.key, value: EMPTY }).collect()
-}
-
 impl<'a, 'w> Batch<'a, 'w> {
     pub fn new(rules: &'w Rules, worker: &'w mut Worker) -> Self {
         worker.keys.bound();
-        let (made, entries) = (std::mem::take(&mut worker.made), std::mem::take(&mut worker.entries));
         Batch {
             rules,
             worker,
-            made,
-            entries: emptied(entries),
+            made: Vec::new(),
+            entries: Vec::new(),
             maps: Vec::new(),
             asks: Vec::new(),
             answers: Vec::new(),
             cleaned: HashMap::new(),
             last_cleaned: [None; 16],
             fields: Vec::new(),
-        }
-    }
-
-    /// Leave the memory to the worker's next batch, unless it is much.
-    pub fn end(mut self) {
-        self.made.clear();
-        if self.made.capacity() <= MOST_KEPT {
-            self.worker.made = self.made;
-        }
-        if self.entries.capacity() * size_of::<Entry>() <= MOST_KEPT {
-            self.worker.entries = emptied(self.entries);
         }
     }
 

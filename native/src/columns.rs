@@ -6,8 +6,6 @@
 //!
 //! Source: https://clickhouse.com/docs/interfaces/formats/Native
 
-use std::ops::Range;
-
 use crate::batch::{Batch, Text};
 use crate::wire::put_varint;
 use crate::Failure;
@@ -19,13 +17,7 @@ const MAP: &str = "Map(LowCardinality(String), String)";
 pub const TIME: &str = "DateTime64(9, 'UTC')";
 
 /// What is written may have so many bytes, since few bytes of a request can stand in many rows.
-const MOST_BYTES: usize = 1 << 30;
-
-/// A block is written in pieces of so many bytes and some more, which fit: malloc gives larger ones back at once.
-const PIECE: usize = 160 << 10;
-const PIECE_CAPACITY: usize = 240 << 10;
-/// Values of so many bytes are a piece as they are.
-const LARGE_VALUES: usize = 32 << 10;
+pub const MOST_BYTES: usize = 1 << 30;
 
 /// The values of a column before the answers of Python are known.
 pub enum Values<'a> {
@@ -61,99 +53,60 @@ impl<'a> Column<'a> {
     }
 }
 
-/// A block on its way, in pieces. Each is small enough for malloc to keep its memory; the kernel would have to clear that
-/// of a whole block again.
-struct Out {
-    done: Vec<Vec<u8>>,
-    open: Vec<u8>,
-    size: usize,
-}
-
-impl Out {
-    fn new() -> Self {
-        Out { done: Vec::new(), open: Vec::with_capacity(PIECE_CAPACITY), size: 0 }
-    }
-
-    /// End a piece that is large enough. Return whether another one is open now.
-    fn step(&mut self) -> Result<bool, Failure> {
-        if self.size + self.open.len() > MOST_BYTES {
-            return Err(Failure::TooLarge);
-        }
-        let is_full = self.open.len() >= PIECE;
-        if is_full {
-            self.end(Vec::with_capacity(PIECE_CAPACITY));
-        }
-        Ok(is_full)
-    }
-
-    /// Put bytes that stand in memory of their own.
-    fn put(&mut self, values: Vec<u8>) -> Result<(), Failure> {
-        if values.len() < LARGE_VALUES {
-            self.open.extend_from_slice(&values);
-        } else {
-            self.end(values);
-            self.end(Vec::with_capacity(PIECE_CAPACITY));
-        }
-        self.step().map(drop)
-    }
-
-    fn end(&mut self, next: Vec<u8>) {
-        let mut ended = std::mem::replace(&mut self.open, next);
-        if !ended.is_empty() {
-            ended.shrink_to_fit();
-            self.size += ended.len();
-            self.done.push(ended);
-        }
-    }
-}
-
-/// Write a block.
-pub fn write(batch: &Batch<'_, '_>, rows: usize, columns: Vec<Column<'_>>) -> Result<Vec<Vec<u8>>, Failure> {
-    let mut out = Out::new();
-    put_varint(&mut out.open, columns.len() as u64);
-    put_varint(&mut out.open, rows as u64);
+/// Write a block, of about `capacity` bytes.
+pub fn write(
+    batch: &Batch<'_, '_>,
+    rows: usize,
+    columns: &[Column<'_>],
+    capacity: usize,
+) -> Result<Vec<u8>, Failure> {
+    let mut out = Vec::with_capacity(capacity);
+    put_varint(&mut out, columns.len() as u64);
+    put_varint(&mut out, rows as u64);
     for column in columns {
-        put_text(&mut out.open, column.name.as_bytes());
+        put_text(&mut out, column.name.as_bytes());
         let kind = match column.values {
             Values::Plain(kind, _) => kind,
             Values::Texts(_) => "String",
             Values::Maps(_) => MAP,
         };
         match column.ends {
-            Some(_) => put_text(&mut out.open, format!("Array({kind})").as_bytes()),
-            None => put_text(&mut out.open, kind.as_bytes()),
+            Some(_) => put_text(&mut out, format!("Array({kind})").as_bytes()),
+            None => put_text(&mut out, kind.as_bytes()),
         }
         if matches!(column.values, Values::Maps(_)) {
-            put_number(&mut out.open, DICTIONARY_VERSION);
+            put_number(&mut out, DICTIONARY_VERSION);
         }
         for &end in column.ends.iter().flatten() {
-            put_number(&mut out.open, end);
+            put_number(&mut out, end);
         }
-        out.step()?;
-        match column.values {
-            Values::Plain(_, values) => out.put(values)?,
-            Values::Texts(texts) => put_texts(&mut out, batch, &texts)?,
-            Values::Maps(maps) => put_maps(&mut out, batch, &maps)?,
+        match &column.values {
+            Values::Plain(_, values) => out.extend_from_slice(values),
+            Values::Texts(texts) => put_texts(&mut out, batch, texts)?,
+            Values::Maps(maps) => put_maps(&mut out, batch, maps)?,
+        }
+        if out.len() > MOST_BYTES {
+            return Err(Failure::TooLarge);
         }
     }
-    out.end(Vec::new());
-    Ok(out.done)
+    Ok(out)
 }
 
-fn put_texts(out: &mut Out, batch: &Batch<'_, '_>, texts: &[Text<'_>]) -> Result<(), Failure> {
+fn put_texts(out: &mut Vec<u8>, batch: &Batch<'_, '_>, texts: &[Text<'_>]) -> Result<(), Failure> {
     for &text in texts {
-        put_text(&mut out.open, batch.bytes(text));
-        out.step()?;
+        put_text(out, batch.bytes(text));
+        if out.len() > MOST_BYTES {
+            return Err(Failure::TooLarge);
+        }
     }
     Ok(())
 }
 
-fn put_maps(out: &mut Out, batch: &Batch<'_, '_>, maps: &[u32]) -> Result<(), Failure> {
+fn put_maps(out: &mut Vec<u8>, batch: &Batch<'_, '_>, maps: &[u32]) -> Result<(), Failure> {
     let mut end = 0u64;
     for &map in maps {
         end += batch.entries_of(map).len() as u64;
-        put_number(&mut out.open, end);
-        out.step()?;
+        put_number(out, end);
     }
     if end == 0 {
         return Ok(());
@@ -186,40 +139,42 @@ fn put_maps(out: &mut Out, batch: &Batch<'_, '_>, maps: &[u32]) -> Result<(), Fa
         256..=65_535 => 1,
         _ => 2,
     };
-    put_number(&mut out.open, DICTIONARY_FLAGS | width as u64);
-    put_number(&mut out.open, dictionary.len() as u64 + 1);
-    put_text(&mut out.open, b"");
+    put_number(out, DICTIONARY_FLAGS | width as u64);
+    put_number(out, dictionary.len() as u64 + 1);
+    put_text(out, b"");
     for &key in &dictionary {
-        put_text(&mut out.open, &batch.worker.keys[key].bytes);
-        out.step()?;
+        put_text(out, &batch.worker.keys[key].bytes);
     }
-    put_number(&mut out.open, end);
+    put_number(out, end);
     for &map in maps {
         for entry in batch.entries_of(map) {
             let place = places[entry.key() as usize];
             match width {
-                0 => out.open.push(place as u8),
-                1 => out.open.extend_from_slice(&(place as u16).to_le_bytes()),
-                _ => out.open.extend_from_slice(&place.to_le_bytes()),
+                0 => out.push(place as u8),
+                1 => out.extend_from_slice(&(place as u16).to_le_bytes()),
+                _ => out.extend_from_slice(&place.to_le_bytes()),
             }
         }
-        out.step()?;
+        if out.len() > MOST_BYTES {
+            return Err(Failure::TooLarge);
+        }
     }
-    // The last map that was written, and where it stands in the open piece.
-    let mut written = None;
+    let mut last = u32::MAX;
+    let mut written = 0..0;
     for &map in maps {
-        match &written {
-            Some((last, place)) if *last == map => out.open.extend_from_within(Range::clone(place)),
-            _ => {
-                let start = out.open.len();
-                for entry in batch.entries_of(map) {
-                    put_text(&mut out.open, batch.bytes(entry.value));
-                }
-                written = Some((map, start..out.open.len()));
+        if map == last {
+            out.extend_from_within(written.clone());
+            written = out.len() - written.len()..out.len();
+        } else {
+            let start = out.len();
+            for entry in batch.entries_of(map) {
+                put_text(out, batch.bytes(entry.value));
             }
+            written = start..out.len();
+            last = map;
         }
-        if out.step()? {
-            written = None;
+        if out.len() > MOST_BYTES {
+            return Err(Failure::TooLarge);
         }
     }
     Ok(())

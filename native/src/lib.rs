@@ -92,8 +92,12 @@ fn run<'a, T: Table<'a>>(
     }
     py.detach(|| {
         batch.settle()?;
-        let block = table.write(&mut batch)?;
-        batch.end();
+        let sent: usize = requests.iter().map(|request| request.len()).sum();
+        let (before, made) = batch.worker.sizes;
+        // What the last batch grew by, and some more, since growing costs a copy.
+        let capacity = sent.saturating_mul(made) / before.max(1);
+        let block = table.write(&mut batch, (capacity + capacity / 16).min(columns::MOST_BYTES))?;
+        batch.worker.sizes = (sent.max(1), block.data.len());
         Ok(block)
     })
 }
@@ -229,7 +233,7 @@ impl Pass {
         Ok(Pass { rules, idle: Mutex::new(Vec::new()) })
     }
 
-    /// Turn requests into rows: the block's pieces, the number of its rows, the hashes of their contents and identities as
+    /// Turn requests into rows: the block, the number of its rows, the hashes of their contents and identities as
     /// bytes, and how many rows are past retention and how many spans end before they start.
     ///
     /// `finish` answers a list of questions: a function's name, a key and a text each.
@@ -241,7 +245,7 @@ impl Pass {
         requests: Vec<Bound<'py, PyBytes>>,
         oldest: i64,
         finish: Bound<'py, PyAny>,
-    ) -> PyResult<(Vec<Py<Bytes>>, usize, Bound<'py, PyBytes>, Bound<'py, PyBytes>, u64, u64)> {
+    ) -> PyResult<(Py<Bytes>, usize, Bound<'py, PyBytes>, Bound<'py, PyBytes>, u64, u64)> {
         let bodies: Vec<&[u8]> = requests.iter().map(|request| request.as_bytes()).collect();
         let taken = self.idle.lock().map_or(None, |mut idle| idle.pop());
         let mut worker = taken.unwrap_or_else(|| Worker::new(&self.rules));
@@ -257,16 +261,10 @@ impl Pass {
         // A panic is a fault of ours; as it is, it would be no Exception to Python.
         let block = made.map_err(|_| PyRuntimeError::new_err("the native pass failed"))??;
         if let Ok(mut idle) = self.idle.lock() {
-            // At rest one worker's memory is kept.
-            if !idle.is_empty() {
-                worker.shrink();
-            }
             idle.push(worker);
         }
-        let pieces = block.data.into_iter().map(|piece| Py::new(py, Bytes(piece)));
-        let pieces = pieces.collect::<PyResult<_>>()?;
         Ok((
-            pieces,
+            Py::new(py, Bytes(block.data))?,
             block.rows,
             numbers(py, &block.contents),
             numbers(py, &block.identities),

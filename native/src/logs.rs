@@ -47,10 +47,10 @@ impl<'a> Table<'a> for Logs<'a> {
         Ok(())
     }
 
-    fn write(self, batch: &mut Batch<'a, '_>) -> Result<Block, Failure> {
+    fn write(self, batch: &mut Batch<'a, '_>, capacity: usize) -> Result<Block, Failure> {
         let (contents, identities) = self.hashes(batch);
         let service_names = services(batch, &self.resources);
-        let columns = vec![
+        let columns = [
             Column::plain("Timestamp", TIME, self.times),
             Column::plain("TraceId", "String", self.trace_ids),
             Column::plain("SpanId", "String", self.span_ids),
@@ -69,7 +69,7 @@ impl<'a> Table<'a> for Logs<'a> {
             Column::texts("EventName", self.event_names),
         ];
         Ok(Block {
-            data: write(batch, self.rows, columns)?,
+            data: write(batch, self.rows, &columns, capacity)?,
             rows: self.rows,
             contents,
             identities,

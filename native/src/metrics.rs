@@ -146,7 +146,7 @@ impl<'a> Table<'a> for Metrics<'a> {
         Ok(())
     }
 
-    fn write(self, batch: &mut Batch<'a, '_>) -> Result<Block, Failure> {
+    fn write(self, batch: &mut Batch<'a, '_>, capacity: usize) -> Result<Block, Failure> {
         let contents = self.contents(batch);
         let service_names = services(batch, &self.resources);
         let kind = self.kind;
@@ -213,7 +213,7 @@ impl<'a> Table<'a> for Metrics<'a> {
             columns.push(Column::plain("IsMonotonic", "Bool", self.are_monotonic));
         }
         Ok(Block {
-            data: write(batch, self.rows, columns)?,
+            data: write(batch, self.rows, &columns, capacity)?,
             rows: self.rows,
             identities: vec![0; contents.len()],
             contents,

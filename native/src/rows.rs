@@ -7,8 +7,7 @@ use crate::Failure;
 
 /// The rows of a group of requests.
 pub struct Block {
-    /// The bytes in their pieces.
-    pub data: Vec<Vec<u8>>,
+    pub data: Vec<u8>,
     pub rows: usize,
     /// A hash a row, by which a record is known that arrives again; 0 for none.
     pub contents: Vec<u64>,
@@ -22,8 +21,8 @@ pub trait Table<'a>: Send {
     /// Read a request; `oldest` is the time before which the table's TTL removes a row.
     fn read(&mut self, batch: &mut Batch<'a, '_>, request: &'a [u8], oldest: i64) -> Result<(), Malformed>;
 
-    /// Write the rows, once Python has answered.
-    fn write(self, batch: &mut Batch<'a, '_>) -> Result<Block, Failure>;
+    /// Write the rows, once Python has answered, in a block of about `capacity` bytes.
+    fn write(self, batch: &mut Batch<'a, '_>, capacity: usize) -> Result<Block, Failure>;
 }
 
 /// The scope of a message of spans, log records or metrics.

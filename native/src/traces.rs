@@ -57,10 +57,10 @@ impl<'a> Table<'a> for Traces<'a> {
         Ok(())
     }
 
-    fn write(self, batch: &mut Batch<'a, '_>) -> Result<Block, Failure> {
+    fn write(self, batch: &mut Batch<'a, '_>, capacity: usize) -> Result<Block, Failure> {
         let contents = self.contents(batch);
         let service_names: Vec<Text<'a>> = services(batch, &self.resources);
-        let columns = vec![
+        let columns = [
             Column::plain("Timestamp", TIME, self.times),
             Column::plain("TraceId", "String", self.trace_ids),
             Column::plain("SpanId", "String", self.span_ids),
@@ -85,7 +85,7 @@ impl<'a> Table<'a> for Traces<'a> {
             Column::maps("Links.Attributes", self.link_attributes).arrays(&self.link_ends),
         ];
         Ok(Block {
-            data: write(batch, self.rows, columns)?,
+            data: write(batch, self.rows, &columns, capacity)?,
             rows: self.rows,
             identities: vec![0; contents.len()],
             contents,
