@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 HOURS: Final = 4
 """The longest that one benchmark may take before it is stopped."""
 SECTION: Final = re.compile(r"^## (\S+)$", re.MULTILINE)
+_LONGEST: Final = 120
 SAID: Final = re.compile(r"\b(\d+(?:\.\d+)?) times\b")
 
 
@@ -154,7 +156,17 @@ def page(sections: dict[str, str]) -> str:
         "|---|---|---|---|---|",
         *rows,
     ]
-    return "\n".join(head) + "\n" + "".join(f"\n## {name}\n\n{sections[name]}" for name in there)
+    text = "\n".join(head) + "\n" + "".join(f"\n## {name}\n\n{sections[name]}" for name in there)
+    return "\n".join(map(short, text.splitlines())) + "\n"
+
+
+def short(line: str) -> str:
+    """Return a line of prose as lines of at most 120 characters; a table's row stays one."""
+    if line.startswith("|") or len(line) <= _LONGEST:
+        return line
+    return textwrap.fill(
+        line, _LONGEST, subsequent_indent="  " * line.startswith("* "), break_on_hyphens=False
+    )
 
 
 def ratios(section: str) -> Iterator[Sequence[str]]:
