@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -403,17 +403,14 @@ class Work:
         if agent and incident.kind == "agent model":
             model = incident.key if swapped else "claude-haiku-4-5"
         rates = PRICES[model]
-        usd = (sent * rates[0] + received * rates[1] + read * rates[2] + written * rates[3]) / 1e6
+        tokens = (sent, received, read, written)
+        usd = _usd(tokens, rates)
         if spoilt and warm:
             incident.cost(self.at, self.context * (rates[3] - rates[2]) / 1e6)
         if swapped:
-            usual = PRICES["claude-haiku-4-5"]
-            were = (sent * usual[0] + received * usual[1] + read * usual[2] + written * usual[3]) / 1e6
-            incident.cost(self.at, usd - were)
+            incident.cost(self.at, usd - _usd(tokens, PRICES["claude-haiku-4-5"]))
         if self.model != person.model and incident.kind == "dearer":
-            usual = PRICES[person.model]
-            were = (sent * usual[0] + received * usual[1] + read * usual[2] + written * usual[3]) / 1e6
-            incident.cost(self.at, usd - were)
+            incident.cost(self.at, usd - _usd(tokens, PRICES[person.model]))
         start = self.at
         self._wait(took / 1000)
         self.context += grown + received
@@ -650,6 +647,11 @@ class Work:
                 }
             )
         )
+
+
+def _usd(tokens: Sequence[int], rates: Sequence[float]) -> float:
+    """Return what a request costs: tokens sent, received, read from the cache and written to it, by their rates."""
+    return sum(count * rate for count, rate in zip(tokens, rates, strict=True)) / 1e6
 
 
 def labelled(world: World, seed: int) -> Iterator[Incident]:

@@ -109,13 +109,13 @@ def make(engine: Engine, kind: str, count: int, days: int) -> None:
                 "begin": begin.strftime("%Y-%m-%d %H:%M:%S"),
             },
         )
-    if there < count and kind == "logs":
-        # They were stored now, and would all be late.
-        engine.command(
-            "ALTER TABLE telemetry_events UPDATE arrived = toDateTime64(timestamp, 3) WHERE true"
-            " SETTINGS mutations_sync = 2"
-        )
     if there < count:
+        if kind == "logs":
+            # They were stored now, and would all be late.
+            engine.command(
+                "ALTER TABLE telemetry_events UPDATE arrived = toDateTime64(timestamp, 3) WHERE true"
+                " SETTINGS mutations_sync = 2"
+            )
         engine.command(f"OPTIMIZE TABLE {TABLE[kind]}")
         print(f"\nMade {count - there:,} {kind} in {time.perf_counter() - started:.0f} s.", flush=True)
 

@@ -493,6 +493,10 @@ def _double(value: Any, _depth: int) -> float:
 def _integer(low: int, high: int, value: Any, _depth: int) -> int:
     if type(value) is int and low <= value <= high:
         return value
+    if type(value) is str and len(value) <= _SHORT and value.isdigit() and value.isascii():
+        short = int(value)
+        if short <= high:
+            return short
     number: float | Decimal = math.nan
     if type(value) is str and len(value) <= _MAX_INTEGER_TEXT and _NUMBER.fullmatch(value):
         # Exact, where a float is not: "9007199254740993.0".
@@ -505,25 +509,15 @@ def _integer(low: int, high: int, value: Any, _depth: int) -> int:
     raise _Wrong(f"an integer of {low} to {high}, as a number or a decimal string")
 
 
-def _uint64(value: Any, depth: int) -> int:
-    if type(value) is str and len(value) <= _SHORT and value.isdigit() and value.isascii():
-        return int(value)
-    return _integer(0, 2**64 - 1, value, depth)
-
-
 def _enum(value: Any, depth: int) -> int:
-    if type(value) is int and 0 <= value <= _MOST_NAMED:
-        return value
     if type(value) is str:
         raise _Wrong("an enum's number, not a string")
     return _integer(-(2**31), 2**31 - 1, value, depth)
 
 
 def _hex(value: Any, _depth: int) -> bytes:
-    if type(value) is not str:
-        raise _Wrong("a string")
     try:
-        return binascii.unhexlify(value)
+        return binascii.unhexlify(_string(value, _depth))
     except ValueError:
         raise _Wrong("hex digits, two a byte") from None
 
@@ -551,8 +545,6 @@ _IDS = {"traceId", "spanId", "parentSpanId"}
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")
 _MAX_INTEGER_TEXT = 100
-_MOST_NAMED = 99
-"""Enums have few names."""
 _SHORT = 19
 """The digits of a time in nanoseconds, as nearly all integers are times or counts; fewer digits fit into any int64."""
 
@@ -569,5 +561,5 @@ _SCALARS: dict[int, Callable[[Any, int], Any]] = {
     FieldDescriptor.CPPTYPE_INT32: partial(_integer, -(2**31), 2**31 - 1),
     FieldDescriptor.CPPTYPE_UINT32: partial(_integer, 0, 2**32 - 1),
     FieldDescriptor.CPPTYPE_INT64: partial(_integer, -(2**63), 2**63 - 1),
-    FieldDescriptor.CPPTYPE_UINT64: _uint64,
+    FieldDescriptor.CPPTYPE_UINT64: partial(_integer, 0, 2**64 - 1),
 }

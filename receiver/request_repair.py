@@ -22,10 +22,11 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.unknown_fields import UnknownFieldSet
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-from clickhouse.varint import read_varint, varint
+from clickhouse.varint import read_varint
 from otlp.repairs import MAX_DEPTH, TOO_DEEP, described
 from otlp.signals import KINDS, RECORDS, Signal, Survey, malformed, survey
 from otlp.status import Reason, Rejected
+from otlp.wire import behind, tag_of_bytes
 
 _BYTES: Final = 2
 _GROUP: Final = 3
@@ -149,7 +150,7 @@ class _Work:
                 changed = held
             else:
                 changed = self.message(shape.messages[one.number], value, depth + 1)
-            kept += varint(one.number << 3 | _BYTES), varint(len(changed)), changed
+            kept.append(behind(tag_of_bytes(one.number), changed))
         made = b"".join(kept)
         if shape.is_record and not _parses(shape.message, made):
             raise _Broken
