@@ -153,12 +153,12 @@ def text(shown: Shown) -> str:
     height = max((len(parts) for parts in heads), default=0)
     widths = [_longest(shown, place) for place in range(len(heads))]
     lines = [
-        _line((([""] * (height - len(parts)) + parts)[row] for parts in heads), widths, shown.numbers)
+        line((([""] * (height - len(parts)) + parts)[row] for parts in heads), widths, shown.numbers)
         for row in range(height)
     ]
     lines.append(_GAP.join("─" * width for width in widths))
-    lines += [_line(row, widths, shown.numbers) for row in shown.rows]
-    return "".join(f"{line}\n" for line in lines)
+    lines += [line(row, widths, shown.numbers) for row in shown.rows]
+    return "".join(f"{one}\n" for one in lines)
 
 
 def markdown(shown: Shown) -> str:
@@ -254,7 +254,8 @@ def _across(widths: Iterable[int]) -> int:
     return sum(found) + len(_GAP) * (len(found) - 1)
 
 
-def _line(cells: Iterable[str], widths: Sequence[int], numbers: Sequence[bool]) -> str:
+def line(cells: Iterable[str], widths: Sequence[int], numbers: Sequence[bool]) -> str:
+    """Return cells as a line of columns of these widths, numbers at the right."""
     padded = (
         " " * (width - length(cell)) + cell if is_number else cell + " " * (width - length(cell))
         for cell, width, is_number in zip(cells, widths, numbers, strict=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from access.table import length
+from access.table import length, line
 
 _ESCAPED: Final = re.compile(r"\\([^\w\s])")
 _EDGE: Final = re.compile(r"(?<!\\)\|")
@@ -22,15 +22,15 @@ def for_terminal(markdown: str) -> str:
 def _lines(lines: Sequence[str]) -> Iterator[str]:
     is_code = False
     rows: list[list[str]] = []
-    for line in [*lines, ""]:
-        if line.startswith("|") and not is_code:
-            rows.append([_plain(cell.strip()) for cell in _EDGE.split(line)[1:-1]])
+    for text in [*lines, ""]:
+        if text.startswith("|") and not is_code:
+            rows.append([_plain(cell.strip()) for cell in _EDGE.split(text)[1:-1]])
             continue
         yield from _table(rows)
         rows = []
-        is_code ^= line.startswith("```")
+        is_code ^= text.startswith("```")
         # A command stands alone on its line, as code, where nothing is escaped.
-        yield line if is_code or line.lstrip().startswith("`") else _plain(line)
+        yield text if is_code or text.lstrip().startswith("`") else _plain(text)
 
 
 def _plain(text: str) -> str:
@@ -44,8 +44,4 @@ def _table(rows: list[list[str]]) -> Iterator[str]:
     widths = [max(length(row[place]) for row in (head, *body)) for place in range(len(head))]
     numbers = [kind == _NUMBERS for kind in kinds]
     for row in (head, ["─" * width for width in widths], *body):
-        cells = (
-            " " * (width - length(cell)) + cell if is_number else cell + " " * (width - length(cell))
-            for cell, width, is_number in zip(row, widths, numbers, strict=True)
-        )
-        yield "  ".join(cells).rstrip()
+        yield line(row, widths, numbers)
