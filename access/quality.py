@@ -17,6 +17,7 @@ from access.answer import Answer, Freshness, Range, Table
 from access.reading import bounds, statement
 from access.store import Store
 from access.telemetry_sources import filtered
+from config.faults import located
 
 BUNDLED: Final = Path(__file__).parent / "validation.yaml"
 _RULES: Final = " /* rules */"
@@ -100,7 +101,7 @@ def read_rules(path: Path | None = None) -> tuple[Rule, ...]:
         try:
             rule = Rule.model_validate(entry)
         except ValidationError as error:
-            problems += [f"entry {number}, {_fault(fault['loc'], fault['msg'])}" for fault in error.errors()]
+            problems += [f"entry {number}, {located(fault)}" for fault in error.errors()]
             continue
         if any(rule.field == other.field for other in rules):
             problems.append(f"entry {number}, field: has a rule already")
@@ -293,8 +294,3 @@ def _share(part: Any, whole: Any) -> float | None:
 
 def _percent(share: float | None) -> float | None:
     return None if share is None else round(100 * share, 6)
-
-
-def _fault(place: tuple[int | str, ...], message: str) -> str:
-    text = message.removeprefix("Value error, ")
-    return f"{'.'.join(map(str, place)) or 'all of it'}: {text[:1].lower()}{text[1:]}"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clickhouse.database import Database
 from clickhouse.model_names import canonical
+from config.faults import located
 
 BUNDLED: Final = Path(__file__).parent / "prices.yaml"
 _STORED: Final = """SELECT
@@ -81,7 +82,7 @@ def read_prices(path: Path | None = None) -> list[Price]:
         try:
             prices.append(Price.model_validate(entry))
         except ValidationError as error:
-            errors += [f"entry {number}, {_described(one['loc'], one['msg'])}" for one in error.errors()]
+            errors += [f"entry {number}, {located(fault)}" for fault in error.errors()]
     if errors:
         raise PricesError(source, errors)
     return prices
@@ -95,7 +96,3 @@ def load_prices(database: Database, prices: list[Price]) -> bool:
     database.command("TRUNCATE TABLE model_prices")
     database.command(_FILL, {"prices": json.dumps(wanted)})
     return True
-
-
-def _described(place: tuple[int | str, ...], message: str) -> str:
-    return f"{'.'.join(map(str, place)) or 'all of it'}: {message[:1].lower()}{message[1:]}"

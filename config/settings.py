@@ -9,11 +9,12 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from config.faults import described
 from config.http_address import is_http_address
 from privacy.rules import Level
 
@@ -22,6 +23,9 @@ _PLACEHOLDER = re.compile(
 )
 
 _KEY_CHARACTERS = 32
+
+CLUSTER_NAME: Final = r"[\w{}.-]+"
+"""A cluster's name, or a macro in braces; it is written into statements as it is."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -220,7 +224,7 @@ class Settings(BaseSettings):
         alias="CLICKHOUSE_CLUSTER",
         description="The name of that server's cluster, to make the tables replicated and spread over its shards."
         " Unset: one server.",
-        pattern=r"^[\w{}.-]+$",
+        pattern=f"^{CLUSTER_NAME}$",
     )
     clickhouse_ca_file: Path | None = Field(
         None,
@@ -723,7 +727,7 @@ def _named(tokens: Sequence[SecretStr]) -> list[tuple[str, str]]:
 
 
 def _problem(error: Any) -> str:
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = described(error)
     name = str(error["loc"][0]) if error["loc"] else ""
     if name in Settings.model_fields:
         name = str(Settings.model_fields[name].alias)

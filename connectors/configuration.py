@@ -16,6 +16,7 @@ from pydantic_core import to_jsonable_python
 
 from access.refusal import Code, Refusal, invalid
 from access.text import visible
+from config.faults import described
 from connectors.backend import Config
 from connectors.entry import SET
 
@@ -47,9 +48,9 @@ def checked(kind: type[Config], raw: Mapping[str, Any]) -> Config:
     try:
         return kind.model_validate(dict(raw))
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(visible(str(part), 60) for part in ("config", *first["loc"]))
-        message = visible(str(first["msg"]).removeprefix("Value error, "), _MESSAGE)
+        message = visible(described(first), _MESSAGE)
         known = tuple(kind.model_fields) if first["type"] == "extra_forbidden" else ()
         raise invalid(place, f"{place}: {message}.", known) from None
 

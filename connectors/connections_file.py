@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from access.refusal import Refusal
 from access.text import visible
+from config.faults import described
 from connectors.configuration import checked, parts, refuse_placeholders
 from connectors.entry import EVERYONE, OWN_NAME, SET, Draft, Entry, Source
 from connectors.registry import Registry
@@ -126,8 +127,8 @@ def parsed(text: str, name: str, environment: Mapping[str, str]) -> list[Written
         items = _Document.model_validate(whole).connections
     except ValidationError as error:
         lines = [
-            f"{name}: {'.'.join(visible(str(part), 60) for part in one['loc']) or 'the file'}: {one['msg']}"
-            for one in error.errors(include_input=False, include_url=False, include_context=False)
+            f"{name}: {'.'.join(visible(str(part), 60) for part in one['loc']) or 'the file'}: {described(one)}"
+            for one in error.errors(include_input=False, include_url=False)
         ]
         raise ConnectionsFileError("\n".join(lines)) from None
     _refuse_doubles(name, items)

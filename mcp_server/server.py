@@ -34,6 +34,7 @@ from access.document import Document
 from access.export.shelf import Shelf
 from access.reading import Desk
 from access.refusal import Code, Refusal, invalid, unknown
+from config.faults import described
 from connectors.connected import Connected
 from mcp_server import prompts
 from mcp_server.audit import Audit, Observe, caller
@@ -292,7 +293,7 @@ def _wrong_type(error: ValidationError) -> Refusal:
     """Return what is wrong with arguments, without their values."""
     first = error.errors(include_input=False, include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
-    return invalid(field, f"{field}: {first['msg']}.")
+    return invalid(field, f"{field}: {described(first)}.")
 
 
 def _untitled(schema: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import click
+import pytest
 from click.testing import CliRunner
 
 from clickhouse.migrations import migrations
@@ -114,6 +115,15 @@ def test_schema_apply_applies_what_is_missing(tmp_path: Path) -> None:
         "",
     )
     assert second.stdout == "Applied 0 migrations; rows are kept 12 days.\n"
+
+
+@pytest.mark.parametrize("name", ["x'y", "", "a b", "a\n"])
+def test_schema_refuses_what_no_cluster_is_named(name: str) -> None:
+    """It would stand in the statements as it is."""
+    done = CliRunner().invoke(main, ["schema", "--cluster", name])
+    assert done.exit_code == 2
+    assert "Invalid value for '--cluster'" in done.output
+    assert "CREATE" not in done.output
 
 
 def test_a_wrong_setting_is_told_without_a_traceback() -> None:

@@ -79,13 +79,13 @@ def test_prices_are_loaded_once_and_again_when_they_differ(store: Tables, tmp_pa
     [
         (
             "prices: [{model: a, input: 1}]",
-            "entry 1, output: field required; entry 1, cache_write_5m: field required",
+            "entry 1, output: is missing; entry 1, cache_write_5m: is missing",
         ),
-        ("prices: [{model: a, cost: 1}]", "entry 1, cost: extra inputs are not permitted"),
-        ("prices: [7]", "entry 1, all of it: input should be a valid dictionary"),
+        ("prices: [{model: a, cost: 1}]", "entry 1, cost: is not known here"),
+        ("prices: [7]", "entry 1, all of it: must be a mapping of names to values"),
         (
             "prices: [{model: a, input: -1, output: .nan, cache_write_5m: x, cache_write_1h: 1, cache_read: 1}]",
-            "input: input should be greater than or equal to 0; entry 1, output: input should be a finite number",
+            "input: must be at least 0; entry 1, output: must be a finite number",
         ),
         ("rates: []", "it has no list under the key `prices`"),
         ("prices: [", "it is not YAML"),

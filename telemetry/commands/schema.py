@@ -1,5 +1,7 @@
 """`telemetry schema`: the statements that make the tables."""
 
+import re
+
 import click
 
 from clickhouse.clustered import clustered
@@ -7,15 +9,24 @@ from clickhouse.engine import Engine
 from clickhouse.migrations import Migration, migrations
 from clickhouse.startup import open_engine, open_store
 from config.data_directory import data_directory
-from config.settings import Settings, load
+from config.settings import CLUSTER_NAME, Settings, load
 from telemetry.commands.error_text import report_errors
 from telemetry.commands.start_errors import START_ERRORS
+
+
+def _cluster_name(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
+    if name is not None and not re.fullmatch(CLUSTER_NAME, name):
+        raise click.BadParameter("it may have letters, digits, `_`, `-`, `.` and a macro's braces.")
+    return name
 
 
 @click.command("schema")
 @click.option("--apply", is_flag=True, help="Apply the missing migrations and set the retention, then exit.")
 @click.option(
-    "--cluster", metavar="NAME", help="Print the statements for this cluster of ClickHouse servers."
+    "--cluster",
+    metavar="NAME",
+    callback=_cluster_name,
+    help="Print the statements for this cluster of ClickHouse servers.",
 )
 @report_errors(*START_ERRORS)
 def schema_command(*, apply: bool, cluster: str | None) -> None:

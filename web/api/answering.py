@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from access.refusal import Code, Refusal, invalid
+from config.faults import described
 from connectors.state.errors import StateError
 from mcp_server.audit import CALLER_HEADER
 
@@ -92,9 +93,11 @@ async def body(request: Request, model: type[M]) -> M:
     try:
         return model.model_validate_json(await request.body())
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        first = error.errors(include_input=False, include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        message = "The body is not JSON." if first["type"] == "json_invalid" else f"{field}: {first['msg']}."
+        message = (
+            "The body is not JSON." if first["type"] == "json_invalid" else f"{field}: {described(first)}."
+        )
         raise invalid(field, message) from None
 
 
