@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from access.emptiness import reason
 from access.ids import whole_in
 from access.needs import EVENTS, lacking
@@ -22,6 +24,8 @@ READABLE: Final = frozenset({"table", "markdown"})
 """The formats for people; those for programs are ClickHouse's own, and exact."""
 MOST: Final = 10_000
 """Rows of a table."""
+HEAD: Final = 64 << 10
+"""Bytes of an answer in which it shows whether it has rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,21 @@ def page(
         return Page("", none(client, asked))
     written = markdown(shown) if output_format == "markdown" else text(shown)
     return Page(written, (*notes, *unmet(client, asked)))
+
+
+def has_no_rows(asked: Asked, output_format: str, start: bytes) -> bool:
+    """Whether an answer as ClickHouse writes it has no rows. `start` is all of it, or more than HEAD bytes."""
+    if output_format == "csv" and asked.question is not None:  # a statement may ask for another format
+        return start.count(b"\n") <= 1
+    if output_format == "json" and len(start) <= HEAD:
+        try:
+            document = orjson.loads(start)
+        except orjson.JSONDecodeError:  # in a format that the statement itself asks for
+            return not start
+        return (
+            isinstance(document, dict) and {"meta", "data"} <= document.keys() and document.get("rows") == 0
+        )
+    return not start
 
 
 def none(client: "Client", asked: Asked) -> tuple[str, ...]:

@@ -120,13 +120,28 @@ def test_an_answer_says_what_is_not_collected(filled: Server) -> None:
 def test_an_answer_without_rows_says_why(filled: Server) -> None:
     """Whether nothing arrived, nothing of that part, or nothing of the kind happened."""
     for name in ("team", "user", "project", "model"):
-        for form in ("table", "jsonl"):
+        for form in ("table", "markdown", "csv", "json", "jsonl"):
             said = query(filled, "errors", "-p", f"{name}=\x1bnowhere", "-f", form).stderr
             assert said.startswith(f"No rows: nothing of the {name} ␛nowhere arrived in this period.\n")
             assert "CLAUDE_CODE_ENABLE_TELEMETRY" not in said
     assert query(filled, "session", "-p", "session=nowhere").stderr.splitlines()[0] == (
         "No rows: there is no such session: the question sessions lists them."
     )
+
+
+def test_only_an_answer_without_rows_is_said_to_have_none(filled: Server) -> None:
+    """In the formats for programs too; a statement may ask for one of its own, whose only line is a row."""
+    for form in ("csv", "json", "jsonl"):
+        assert query(filled, "tools", "-f", form).stderr == ""
+        assert query(filled, "SELECT 1 WHERE 0", "-f", form).stderr == ("" if form == "csv" else "No rows.\n")
+    for sql in (
+        "SELECT 1 FORMAT TSV",
+        "SELECT 'data' AS meta, [] AS data FORMAT JSONEachRow",
+        "SELECT 1 FORMAT JSON",
+        "SELECT repeat('x', 100000) FROM numbers(3)",
+    ):
+        for form in ("csv", "json", "jsonl"):
+            assert query(filled, sql, "-f", form).stderr == ""
 
 
 def test_demo_data_that_is_left_out_is_named(filled: Server) -> None:

@@ -16,7 +16,7 @@ from access.prompt import Prompt
 from access.prompt import run as run_prompt
 from access.query import FORMATS
 from access.questions import Question, QuestionError, find, questions, read
-from access.show import READABLE, Asked, Page, completed, exact, none, page, unmet
+from access.show import HEAD, READABLE, Asked, Page, completed, exact, has_no_rows, none, page, unmet
 from access.table import WIDTH
 from access.terminal import made_visible, without_formulas
 from clickhouse.client import Client
@@ -107,7 +107,7 @@ def _answer(
         if found is not None:
             _show(found, output)
             return
-    is_empty = True
+    start = b""
     pieces = exact(client, asked, output_format)
     if output_format in READABLE and output is None and sys.stdout.isatty():
         # In a format that the statement itself asks for; a program behind a pipe gets it exactly.
@@ -115,8 +115,9 @@ def _answer(
     with private_file.output(output) as target:
         for piece in without_formulas(pieces) if is_defused else pieces:
             target.write(piece)
-            is_empty = False
-    for note in none(client, asked) if is_empty else unmet(client, asked):
+            if len(start) <= HEAD:
+                start += piece
+    for note in none(client, asked) if has_no_rows(asked, output_format, start) else unmet(client, asked):
         click.echo(note, err=True)
 
 
