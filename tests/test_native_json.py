@@ -1,9 +1,11 @@
 """The native reader of OTLP/JSON, held byte by byte to the one in Python; skipped where it is not installed."""
 
+import asyncio
 import importlib.util
 import json
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,12 @@ from otlp.bounds import DEFAULTS, RequestLimits
 from otlp.json_encoding import Decoded, MalformedJson, decode
 from otlp.signals import KINDS, Signal
 from otlp.status import Rejected
+from receiver.arriving import ArrivingLimits
+from receiver.metrics import Metrics
 from receiver.native_json import NativeJson, native_json
+from receiver.otlp_http import otlp_http
+from receiver.pipeline import Accepted, Done
+from receiver.senders import Senders
 from tests import strategies
 from tests.json_requests import logs, metrics, traces
 from tests.server import captures
@@ -221,6 +228,34 @@ def test_limits_hold(read: NativeJson) -> None:
     assert not held(read, "logs", text, RequestLimits(records=6, record_elements=3))
     assert not held(read, "logs", text, RequestLimits(records=4, record_elements=3))
     assert not held(read, "logs", text, RequestLimits(records=7, record_elements=2))
+
+
+def test_a_request_over_http_is_read_by_it(read: NativeJson) -> None:
+    """The reader that the endpoint is given is asked, and what it returns is what is stored."""
+    body = corpus.logs(10, 1)
+    asked: list[str] = []
+    taken: list[bytes] = []
+
+    def quick(signal: str, text: bytes, limits: RequestLimits) -> tuple[bytes, int] | None:
+        asked.append(signal)
+        return read(signal, text, limits)
+
+    def take(_signal: Signal, body: bytes, _client: bytes, done: Done) -> None:
+        taken.append(body)
+        done(Accepted(records=10))
+
+    counters = Metrics()
+    senders = Senders(take, [], counters, None)
+    endpoint = otlp_http(senders, counters, ArrivingLimits(1 << 20, 1 << 19), 5, quick_json=quick)
+    text = corpus.as_json(body, KINDS[Signal.LOGS].request)
+
+    async def post() -> httpx.Response:
+        transport = httpx.ASGITransport(endpoint)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.post("/v1/logs", content=text, headers={"content-type": "application/json"})
+
+    answer = asyncio.run(post())
+    assert (answer.status_code, answer.json(), asked, taken) == (200, {}, ["logs"], [body])
 
 
 def test_the_choice_decides() -> None:
