@@ -2,6 +2,7 @@
 //!
 //! It does what the SQL of `clickhouse/transform` does, row by row, and asks the same functions of Python for the few
 //! values that a pattern matches. Nothing here is written to a disk, and no error holds what a client sent.
+//! Requests in JSON are read here, too (`json`), and become protobuf before that.
 
 mod batch;
 mod city;
