@@ -314,7 +314,7 @@ class Settings(BaseSettings):
         "auto",
         alias="TELEMETRY_TRANSFORM",
         description="What turns requests into rows: sql, statements of the engine; native, one pass in Rust that makes"
-        " the same rows and has to be built; auto, the native pass where it is installed.",
+        " the same rows, also reads OTLP/JSON, and has to be built; auto, the native pass where it is installed.",
     )
     prices: Path | None = Field(
         None,

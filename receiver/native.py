@@ -33,7 +33,7 @@ from receiver.transform import (
 log = structlog.get_logger()
 
 Choice: TypeAlias = Literal["auto", "native", "sql"]
-VERSION: Final = "0.1.0"
+VERSION: Final = "0.2.0"
 """The distribution's, which is made with this program and belongs to it."""
 
 
@@ -63,7 +63,7 @@ class NativeTransform:
     """The native pass under one set of rules. Raises NativeError."""
 
     def __init__(self, rules: Rules, scrub: Scrub, hash_key: str, retention_days: int) -> None:
-        self._native = _installed()
+        self._native = installed()
         self._scrub = scrub
         self._retention = timedelta(days=retention_days)
         try:
@@ -131,7 +131,8 @@ class NativeTransform:
         return int((today - self._retention).timestamp()) * 10**9
 
 
-def _installed() -> Any:
+def installed() -> Any:
+    """Return the distribution's module. Raises NativeError."""
     try:
         native = importlib.import_module(_MODULE)
     except ImportError as error:

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from otlp.bounds import DEFAULTS, RequestLimits
 from otlp.compression import Corrupt, Decompressor, TooLarge, UnknownEncoding
-from otlp.json_encoding import Decoded, MalformedJson, decode, encode_response
+from otlp.json_encoding import Decoded, MalformedJson, Quick, decode, encode_response
 from otlp.signals import Signal, response
 from otlp.status import Failure, Reason, Rejected, TryLater
 from receiver.arriving import Arriving, ArrivingLimits, Share, crowded
@@ -46,9 +46,10 @@ def otlp_http(
     body_timeout_seconds: float,
     cors_origins: Sequence[str] = (),
     bounds: RequestLimits = DEFAULTS,
+    quick_json: Quick | None = None,
 ) -> ASGIApp:
-    """Build the ASGI application."""
-    endpoint = _Endpoint(senders, metrics, limits, body_timeout_seconds, bounds)
+    """Build the ASGI application; `quick_json` is asked first to read a request in JSON."""
+    endpoint = _Endpoint(senders, metrics, limits, body_timeout_seconds, bounds, quick_json)
     if not cors_origins:
         return endpoint
     return CORSMiddleware(
@@ -71,8 +72,10 @@ class _Endpoint:
         limits: ArrivingLimits,
         body_timeout_seconds: float,
         bounds: RequestLimits,
+        quick_json: Quick | None,
     ) -> None:
         self._bounds = bounds
+        self._quick_json = quick_json
         self._decoding = BySize(_DECODED_AT_ONCE)
         self._senders = senders
         self._metrics = metrics
@@ -139,9 +142,9 @@ class _Endpoint:
         """Translate a request in JSON: a small one here, others in a thread, the smaller ones first."""
         try:
             if len(body) <= _SMALL_BYTES:
-                return decode(signal.value, body, self._bounds)
+                return decode(signal.value, body, self._bounds, self._quick_json)
             async with self._decoding.turn(len(body)):
-                return await asyncio.to_thread(decode, signal.value, body, self._bounds)
+                return await asyncio.to_thread(decode, signal.value, body, self._bounds, self._quick_json)
         except Rejected as rejected:
             self._refuse(signal, rejected.reason, rejected.message)
         except MalformedJson as error:

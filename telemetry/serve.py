@@ -24,6 +24,7 @@ from config.data_directory import StartError
 from config.own_names import OwnNames
 from config.settings import Settings, is_loopback, reachable
 from receiver.arriving import ArrivingLimits
+from receiver.native_json import native_json
 from receiver.otlp_grpc import OtlpGrpc
 from receiver.otlp_http import otlp_http
 from receiver.senders import Senders
@@ -144,6 +145,7 @@ class Server:
             timeout,
             settings.cors_origins,
             request_limits(settings),
+            native_json(settings.transform),
         )
         scrape = exposition(parts.metrics.registry)
         probe = health(self._is_ready, self.listening, lambda: parts.store_health.troubles, self._stores)

@@ -2,11 +2,13 @@
 //!
 //! It does what the SQL of `clickhouse/transform` does, row by row, and asks the same functions of Python for the few
 //! values that a pattern matches. Nothing here is written to a disk, and no error holds what a client sent.
+//! Requests in JSON are read here, too (`json`), and become protobuf before that.
 
 mod batch;
 mod city;
 mod columns;
 mod digest;
+mod json;
 mod keys;
 mod labels;
 mod logs;
@@ -30,6 +32,7 @@ use pyo3::types::{PyBytes, PyList, PyString};
 
 use batch::{Answer, Ask, Batch, Worker};
 use digest::Digest;
+use json::{Field, Kind, Limits, Message, Odd, Schema};
 use labels::Label;
 use logs::Logs;
 use metrics::Metrics;
@@ -274,6 +277,71 @@ impl Pass {
     }
 }
 
+/// A field of a message in JSON: its name, number, type and the message that it is, whether it is repeated, has presence
+/// and holds records, and its oneof, counted from 1.
+type Described = (String, u64, u8, usize, bool, bool, bool, u8);
+
+/// The reader of requests in JSON, for any thread.
+#[pyclass(frozen, module = "telemetry_native")]
+struct Json(Schema);
+
+#[pymethods]
+impl Json {
+    /// `messages` are the types of messages: whether each is a record, and its fields. Raises ValueError.
+    #[new]
+    fn new(messages: Vec<(bool, Vec<Described>)>) -> PyResult<Self> {
+        let count = messages.len();
+        let field =
+            |(name, number, kind, below, is_repeated, has_presence, holds_records, oneof): Described| {
+                let kind = Kind::of(kind, below).filter(|_| below < count);
+                Ok(Field {
+                    name: name.into_bytes(),
+                    number,
+                    kind: kind.ok_or_else(|| PyValueError::new_err("no such type"))?,
+                    is_repeated,
+                    has_presence,
+                    oneof: if oneof == 0 { 0 } else { 1 << oneof },
+                    holds_records,
+                })
+            };
+        let message = |(is_record, fields): (bool, Vec<Described>)| {
+            if fields.len() > 64 || fields.iter().any(|field| field.7 > 63) {
+                return Err(PyValueError::new_err("too many fields"));
+            }
+            Ok(Message { is_record, fields: fields.into_iter().map(field).collect::<PyResult<_>>()? })
+        };
+        Ok(Json(Schema(messages.into_iter().map(message).collect::<PyResult<_>>()?)))
+    }
+
+    /// Return a request in protobuf and the number of its records; None when it is not one that is read here.
+    ///
+    /// `request` is the place of its type, `held` the most records and messages that hold some, and `items` the most
+    /// items of another array.
+    fn translate<'py>(
+        &self,
+        py: Python<'py>,
+        request: usize,
+        text: &[u8],
+        held: usize,
+        items: usize,
+    ) -> PyResult<Option<(Bound<'py, PyBytes>, usize)>> {
+        if request >= self.0 .0.len() {
+            return Err(PyValueError::new_err("no such request"));
+        }
+        let work = || {
+            catch_unwind(AssertUnwindSafe(|| json::translate(&self.0, request, text, Limits { held, items })))
+        };
+        // To give up Python's lock for a small request costs more than reading it.
+        let made = if text.len() > LONG_TEXT { py.detach(work) } else { work() };
+        match made.map_err(|_| PyRuntimeError::new_err("the native reader of JSON failed"))? {
+            Ok((body, records)) => Ok(Some((PyBytes::new(py, &body), records))),
+            Err(Odd) => Ok(None),
+        }
+    }
+}
+
+const LONG_TEXT: usize = 64 << 10;
+
 fn numbers<'py>(py: Python<'py>, hashes: &[u64]) -> Bound<'py, PyBytes> {
     let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
     PyBytes::new(py, &bytes)
@@ -283,6 +351,7 @@ fn numbers<'py>(py: Python<'py>, hashes: &[u64]) -> Bound<'py, PyBytes> {
 fn telemetry_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<Pass>()?;
+    module.add_class::<Json>()?;
     module.add("MalformedError", module.py().get_type::<MalformedError>())?;
     module.add("TooLargeError", module.py().get_type::<TooLargeError>())?;
     Ok(())

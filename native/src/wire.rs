@@ -108,6 +108,11 @@ impl<'a> Message<'a> {
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
+
+    /// Return how many bytes are not read yet.
+    pub fn left(&self) -> usize {
+        self.rest.len()
+    }
 }
 
 /// Append a number as a varint.

@@ -7,6 +7,7 @@ stand before the server, so only the port with passwords, which a browser keeps,
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from prometheus_client import Counter
@@ -18,6 +19,7 @@ _NAME: Final = (
     b"This server is not known by the name in the Host header: ask it by localhost or its address, or add the name to"
     b" TELEMETRY_HOST_NAMES.\n"
 )
+_NAMES_REMEMBERED: Final = 64
 _PAGE: Final = b"Pages of other origins may not ask this server.\n"
 
 
@@ -37,6 +39,8 @@ class PageGuard:
         self._app = app
         self._port = port
         self._own = own
+        # Clients ask by the same few names, and to read one takes longer than all else here.
+        self._is_known = lru_cache(_NAMES_REMEMBERED)(own.is_known)
         self._refused = refused
         self._origins = [re.compile(re.escape(origin).replace(r"\*", "[^/]*")) for origin in origins]
         self._any_origin = "*" in origins
@@ -47,7 +51,7 @@ class PageGuard:
         """Answer a request, or refuse it before its body is read."""
         if scope["type"] == "http":
             headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-            if self._on_loopback and not self._own.is_known(headers.get("host", "")):
+            if self._on_loopback and not self._is_known(headers.get("host", "")):
                 await self._refuse(421, "host", _NAME, send)
                 return
             if self._checks_pages and self._own.is_foreign(headers) and not self._may_send(headers):
