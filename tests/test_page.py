@@ -377,4 +377,6 @@ def test_the_page_of_an_empty_store_says_how_to_get_data(tmp_path: Path) -> None
             assert "No telemetry has arrived yet" in page
             assert all(f"telemetry {way}" in page for way in ("setup", "import", "demo"))
             assert client.get("/data").status_code == 200
-            assert client.get("/sessions").status_code == 200
+            sessions = client.get("/sessions").text
+            assert "No rows: no telemetry has arrived yet" in sessions
+            assert "Nothing." not in sessions
