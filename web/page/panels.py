@@ -86,6 +86,11 @@ class Shown:
             *self.answer.notes,
         )
 
+    @property
+    def says_why(self) -> bool:
+        """Whether a note has the reason that there are no rows."""
+        return any(note.startswith("No rows") for note in self.notes)
+
 
 def fill(reading: Reading, panel: Panel, filters: Filters, role: Role = ALL) -> Shown:
     """Ask a panel's question, within what the person may see. Raises nothing that a question can cause."""
