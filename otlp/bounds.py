@@ -46,7 +46,8 @@ DEFAULTS: Final = RequestLimits()
 def surveyed(signal: Signal, body: bytes, limits: RequestLimits) -> Survey:
     """Return what a serialized request holds. Raises Rejected when it has too many parts, or is malformed."""
     check(signal, body, limits)
-    return survey(signal, body, partial(check_elements, size=len(body), limits=limits))
+    can_be_too_many = len(body) > limits.elements * _LEAST
+    return survey(signal, body, partial(check_elements, limits=limits) if can_be_too_many else None)
 
 
 def check(signal: Signal, body: bytes, limits: RequestLimits) -> None:
@@ -112,10 +113,8 @@ def _check_record(descriptor: Descriptor, record: bytes, limits: RequestLimits) 
         raise too_many_elements(found, limits.record_elements)
 
 
-def check_elements(request: Any, size: int, limits: RequestLimits) -> None:
-    """Raise Rejected when a request of `size` bytes, parsed as an outline, has too many elements in its records."""
-    if size <= limits.elements * _LEAST:
-        return
+def check_elements(request: Any, limits: RequestLimits) -> None:
+    """Raise Rejected when a request, parsed as an outline, has too many elements in its records."""
     total = 0
     for held in _records(request.DESCRIPTOR, request):
         repeated = _repeated(held.kind)

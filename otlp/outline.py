@@ -1,8 +1,9 @@
-"""The Export requests as they are looked at before they are queued: as an envelope, and as an outline.
+"""The Export requests as they are looked at before they are queued: as an envelope, a sketch and an outline.
 
 In the envelope all that is inside of a record, and of a resource or a scope, stays bytes. What is parsed grows with the
-number of records by 16 bytes each, so that they can be counted before anything is made of them. In the outline, which
-the survey parses, the attributes and bodies of records stay bytes.
+number of records by 16 bytes each, so that they can be counted before anything is made of them. In the sketch, which
+the survey parses, records have no attributes and bodies: the parser passes over them as over any field that it does not
+know. In the outline, by which they are counted where a request is so large that they can be too many, they are bytes.
 
 Attributes are most of a request, and the transform parses them anyway: it finds the faults inside of them. The survey
 proves the rest well-formed, lengths above all.
@@ -27,6 +28,11 @@ _SEALED = {"Resource", "InstrumentationScope", "KeyValue", "AnyValue"}
 def outline(request: type[Message]) -> type[Message]:
     """Return a message class with the encoding of `request`, with attributes and bodies as bytes."""
     return _changed(request, _leave)
+
+
+def sketch(request: type[Message]) -> type[Message]:
+    """Return a message class with the encoding of `request`, without attributes and bodies."""
+    return _changed(request, _leave_out)
 
 
 def envelope(request: type[Message]) -> type[Message]:
@@ -58,6 +64,15 @@ def _leave(message: DescriptorProto) -> None:
             field.ClearField("type_name")
     for nested in message.nested_type:
         _leave(nested)
+
+
+def _leave_out(message: DescriptorProto) -> None:
+    if message.name in _RECORDS:
+        kept = [field for field in message.field if field.type_name not in _OPAQUE]
+        del message.field[:]
+        message.field.extend(kept)
+    for nested in message.nested_type:
+        _leave_out(nested)
 
 
 def _seal(message: DescriptorProto) -> None:

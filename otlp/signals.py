@@ -27,7 +27,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from otlp.outline import outline
+from otlp.outline import outline, sketch
 from otlp.status import Reason, Rejected
 
 RECORDS = frozenset(
@@ -77,18 +77,21 @@ class Kind:
     records: str
     """The name of its records in messages."""
     survey: Callable[[Any], Survey]
-    outline: type[Message]
+    sketch: type[Message]
     """The message class that the survey parses."""
+    outline: type[Message]
+    """The one that it parses for a look at what records hold."""
 
 
-def survey(signal: Signal, body: bytes, look: Callable[[Any], None] = lambda _: None) -> Survey:
-    """Parse the outline of a serialized Export request and count its records. Raises Rejected when it is malformed.
+def survey(signal: Signal, body: bytes, look: Callable[[Any], None] | None = None) -> Survey:
+    """Parse what is not inside attributes of a serialized Export request, and count its records.
 
-    `look` is handed the outline, too.
+    `look` is handed its outline. Raises Rejected when it is malformed, and what `look` raises.
     """
     kind = KINDS[signal]
-    request = _parsed(kind, kind.outline, body)
-    look(request)
+    request = _parsed(kind, kind.outline if look else kind.sketch, body)
+    if look:
+        look(request)
     return kind.survey(request)
 
 
@@ -178,6 +181,7 @@ KINDS: Mapping[Signal, Kind] = {
         rejected_field="rejected_spans",
         records="spans",
         survey=_survey_traces,
+        sketch=sketch(ExportTraceServiceRequest),
         outline=outline(ExportTraceServiceRequest),
     ),
     Signal.LOGS: Kind(
@@ -187,6 +191,7 @@ KINDS: Mapping[Signal, Kind] = {
         rejected_field="rejected_log_records",
         records="log records",
         survey=_survey_logs,
+        sketch=sketch(ExportLogsServiceRequest),
         outline=outline(ExportLogsServiceRequest),
     ),
     Signal.METRICS: Kind(
@@ -197,6 +202,7 @@ KINDS: Mapping[Signal, Kind] = {
         records="data points",
         survey=_survey_metrics,
         # Metrics are a few hundred bytes a minute, in many kinds of record.
+        sketch=ExportMetricsServiceRequest,
         outline=ExportMetricsServiceRequest,
     ),
 }
