@@ -44,9 +44,9 @@ FROM (
             type = 'cacheCreation', 'cache creation tokens',
             concat(type, ' tokens')),
         increment
-    FROM telemetry_metric_increments(
-        from = toStartOfHour({from:DateTime('UTC')}), to = toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)))
-    WHERE metric IN ('cost.usage', 'token.usage')
+    FROM telemetry_metric_increments_of(
+        from = toStartOfHour({from:DateTime('UTC')}), to = toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)),
+        metrics = ['cost.usage', 'token.usage'])
 )
 GROUP BY measure
 ORDER BY measure
