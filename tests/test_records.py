@@ -127,5 +127,7 @@ def test_counters_of_the_demo_are_left_out_too(view: str) -> None:
     """Of both views, whose values have parentheses and lists."""
     asked = records.real(f"SELECT sum(increment) FROM {view} WHERE metric = 'commit.count'")
     name = view.partition("(")[0]
-    assert asked.startswith(f"SELECT sum(increment) FROM (SELECT * FROM {view} WHERE {{records:String}} = 'all'")
+    assert asked.startswith(
+        f"SELECT sum(increment) FROM (SELECT * FROM {view} WHERE {{records:String}} = 'all'"
+    )
     assert asked.endswith(f") AS {name} WHERE metric = 'commit.count'")
