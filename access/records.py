@@ -20,7 +20,7 @@ _REAL: Final = f"{_IS_REAL} OR {_ONLY_DEMO}"
 _TABLE: Final = re.compile(
     r"\bFROM (telemetry_(?:events|hourly|daily|sessions|spans|measures)\b"
     # A view with parameters, whose values have parentheses.
-    r"|telemetry_metric_increments\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))"
+    r"|telemetry_metric_increments(?:_of)?\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))"
 )
 
 

@@ -45,6 +45,8 @@ VIEWS: Final = (
     "telemetry_spans",
 )
 """In the order in which they are made from one another."""
+READERS_PLANNING: Final = "query_plan_merge_expressions = 1, optimize_and_compare_chain = 1"
+"""A reader's connection plans as the engine does by default; `Engine.use` has what inserts want."""
 GIVEN: Final = {"session": "session", "category": "tool Bash ShellError"}
 
 
@@ -191,7 +193,7 @@ def timed(
     engine: Engine, sql: str, values: dict[str, str], rounds: int, *, warm: bool = True
 ) -> tuple[int, float, float]:
     """Run a statement once unless told not to, and then `rounds` times; return its rows and medians in milliseconds."""
-    statement = f"{sql}\nSETTINGS max_threads = {os.cpu_count()}"
+    statement = f"{sql}\nSETTINGS max_threads = {os.cpu_count()}, {READERS_PLANNING}"
     params: dict[str, Any] = dict(values)
     rows = engine.query(statement, params, "JSONCompactEachRow").count(b"\n") if warm else 0
     walls, cpus = [], []

@@ -49,12 +49,19 @@ WITH
                 {by:String} = 'project', project,
                 {by:String} = 'department', department,
                 toString(throwIf(true, 'by is one of team, user, project, department'))) AS value,
-            metric, type, increment, 0 AS nanos, 0 AS recomputed, 0 AS costless, 0 AS asked, true AS is_now
-        FROM telemetry_metric_increments(from = begins, to = ends)
-        WHERE metric IN ('commit.count', 'pull_request.count', 'lines_of_code.count', 'active_time.total')
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            sumIf(increment, metric = 'commit.count') AS commits,
+            sumIf(increment, metric = 'pull_request.count') AS pull_requests,
+            sumIf(increment, metric = 'lines_of_code.count' AND type = 'added') AS lines_added,
+            sumIf(increment, metric = 'lines_of_code.count' AND type = 'removed') AS lines_removed,
+            sumIf(increment, metric = 'active_time.total') AS active_seconds,
+            true AS is_counted
+        FROM telemetry_metric_increments_of(
+            from = begins, to = ends, metrics = ['commit.count', 'pull_request.count', 'lines_of_code.count', 'active_time.total'])
+        WHERE ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR project = {project:String})
-        UNION ALL
+        GROUP BY value
+    ),
+    spent AS (
         SELECT
             multiIf(
                 {by:String} = 'team', team,
@@ -62,29 +69,35 @@ WITH
                 {by:String} = 'project', project,
                 {by:String} = 'department', department,
                 '') AS value,
-            '', '', 0, cost_nanos, recomputed_nanos, telemetry_hourly.unpriced, events, hour >= begins
+            sumIf(cost_nanos, hour >= begins) AS nanos,
+            sumIf(recomputed_nanos, hour >= begins) AS recomputed,
+            sumIf(telemetry_hourly.unpriced, hour >= begins) AS costless,
+            sumIf(events, hour >= begins) AS asked,
+            sumIf(cost_nanos, hour < begins) AS nanos_before,
+            sumIf(telemetry_hourly.unpriced, hour < begins) AS costless_before,
+            sumIf(events, hour < begins) AS asked_before
         FROM telemetry_hourly
         WHERE event_type = 'api_request' AND hour >= begins_before AND hour < ends
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
+        GROUP BY value
     )
 SELECT
     value,
-    sumIf(increment, metric = 'commit.count') AS commits,
-    sumIf(increment, metric = 'pull_request.count') AS pull_requests,
-    sumIf(increment, metric = 'lines_of_code.count' AND type = 'added') AS lines_added,
-    sumIf(increment, metric = 'lines_of_code.count' AND type = 'removed') AS lines_removed,
-    round(sumIf(increment, metric = 'active_time.total') / 3600, 1) AS active_hours,
-    if(unpriced > 0 AND unpriced = sumIf(asked, is_now), NULL, round(sumIf(nanos, is_now) / 1e9, 4)) AS usd,
-    round(sumIf(recomputed, is_now) / 1e9, 4) AS recomputed_usd,
-    sumIf(costless, is_now) AS unpriced,
+    commits,
+    pull_requests,
+    lines_added,
+    lines_removed,
+    round(active_seconds / 3600, 1) AS active_hours,
+    if(costless > 0 AND costless = asked, NULL, round(nanos / 1e9, 4)) AS usd,
+    round(recomputed / 1e9, 4) AS recomputed_usd,
+    costless AS unpriced,
     round(usd / nullIf(commits, 0), 4) AS usd_per_commit,
     round(usd / nullIf(pull_requests, 0), 4) AS usd_per_pull_request,
     round(100 * usd / nullIf(lines_added, 0), 4) AS usd_per_100_lines,
-    if(NOT was_recorded OR (sumIf(costless, NOT is_now) > 0 AND sumIf(costless, NOT is_now) = sumIf(asked, NOT is_now)), NULL,
-        round(sumIf(nanos, NOT is_now) / 1e9, 4)) AS before,
+    if(NOT was_recorded OR (costless_before > 0 AND costless_before = asked_before), NULL, round(nanos_before / 1e9, 4)) AS before,
     round(100 * (usd - before) / nullIf(before, 0), 1) AS change_percent
 FROM counted
-GROUP BY value
-HAVING countIf(is_now) > 0
+FULL JOIN spent USING (value)
+WHERE is_counted OR asked > 0
 ORDER BY usd DESC, value

@@ -37,36 +37,28 @@ WITH
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
     ) AS was_recorded,
-    earlier AS (
-        SELECT
-            tool_name,
-            countIf(startsWith(decision_source, 'user_') AND decision = 'reject') AS number,
-            countIf(startsWith(decision_source, 'user_') AND decision = 'accept') AS allowed
-        FROM telemetry_events
-        WHERE event_type = 'tool_decision' AND timestamp >= begins_before AND timestamp < begins
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-            AND ({project:String} = '' OR telemetry_events.project = {project:String})
-        GROUP BY tool_name
-    ),
-    startsWith(decision_source, 'user_') AS is_persons
+    startsWith(decision_source, 'user_') AS is_persons,
+    timestamp >= begins AS is_now,
+    countIf(is_persons AND decision = 'reject' AND NOT is_now) AS rejected_before,
+    countIf(is_persons AND decision = 'accept' AND NOT is_now) AS accepted_before
 SELECT
     tool_name AS tool,
-    countIf(is_persons AND decision = 'accept') AS accepted,
-    countIf(is_persons AND decision = 'reject') AS rejected,
+    countIf(is_persons AND decision = 'accept' AND is_now) AS accepted,
+    countIf(is_persons AND decision = 'reject' AND is_now) AS rejected,
     round(100 * accepted / nullIf(accepted + rejected, 0), 1) AS accept_percent,
-    countIf(decision_source = 'user_permanent' AND decision = 'accept') AS for_good,
-    countIf(decision_source = 'config' AND decision = 'accept') AS by_config_accepted,
-    countIf(decision_source = 'config' AND decision = 'reject') AS by_config_rejected,
-    countIf(decision_source = 'hook' AND decision = 'accept') AS by_hook_accepted,
-    countIf(decision_source = 'hook' AND decision = 'reject') AS by_hook_rejected,
-    uniqExactIf(cityHash64(session_id), is_persons) AS sessions,
-    if(was_recorded, any(earlier.number), NULL) AS before,
+    countIf(decision_source = 'user_permanent' AND decision = 'accept' AND is_now) AS for_good,
+    countIf(decision_source = 'config' AND decision = 'accept' AND is_now) AS by_config_accepted,
+    countIf(decision_source = 'config' AND decision = 'reject' AND is_now) AS by_config_rejected,
+    countIf(decision_source = 'hook' AND decision = 'accept' AND is_now) AS by_hook_accepted,
+    countIf(decision_source = 'hook' AND decision = 'reject' AND is_now) AS by_hook_rejected,
+    uniqExactIf(cityHash64(session_id), is_persons AND is_now) AS sessions,
+    if(was_recorded, rejected_before, NULL) AS before,
     round(100 * (rejected - before) / nullIf(before, 0), 1) AS change_percent,
-    round(100 * any(earlier.allowed) / nullIf(any(earlier.allowed) + any(earlier.number), 0), 1) AS before_percent
+    round(100 * accepted_before / nullIf(accepted_before + rejected_before, 0), 1) AS before_percent
 FROM telemetry_events
-LEFT JOIN earlier USING (tool_name)
-WHERE event_type = 'tool_decision' AND timestamp >= begins AND timestamp < ends
+WHERE event_type = 'tool_decision' AND timestamp >= begins_before AND timestamp < ends
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
     AND ({project:String} = '' OR telemetry_events.project = {project:String})
 GROUP BY tool
+HAVING countIf(is_now) > 0
 ORDER BY accepted + rejected DESC, by_config_accepted DESC, tool

@@ -31,15 +31,19 @@ WITH
     -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
     (
         SELECT count() > 0
-        FROM otel_metrics_sum
-        WHERE MetricName LIKE 'claude\\_code.%' AND TimeUnix >= begins_before AND TimeUnix < begins
-            AND ({team:String} IN (
-                '', ResourceAttributes['team.id'], ResourceAttributes['team'], Attributes['team.id'], Attributes['team']))
-            AND ({user:String} IN (
-                '', Attributes['user.email'], Attributes['enduser.id'], Attributes['user.id'], Attributes['user.account_uuid']))
-            AND ({project:String} IN (
-                '', ResourceAttributes['project'], ResourceAttributes['project.name'], Attributes['project'],
-                Attributes['vcs.repository.name']))
+        FROM (
+            SELECT 1
+            FROM otel_metrics_sum
+            WHERE MetricName LIKE 'claude\\_code.%' AND TimeUnix >= begins_before AND TimeUnix < begins
+                AND ({team:String} IN (
+                    '', ResourceAttributes['team.id'], ResourceAttributes['team'], Attributes['team.id'], Attributes['team']))
+                AND ({user:String} IN (
+                    '', Attributes['user.email'], Attributes['enduser.id'], Attributes['user.id'], Attributes['user.account_uuid']))
+                AND ({project:String} IN (
+                    '', ResourceAttributes['project'], ResourceAttributes['project.name'], Attributes['project'],
+                    Attributes['vcs.repository.name']))
+            LIMIT 1
+        )
     ) AS was_recorded
 SELECT
     language,
@@ -51,9 +55,8 @@ SELECT
     if(was_recorded, sumIf(increment, decision = 'reject' AND time < begins), NULL) AS before,
     round(100 * (rejected - before) / nullIf(before, 0), 1) AS change_percent,
     round(100 * sumIf(increment, decision = 'accept' AND time < begins) / nullIf(sumIf(increment, time < begins), 0), 1) AS before_percent
-FROM telemetry_metric_increments(from = begins_before, to = ends)
-WHERE metric = 'code_edit_tool.decision'
-    AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+FROM telemetry_metric_increments_of(from = begins_before, to = ends, metrics = ['code_edit_tool.decision'])
+WHERE ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
     AND ({project:String} = '' OR project = {project:String})
 GROUP BY language, tool, by
 HAVING countIf(time >= begins) > 0

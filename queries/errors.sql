@@ -41,12 +41,19 @@ WITH
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
     ) AS was_recorded,
+    earlier AS (
+        SELECT failure AS category, sum(failures) AS number
+        FROM telemetry_hourly
+        WHERE failure != '' AND hour >= begins_before AND hour < begins
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR telemetry_hourly.project = {project:String}) AND ({model:String} = '' OR telemetry_hourly.model = {model:String})
+        GROUP BY category
+    ),
     failed AS (
         SELECT
-            failure AS category, session_id, user_id, timestamp, tried_id, concat(api_error_message, error_message) AS message,
-            timestamp >= begins AS is_now
+            failure AS category, session_id, user_id, timestamp, tried_id, concat(api_error_message, error_message) AS message
         FROM telemetry_events
-        WHERE failure != '' AND timestamp >= begins_before AND timestamp < ends
+        WHERE failure != '' AND timestamp >= begins AND timestamp < ends
             AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
             AND ({project:String} = '' OR telemetry_events.project = {project:String}) AND ({model:String} = '' OR telemetry_events.model = {model:String})
     ),
@@ -55,23 +62,34 @@ WITH
         FROM telemetry_events
         WHERE failure = '' AND event_type != 'api_retries_exhausted' AND timestamp >= begins
             AND timestamp < ends + toIntervalDay(1)
-            AND tried_id IN (SELECT tried_id FROM failed WHERE is_now AND tried_id != 0)
+            AND tried_id IN (SELECT tried_id FROM failed WHERE tried_id != 0)
         GROUP BY tried_id
+    ),
+    now AS (
+        SELECT
+            category,
+            count() AS failures,
+            uniqExact(cityHash64(session_id)) AS sessions,
+            uniqExact(cityHash64(user_id)) AS users,
+            round(100 * countIf(succeeded > timestamp) / nullIf(countIf(tried_id != 0), 0), 1) AS recovered_percent,
+            toDateTime(max(timestamp), 'UTC') AS last_seen,
+            argMax(message, (message != '', timestamp)) AS sample
+        FROM failed
+        LEFT JOIN worked USING (tried_id)
+        GROUP BY category
     )
 SELECT
     category,
-    countIf(is_now) AS failures,
+    failures,
     round(100 * failures / sum(failures) OVER (), 1) AS percent,
     round(100 * sum(failures) OVER (ORDER BY failures DESC, category) / sum(failures) OVER (), 1) AS cumulative_percent,
-    if(was_recorded, countIf(NOT is_now), NULL) AS before,
+    if(was_recorded, earlier.number, NULL) AS before,
     round(100 * (failures - before) / nullIf(before, 0), 1) AS change_percent,
-    uniqExactIf(cityHash64(session_id), is_now) AS sessions,
-    uniqExactIf(cityHash64(user_id), is_now) AS users,
-    round(100 * countIf(is_now AND succeeded > timestamp) / nullIf(countIf(is_now AND tried_id != 0), 0), 1) AS recovered_percent,
-    toDateTime(maxIf(timestamp, is_now), 'UTC') AS last_seen,
-    argMaxIf(message, (message != '', timestamp), is_now) AS sample
-FROM failed
-LEFT JOIN worked USING (tried_id)
-GROUP BY category
-HAVING failures > 0
+    sessions,
+    users,
+    recovered_percent,
+    last_seen,
+    sample
+FROM now
+LEFT JOIN earlier USING (category)
 ORDER BY failures DESC, category

@@ -20,7 +20,7 @@ example: {measure: usd, events: 64.2, metrics: 64.2, difference: 0, percent: 0}
 SELECT
     measure,
     sumIf(amount, source = 'events') AS events,
-    sumIf(amount, source = 'metrics') AS metrics,
+    round(sumIf(amount, source = 'metrics'), 6) AS metrics, -- fractions of a dollar, whose sums end in noise
     round(metrics - events, 6) + 0 AS difference, -- no -0
     round(100 * difference / nullIf(events, 0), 2) AS percent
 FROM (
@@ -44,9 +44,9 @@ FROM (
             type = 'cacheCreation', 'cache creation tokens',
             concat(type, ' tokens')),
         increment
-    FROM telemetry_metric_increments(
-        from = toStartOfHour({from:DateTime('UTC')}), to = toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)))
-    WHERE metric IN ('cost.usage', 'token.usage')
+    FROM telemetry_metric_increments_of(
+        from = toStartOfHour({from:DateTime('UTC')}), to = toStartOfHour({to:DateTime('UTC')} + toIntervalSecond(3599)),
+        metrics = ['cost.usage', 'token.usage'])
 )
 GROUP BY measure
 ORDER BY measure

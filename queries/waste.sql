@@ -81,26 +81,29 @@ WITH
         GROUP BY input_id, is_now
         HAVING failed >= {repeats:UInt64} OR (looks_up AND succeeded > 1)
     ),
-    -- A request that ended by asking for a tool, and no tool was called before the next request to that model.
+    -- A request that ended by asking for a tool, and no tool was called before the next request to that model. Times and
+    -- names are numbers here, of which arrays are filled and searched faster.
     refused AS (
-        SELECT one.3 AS name, session, is_now
-        FROM (
-            SELECT
-                any(session_id) AS session,
-                timestamp >= begins AS is_now,
-                arraySort(groupArrayIf((timestamp, stop_reason, replaceOne(model, '[1m]', '')), span_type = 'llm_request')) AS asked,
-                groupArrayIf(timestamp, span_type = 'tool') AS called
-            FROM telemetry_spans
-            WHERE span_type IN ('llm_request', 'tool') AND timestamp >= begins_before AND timestamp < ends
-                AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-                AND ({project:String} = '' OR session_id IN (SELECT session_id FROM telemetry_sessions WHERE project = {project:String}))
-            GROUP BY trace_id, parent_span_id, is_now
-            HAVING has(asked.2, 'tool_use')
-        )
-        ARRAY JOIN arrayFilter(
-            one -> one.2 = 'tool_use' AND NOT arrayExists(
-                time -> time >= one.1 AND NOT arrayExists(next -> next.3 = one.3 AND next.1 > one.1 AND next.1 <= time, asked), called),
-            asked) AS one
+        WITH toUnixTimestamp64Nano(timestamp) AS moment, replaceOne(model, '[1m]', '') AS name
+        SELECT
+            any(session_id) AS session,
+            timestamp >= begins AS is_now,
+            groupUniqArrayIf(name, span_type = 'llm_request') AS names,
+            arrayZip(
+                groupArrayIf(moment, span_type = 'llm_request'),
+                groupArrayIf(cityHash64(name), span_type = 'llm_request'),
+                groupArrayIf(stop_reason = 'tool_use', span_type = 'llm_request')) AS asked,
+            groupArrayIf(moment, span_type = 'tool') AS called,
+            arrayFilter(
+                one -> one.3 AND NOT arrayExists(
+                    call -> call >= one.1 AND NOT arrayExists(next -> next.2 = one.2 AND next.1 > one.1 AND next.1 <= call, asked), called),
+                asked) AS unanswered
+        FROM telemetry_spans
+        WHERE span_type IN ('llm_request', 'tool') AND timestamp >= begins_before AND timestamp < ends
+            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+            AND ({project:String} = '' OR session_id IN (SELECT session_id FROM telemetry_sessions WHERE project = {project:String}))
+        GROUP BY cityHash64(trace_id, parent_span_id), is_now
+        HAVING notEmpty(unanswered)
     ),
     found AS (
         SELECT
@@ -135,8 +138,9 @@ WITH
             AND ({project:String} = '' OR session_id IN (SELECT session_id FROM telemetry_sessions WHERE project = {project:String}))
         GROUP BY model, session_id, is_now
         UNION ALL
-        SELECT 'refused by the client', name, session, is_now, toFloat64(count()), 0., 0.
+        SELECT 'refused by the client', arrayFirst(name -> cityHash64(name) = one.2, names) AS name, session, is_now, toFloat64(count()), 0., 0.
         FROM refused
+        ARRAY JOIN unanswered AS one
         GROUP BY name, session, is_now
     )
 SELECT

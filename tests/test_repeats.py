@@ -148,7 +148,12 @@ def points(values: Sequence[tuple[float, float, float]], temporality: int) -> by
 
 def grown(way: Way, since: float = -1800, until: float = 1800) -> float:
     period = f"from = toDateTime({NOW + since:.0f}, 'UTC'), to = toDateTime({NOW + until:.0f}, 'UTC')"
-    return float(way.count(f"round(sum(increment), 6) FROM telemetry_metric_increments({period})"))
+    total = float(way.count(f"round(sum(increment), 6) FROM telemetry_metric_increments({period})"))
+    of_metric = f"telemetry_metric_increments_of({period}, metrics = ['cost.usage', 'commit.count'])"
+    assert float(way.count(f"round(sum(increment), 6) FROM {of_metric}")) == total, "the only metric here"
+    of_another = f"telemetry_metric_increments_of({period}, metrics = ['commit.count'])"
+    assert way.count(f"count() FROM {of_another}") == 0
+    return total
 
 
 def test_a_delta_point_counts_once(way: Way) -> None:
