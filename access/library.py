@@ -192,6 +192,7 @@ def describe_data(
         reading.desk.aggregations, ("describe_data", table, start_date, end_date), about, make
     )
     columns, rows, tables = kept.value
+    freshness, completeness = reading.freshness_and_completeness(about)
     is_asked_by_period = table is None or table in _TIMES
     hint = (
         "describe_data with table says which columns it has; values and collected are those of the period."
@@ -204,8 +205,8 @@ def describe_data(
             rows,
             tables=tables,
             time_range=about[0] if is_asked_by_period else None,
-            freshness=reading.freshness(),
-            completeness=reading.completeness(about),
+            freshness=freshness,
+            completeness=completeness,
             cached_age_seconds=None if kept.age_seconds is None else int(kept.age_seconds),
             hints=(hint,),
             notes=(NEVER,),

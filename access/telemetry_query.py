@@ -210,6 +210,11 @@ def _answer(
 
     has_more = len(rows.rows) > len(found) or rows.has_more
     columns = rows.columns[:-2]
+    freshness, completeness = (
+        (reading.freshness(), None)
+        if asked.query_type == "metrics"
+        else reading.freshness_and_completeness(about)
+    )
     hints = [_HINTS[asked.query_type]] if found else _unknown_values(reading, asked, about)
     answer = replace(
         start,
@@ -217,8 +222,8 @@ def _answer(
         rows=[row[:-2] for row in found],
         has_more=has_more,
         next_cursor=continue_at(len(found)) if has_more else None,
-        freshness=reading.freshness(),
-        completeness=None if asked.query_type == "metrics" else reading.completeness(about),
+        freshness=freshness,
+        completeness=completeness,
         hints=tuple(hints),
         notes=_notes(asked, columns, found),
     )
