@@ -25,7 +25,7 @@ from access.cursor import Signer, fingerprint
 from access.limits import Limiter
 from access.refusal import Code, Refusal
 from access.store import Rows, Store
-from access.times import DAYS, DEFAULT_START, clickhouse, period
+from access.times import DAYS, DEFAULT_START, clickhouse, clickhouse_seconds, hours_within, period
 from config.settings import Settings
 
 T = TypeVar("T")
@@ -234,3 +234,9 @@ class Reading:
 def bounds(time_range: Range) -> dict[str, str]:
     """Return a period as the values `from` and `to` of a statement, for DateTime64."""
     return {"from": clickhouse(time_range.start), "to": clickhouse(time_range.end)}
+
+
+def hours(time_range: Range) -> dict[str, str]:
+    """Return the whole hours within a period as the values `first_hour` and `last_hour`, for DateTime."""
+    first, last = hours_within(time_range.start, time_range.end)
+    return {"first_hour": clickhouse_seconds(first), "last_hour": clickhouse_seconds(last)}
