@@ -100,7 +100,13 @@ def lacking(needs: Iterable[str], values: Mapping[str, str], ask: Ask) -> list[L
         (row,) = ask(records.real(sql, is_choice=False), about)
         return tuple(map(int, row))
 
-    lacks = (_lack(NEEDS[name], count, is_part=bool(about["team"] or about["user"])) for name in needs)
+    asked = tuple(needs)
+    # A tool call is an event.
+    has_events = TOOL_DETAILS in asked and count(NEEDS[TOOL_DETAILS].sent)[1] > 0
+    is_part = bool(about["team"] or about["user"])
+    lacks = (
+        _lack(NEEDS[name], count, is_part=is_part) for name in asked if not (name == EVENTS and has_events)
+    )
     return [lack for lack in lacks if lack is not None]
 
 

@@ -56,6 +56,7 @@ def test_what_was_not_sent_is_named(made: Tables) -> None:
         "The texts of errors, programs, repeated calls, names of MCP servers:",
     ]
     assert sentences(made, "events") == ([], 1)
+    assert sentences(made, "events", "tool-details")[1] == 1
     assert sentences(made, **{"from": "2026-10-15 13:00:00"})[0] == []
 
 
