@@ -1,6 +1,6 @@
 -- How long tool calls and model requests took, in a period and the one before. Each stretch of a session's work counts once.
--- Sessions, names and stretches are grouped by one hash: several times as cheap as a key of many columns and texts; the
--- roll-up has the names.
+-- Sessions, names and stretches are grouped by hashes: several times as cheap as keys of many columns and texts; the roll-up
+-- has the names.
 WITH
     multiIf(
         event_type = 'api_request', cityHash64(model),
