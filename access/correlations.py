@@ -6,7 +6,16 @@ from itertools import combinations
 from typing import Final
 
 from access.answer import Row, Table
-from access.inference import SIGNIFICANT, correlation_p_value, false_discovery, pearson, ranks, spearman
+from access.inference import (
+    SIGNIFICANT,
+    correlation_p_value,
+    false_discovery,
+    pearson,
+    pearson_of_units,
+    ranks,
+    spearman,
+    unit,
+)
 
 PAIRS: Final = 10
 """With fewer pairs of values there is no correlation."""
@@ -35,17 +44,18 @@ class Pair:
 def correlate(columns: Mapping[str, Sequence[float | None]]) -> list[Pair]:
     """Return the correlations of all pairs of columns, over the rows that have both, the most certain first."""
     found = []
-    # Without gaps, a column has the same ranks in all of its pairs.
-    ranked = {name: ranks(complete) for name, values in columns.items() if (complete := _complete(values))}
+    # Without gaps, a column and its ranks are the same in all of its pairs.
+    whole = {
+        name: (unit(complete), unit(ranks(complete)))
+        for name, values in columns.items()
+        if (complete := _complete(values))
+    }
     for (first, x), (second, y) in combinations(columns.items(), 2):
-        both = [(a, b) for a, b in zip(x, y, strict=True) if a is not None and b is not None]
-        n = len(both)
-        r = s = None
-        if n >= PAIRS:
-            left, right = ([pair[side] for pair in both] for side in (0, 1))
-            r = pearson(left, right)
-            is_whole = first in ranked and second in ranked
-            s = pearson(ranked[first], ranked[second]) if is_whole else spearman(left, right)
+        if first in whole and second in whole and len(x) >= PAIRS:
+            n = len(x)
+            r, s = (pearson_of_units(*sides) for sides in zip(whole[first], whole[second], strict=True))
+        else:
+            n, r, s = _with_gaps(x, y)
         p_values = [None if value is None else correlation_p_value(value, n) for value in (r, s)]
         found.append(Pair(first, second, n, r, p_values[0], s, p_values[1]))
     # Both kinds of a pair are tests that could have found something by chance.
@@ -55,6 +65,17 @@ def correlate(columns: Mapping[str, Sequence[float | None]]) -> list[Pair]:
         for place, pair in enumerate(found)
     ]
     return sorted(corrected, key=_certainty)
+
+
+def _with_gaps(
+    x: Sequence[float | None], y: Sequence[float | None]
+) -> tuple[int, float | None, float | None]:
+    """Return the number of rows that have both values, and the two correlations over these."""
+    both = [(a, b) for a, b in zip(x, y, strict=True) if a is not None and b is not None]
+    if len(both) < PAIRS:
+        return len(both), None, None
+    left, right = ([pair[side] for pair in both] for side in (0, 1))
+    return len(both), pearson(left, right), spearman(left, right)
 
 
 def _complete(values: Sequence[float | None]) -> list[float] | None:

@@ -143,11 +143,26 @@ def ranks(values: Sequence[float]) -> list[float]:
 
 def pearson(first: Sequence[float], second: Sequence[float]) -> float | None:
     """Return the correlation of pairs, None where one of the two is constant."""
-    n = len(first)
-    if n < _FEW or min(first) == max(first) or min(second) == max(second):
+    return pearson_of_units(unit(first), unit(second))
+
+
+def pearson_of_units(first: Sequence[float] | None, second: Sequence[float] | None) -> float | None:
+    """Return the correlation of pairs of which each side is a `unit`, None where one of the two has none."""
+    if not first or not second:
         return None
-    x, y = _unit(first), _unit(second)
-    return max(-1.0, min(1.0, math.fsum(map(_product, x, y)))) if x and y else None
+    return max(-1.0, min(1.0, math.fsum(map(_product, first, second))))
+
+
+def unit(values: Sequence[float]) -> list[float] | None:
+    """Return the distances from the mean, scaled to a length of 1; None of constants, or where no scale is finite."""
+    if len(values) < _FEW or min(values) == max(values):
+        return None
+    largest = max(map(abs, values))
+    scaled = [value / largest for value in values]
+    mean = math.fsum(scaled) / len(scaled)
+    distances = [value - mean for value in scaled]
+    length = math.sqrt(math.fsum(map(_product, distances, distances)))
+    return [distance / length for distance in distances] if length > 0 else None
 
 
 def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
@@ -180,16 +195,6 @@ def false_discovery(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 _product: Final[Callable[[float, float], float]] = float.__mul__
-
-
-def _unit(values: Sequence[float]) -> list[float] | None:
-    """Return the distances from the mean, scaled to a length of 1; None where no such scale is finite."""
-    largest = max(map(abs, values))
-    scaled = [value / largest for value in values]
-    mean = math.fsum(scaled) / len(scaled)
-    distances = [value - mean for value in scaled]
-    length = math.sqrt(math.fsum(map(_product, distances, distances)))
-    return [distance / length for distance in distances] if length > 0 else None
 
 
 def _counts(values: Sequence[float]) -> list[int]:

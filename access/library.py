@@ -17,12 +17,12 @@ import yaml
 
 from access import budget
 from access.answer import Answer, Range, Table
-from access.collected import COLLECTED, NEVER
+from access.collected import NEVER, collected
 from access.emptiness import reason
 from access.ids import Ambiguous, whole_in
 from access.needs import EVENTS, NEEDS, lacking
 from access.questions import Question, QuestionError, find, names, questions
-from access.reading import Page, Reading, bounds, statement
+from access.reading import Page, Reading, bounds, hours, statement
 from access.refusal import invalid, unknown
 from access.store import Rows
 from access.times import clickhouse_seconds, instant, period
@@ -39,6 +39,14 @@ _MANY: Final = frozenset({"session_id", "user_id", "organization_id"})
 _OVERVIEW: Final = (
     "event_type", "mcp_server_name", "tool_name", "model", "team", "project", "service_name", "failure",
 )  # fmt: skip
+_COUNTED: Final = frozenset(
+    {
+        "event_type", "team", "department", "cost_center", "project", "service_name", "model", "speed", "query_source",
+        "workflow_step", "agent_name", "skill_name", "mcp_server_name", "mcp_tool_name", "tool_name", "decision",
+        "decision_source", "failure",
+    }
+)  # fmt: skip
+"""The columns of `sql/counted_events.sql`."""
 _TIMES: Final[Mapping[str, str]] = {
     "telemetry_events": "timestamp",
     "telemetry_spans": "timestamp",
@@ -192,6 +200,7 @@ def describe_data(
         reading.desk.aggregations, ("describe_data", table, start_date, end_date), about, make
     )
     columns, rows, tables = kept.value
+    freshness, completeness = reading.freshness_and_completeness(about)
     is_asked_by_period = table is None or table in _TIMES
     hint = (
         "describe_data with table says which columns it has; values and collected are those of the period."
@@ -204,8 +213,8 @@ def describe_data(
             rows,
             tables=tables,
             time_range=about[0] if is_asked_by_period else None,
-            freshness=reading.freshness(),
-            completeness=reading.completeness(about),
+            freshness=freshness,
+            completeness=completeness,
             cached_age_seconds=None if kept.age_seconds is None else int(kept.age_seconds),
             hints=(hint,),
             notes=(NEVER,),
@@ -382,19 +391,12 @@ def _next(reading: Reading, cursor: str, limit: int, characters: int) -> Answer:
 
 
 def _overview(reading: Reading, time_range: Range) -> dict[str, Table]:
-    values = bounds(time_range)
-    counted = "\nUNION ALL\n".join(
-        f"SELECT {number} AS place, ({one.sql}) AS records" for number, one in enumerate(COLLECTED)
-    )
-    records = {row[0]: row[1] for row in reading.store.rows(counted, values).rows}
-    collected = [
-        (one.name, records.get(number, 0), "" if records.get(number) else one.switch, one.meaning)
-        for number, one in enumerate(COLLECTED)
-    ]
     question = find("freshness")
     fresh = reading.store.rows(question.sql, question.values({}))
     return {
-        "collected": Table(("what", "records", "switch_at_the_client", "meaning"), collected),
+        "collected": Table(
+            ("what", "records", "switch_at_the_client", "meaning"), collected(reading, time_range)
+        ),
         "values": _listed(reading, "telemetry_events", _OVERVIEW, time_range),
         "freshness": Table(fresh.columns, fresh.rows),
     }
@@ -416,22 +418,48 @@ def _columns(
 def _listed(reading: Reading, table: str, columns: Sequence[str], time_range: Range) -> Table:
     """Return the most frequent values of columns in the period. The names are those of the database's own schema."""
     time = _TIMES[table]
+    of_rows = (
+        f"{table}\nWHERE {time} >= {{from:DateTime64(6, 'UTC')}} AND {time} < {{to:DateTime64(6, 'UTC')}}",
+        "count()",
+        bounds(time_range),
+    )
+    of_hours = (
+        f"(\n{statement('counted_events')}\n)",
+        "sum(records)",
+        bounds(time_range) | hours(time_range),
+    )
+    summed = [name for name in columns if table == "telemetry_events" and name in _COUNTED]
+    rest = [name for name in columns if name not in summed]
+    found = {
+        name: rows
+        for names_, about in ((summed, of_hours), (rest, of_rows))
+        if names_
+        for name, rows in _values_of(reading, names_, *about).items()
+    }
+    return Table(("column", "value", "records"), [row for name in columns for row in found[name]])
+
+
+def _values_of(
+    reading: Reading, columns: Sequence[str], source: str, count: str, values: Mapping[str, str]
+) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the most frequent values of each column of a source, with their number."""
     named = [_quoted(name) for name in columns]
     # One column's values are counted in each grouping set, so that the rows are read once for all.
     sets = ", ".join(f"({name})" for name in named)
     places = ", ".join(f"grouping({name}) = 0, {place}" for place, name in enumerate(named))
-    values = ", ".join(f"grouping({name}) = 0, toString({name})" for name in named)
-    found = reading.store.rows(
+    texts = ", ".join(f"grouping({name}) = 0, toString({name})" for name in named)
+    rows = reading.store.rows(
         f"SELECT place, value, records\nFROM (\n"
-        f"SELECT multiIf({places}, -1) AS place, multiIf({values}, '') AS value, count() AS records\n"
-        f"FROM {table}\n"
-        f"WHERE {time} >= {{from:DateTime64(6, 'UTC')}} AND {time} < {{to:DateTime64(6, 'UTC')}}\n"
+        f"SELECT multiIf({places}, -1) AS place, multiIf({texts}, '') AS value, {count} AS records\n"
+        f"FROM {source}\n"
         f"GROUP BY GROUPING SETS ({sets})\n)\nWHERE value != ''\n"
         f"ORDER BY place, records DESC, value LIMIT {_VALUES} BY place",
-        bounds(time_range),
-    )
-    rows = [(columns[place], value, records) for place, value, records in found.rows]
-    return Table(("column", "value", "records"), rows)
+        values,
+    ).rows
+    found: dict[str, list[tuple[Any, ...]]] = {name: [] for name in columns}
+    for place, value, records in rows:
+        found[columns[place]].append((columns[place], value, records))
+    return found
 
 
 def _quoted(name: str) -> str:

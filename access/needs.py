@@ -4,6 +4,7 @@ A question names its needs in its header. What is missing in the period is told 
 client and the command that sets it. What is there is known from the data alone, since the clients run elsewhere.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ Ask = Callable[[str, Mapping[str, str]], Sequence[Sequence[Any]]]
 _DAYS: Final = timedelta(days=30)
 _ENOUGH: Final = 0.9
 """Each tool call has its details where they are sent: below this share some clients do not."""
-_COLLECTED: Final = Path(__file__).parent / "sql/collected.sql"
+_SQL: Final = Path(__file__).parent / "sql"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,9 @@ class Need:
     lacks: str
     """What is not known without it."""
     sent: str
-    """The count of `sql/collected.sql` of what shows that it is sent."""
-    possible: tuple[str, ...]
-    """The counts of what it would be a part of, or come with: without these, nothing happened."""
+    """What shows that it is sent: the statement `sql/sent_….sql` looks for it."""
+    possible: tuple[str, ...] = ()
+    """What it would come with: without these, nothing happened. Of what it is a part of, its own statement knows."""
 
     @property
     def sentence(self) -> str:
@@ -57,7 +58,7 @@ NEEDS: Final[Mapping[str, Need]] = {
     ),
     TOOL_DETAILS: Need(
         "OTEL_LOG_TOOL_DETAILS=1", "telemetry setup --content tool-details",
-        "the texts of errors, programs, repeated calls, names of MCP servers", "detailed", ("tool_calls",),
+        "the texts of errors, programs, repeated calls, names of MCP servers", "details",
     ),
 }  # fmt: skip
 """By name. What the client sends by default is a need too: a fleet may have turned it off."""
@@ -92,16 +93,29 @@ def lacking(needs: Iterable[str], values: Mapping[str, str], ask: Ask) -> list[L
     days do. What `ask` raises is passed on.
     """
     about = bounds(values) | {name: values.get(name, "") for name in ("team", "user")}
+
+    @functools.cache
+    def count(what: str) -> Sequence[int]:
+        sql = (_SQL / f"sent_{what}.sql").read_text(encoding="utf-8")
+        (row,) = ask(records.real(sql, is_choice=False), about)
+        return tuple(map(int, row))
+
+    asked = tuple(needs)
+    # A tool call is an event.
+    has_events = TOOL_DETAILS in asked and count(NEEDS[TOOL_DETAILS].sent)[1] > 0
     is_part = bool(about["team"] or about["user"])
-    (row,) = ask(records.real(_COLLECTED.read_text(encoding="utf-8"), is_choice=False), about)
-    counts = dict(zip(("events", "spans", "points", "tool_calls", "detailed"), map(int, row), strict=True))
-    found = []
-    for name in needs:
-        need = NEEDS[name]
-        # Data points are counted whole: of one team or user they say nothing.
-        possible = max(counts[one] for one in need.possible if not (is_part and one == "points"))
-        sent = counts[need.sent]
-        enough = _ENOUGH * possible if name == TOOL_DETAILS else 0
-        if possible and sent <= enough and sent < possible:
-            found.append(Lack(need, sent, possible))
-    return found
+    lacks = (
+        _lack(NEEDS[name], count, is_part=is_part) for name in asked if not (name == EVENTS and has_events)
+    )
+    return [lack for lack in lacks if lack is not None]
+
+
+def _lack(need: Need, count: Callable[[str], Sequence[int]], *, is_part: bool) -> Lack | None:
+    """Return the lack of a need, None where it is met. What it comes with is looked for only where it was not sent."""
+    sent, *whole = count(need.sent)
+    if whole:
+        possible = whole[0]
+        return Lack(need, sent, possible) if sent <= _ENOUGH * possible and sent < possible else None
+    # Data points are counted whole: of one team or user they say nothing.
+    beside = (one for one in need.possible if not (is_part and one == "points"))
+    return Lack(need, 0, 1) if not sent and any(count(one)[0] for one in beside) else None

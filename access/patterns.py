@@ -95,10 +95,11 @@ def analyze_patterns(
     )
     answer: Answer = kept.value
     period = answer.time_range or about[0]
+    freshness, completeness = reading.freshness_and_completeness((period, True))
     answer = replace(
         answer,
-        freshness=reading.freshness(),
-        completeness=reading.completeness((period, True)),
+        freshness=freshness,
+        completeness=completeness,
         cached_age_seconds=None if kept.age_seconds is None else int(kept.age_seconds),
     )
     return budget.fit(answer, characters)
@@ -116,7 +117,7 @@ def _made(reading: Reading, analysis: _Analysis, period: Range, window: str) -> 
     counts = {key: values[key] for key in ("from", "to", "begins")}
     now, before, first, older = reading.store.rows(statement("window_events"), counts).rows[0]
     if not now:
-        finding, hint = _empty(reading, window, before)
+        finding, hint = _empty(reading, window, values)
         return replace(answer, finding=finding, hints=(f"Next: {hint}",))
     # A client that was set up in the middle of the period before would seem to be used more since.
     is_whole = bool(older) or first <= period.start - length * _COVERED
@@ -213,7 +214,7 @@ def _findings(reading: Reading, period: Range, window: str) -> Answer:
     return replace(answer, finding=words, hints=(f"Next: {hint}",), notes=notes)
 
 
-def _empty(reading: Reading, window: str, before: int) -> tuple[str, str]:
+def _empty(reading: Reading, window: str, values: Mapping[str, str]) -> tuple[str, str]:
     """Return the finding and the next step for a period without events: there are none at all, or only older ones."""
     newest = reading.freshness().newest
     if newest is None:
@@ -221,6 +222,8 @@ def _empty(reading: Reading, window: str, before: int) -> tuple[str, str]:
             "The store has no events at all: nothing has been received, or all of it has expired.",
             "run `telemetry doctor`, which looks at the whole way from Claude Code to the tables.",
         )
+    period = {"from": values["from"], "to": values["begins"]}
+    ((before,),) = reading.store.rows(statement("events_of"), period).rows
     was = f" The {window} before have {before:,}." if before else ""
     return (
         f"No events in the last {window}: the newest is of {moment(newest)}.{was}",

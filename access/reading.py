@@ -25,13 +25,15 @@ from access.cursor import Signer, fingerprint
 from access.limits import Limiter
 from access.refusal import Code, Refusal
 from access.store import Rows, Store
-from access.times import DAYS, DEFAULT_START, clickhouse, period
+from access.times import DAYS, DEFAULT_START, clickhouse, clickhouse_seconds, hours_within, period
 from config.settings import Settings
 
 T = TypeVar("T")
 
 RESULT_BYTES: Final = 1_000_000
+_FRESHNESS: Final = "freshness"
 _FRESH_SECONDS: Final = 5.0
+_FRESH: Final = timedelta(seconds=_FRESH_SECONDS)
 _LATE: Final = timedelta(seconds=1)
 _RECENT: Final = timedelta(days=1)
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -134,22 +136,34 @@ class Reading:
 
     def freshness(self) -> Freshness:
         """Return how new the newest event is; looked up at most every few seconds."""
-        kept = self.desk.queries.make("freshness", self._newest, _FRESH_SECONDS)
-        newest: datetime | None = kept.value
-        age = max(0, int((self.desk.clock() - newest).total_seconds())) if newest else None
-        return Freshness(newest, age)
+        return self._aged(self.desk.queries.make(_FRESHNESS, self._newest, _FRESH_SECONDS).value)
 
-    def completeness(self, about: tuple[Range, bool]) -> float | None:
-        """Return the share of a period's events that have nothing missing or impossible, None without events."""
+    def freshness_and_completeness(self, about: tuple[Range, bool]) -> tuple[Freshness, float | None]:
+        """Return how new the newest event is, and the completeness of a period.
+
+        That is the share of its events that have nothing missing or impossible, None without events. One statement
+        knows both of a period that ends now.
+        """
         time_range, _ = about
         values = bounds(time_range)
-        found = self.keep(
+        kept = self.keep(
             self.desk.aggregations,
             ("completeness", *values.values()),
             about,
-            lambda: self.store.rows(statement("completeness"), values).rows[0][0],
-        ).value
-        return None if found is None else float(found)
+            lambda: self.store.rows(statement("completeness"), values).rows[0],
+        )
+        share, newest = kept.value
+        is_newest = kept.age_seconds is None and self.desk.clock() - time_range.end < _FRESH
+        if newest is not None and is_newest:
+            self.desk.queries.put(_FRESHNESS, newest, _FRESH_SECONDS)
+            freshness = self._aged(newest)
+        else:
+            freshness = self.freshness()
+        return freshness, None if share is None else float(share)
+
+    def _aged(self, newest: datetime | None) -> Freshness:
+        age = max(0, int((self.desk.clock() - newest).total_seconds())) if newest else None
+        return Freshness(newest, age)
 
     def save(self, page: Page, key: tuple[Any, ...]) -> str | None:
         """Keep a whole result for its further pages. Returns its id, None when it has no room."""
@@ -220,3 +234,9 @@ class Reading:
 def bounds(time_range: Range) -> dict[str, str]:
     """Return a period as the values `from` and `to` of a statement, for DateTime64."""
     return {"from": clickhouse(time_range.start), "to": clickhouse(time_range.end)}
+
+
+def hours(time_range: Range) -> dict[str, str]:
+    """Return the whole hours within a period as the values `first_hour` and `last_hour`, for DateTime."""
+    first, last = hours_within(time_range.start, time_range.end)
+    return {"first_hour": clickhouse_seconds(first), "last_hour": clickhouse_seconds(last)}

@@ -106,10 +106,11 @@ def get_statistics(
     kept = reading.keep(
         reading.desk.aggregations, (*key, given.get("end_date")), about, lambda: _made(reading, asked)
     )
+    freshness, completeness = reading.freshness_and_completeness(about)
     answer = replace(
         kept.value,
-        freshness=reading.freshness(),
-        completeness=reading.completeness(about),
+        freshness=freshness,
+        completeness=completeness,
         cached_age_seconds=None if kept.age_seconds is None else int(kept.age_seconds),
     )
     return budget.fit(answer, characters)

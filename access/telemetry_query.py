@@ -19,7 +19,7 @@ from access.cache import Cache
 from access.collected import CUSTOM, TOOL_DETAILS
 from access.cursor import fingerprint
 from access.ids import whole_filters
-from access.reading import Reading, bounds
+from access.reading import Reading, bounds, hours
 from access.refusal import invalid, unknown
 from access.store import Rows
 from access.telemetry_sources import (
@@ -33,7 +33,7 @@ from access.telemetry_sources import (
     Source,
     filtered,
 )
-from access.times import clickhouse_seconds, zone_of
+from access.times import clickhouse_seconds, hours_within, zone_of
 
 LIMIT: Final = 50
 MOST: Final = 1_000
@@ -78,7 +78,6 @@ _ROWS: Final = ("count", "error_count")
 _ORDER: Final = "-1e308"
 """Before all numbers: what has none comes last, or first in ascending order."""
 _FEW_DAYS: Final = timedelta(days=3)
-_HOUR: Final = timedelta(hours=1)
 # Where the values of a filter are looked up when nothing was found.
 _KNOWN: Final[Mapping[str, str]] = {
     "mcp_server": "mcp_server_name",
@@ -210,6 +209,11 @@ def _answer(
 
     has_more = len(rows.rows) > len(found) or rows.has_more
     columns = rows.columns[:-2]
+    freshness, completeness = (
+        (reading.freshness(), None)
+        if asked.query_type == "metrics"
+        else reading.freshness_and_completeness(about)
+    )
     hints = [_HINTS[asked.query_type]] if found else _unknown_values(reading, asked, about)
     answer = replace(
         start,
@@ -217,8 +221,8 @@ def _answer(
         rows=[row[:-2] for row in found],
         has_more=has_more,
         next_cursor=continue_at(len(found)) if has_more else None,
-        freshness=reading.freshness(),
-        completeness=None if asked.query_type == "metrics" else reading.completeness(about),
+        freshness=freshness,
+        completeness=completeness,
         hints=tuple(hints),
         notes=_notes(asked, columns, found),
     )
@@ -413,11 +417,7 @@ def _rows(asked: _Asked, time_range: Range) -> tuple[str, dict[str, str]]:
             "to_second": clickhouse_seconds(time_range.end + timedelta(seconds=1)),
         }
     if _is_rolled_up(asked, time_range):
-        first, last = _hours(time_range)
-        return filtered(ROLLED_UP, conditions), {
-            "first_hour": clickhouse_seconds(first),
-            "last_hour": clickhouse_seconds(last),
-        }
+        return filtered(ROLLED_UP, conditions), hours(time_range)
     return filtered(source.sql, conditions), {}
 
 
@@ -426,7 +426,7 @@ def _is_rolled_up(asked: _Asked, time_range: Range) -> bool:
     aggregation = asked.aggregation
     if asked.query_type != "aggregated" or aggregation is None:
         return False
-    first, last = _hours(time_range)
+    first, last = hours_within(time_range.start, time_range.end)
     return (
         last > first
         and {*aggregation.statistics} <= {"sum"}
@@ -437,13 +437,6 @@ def _is_rolled_up(asked: _Asked, time_range: Range) -> bool:
         # In some zones the hour begins at another minute.
         and (asked.zone == "UTC" or not {*aggregation.group_by} & {*STEPS})
     )
-
-
-def _hours(time_range: Range) -> tuple[datetime, datetime]:
-    """Return the beginning and the end of the whole hours within a period."""
-    first = time_range.start.replace(minute=0, second=0, microsecond=0)
-    last = time_range.end.replace(minute=0, second=0, microsecond=0)
-    return first if first == time_range.start else first + _HOUR, last
 
 
 def _grouped(asked: _Asked, aggregation: Aggregation, inner: str, where: str) -> str:

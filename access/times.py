@@ -57,6 +57,12 @@ def whole_hours(begin: datetime, end: datetime) -> tuple[datetime, datetime]:
     return first, last if last == end else last + hour
 
 
+def hours_within(begin: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """Return the beginning and the end of the whole hours within a period; without any, the end is not after it."""
+    first, last = (time_.replace(minute=0, second=0, microsecond=0) for time_ in (begin, end))
+    return first if first == begin else first + timedelta(hours=1), last
+
+
 def period(
     start: str | float | None,
     end: str | float | None,

@@ -205,6 +205,47 @@ def test_the_data_is_described(reading: Reading) -> None:
     assert refused(lambda: describe_data(reading, "telemetry_event")).nearest[0] == "telemetry_events"
 
 
+@pytest.mark.parametrize("start", ["2026-10-12", "2026-10-14T10:20:30.5", "2026-10-15T11:50:00"])
+@pytest.mark.parametrize("end", ["2026-10-15T11:55:59", "2026-10-15T12:00:00"])
+def test_what_is_described_is_of_the_period_alone(reading: Reading, start: str, end: str) -> None:
+    """The roll-ups of whole hours and days, with the rows at the edges, come to what all rows come to."""
+    period = {"start_date": start, "end_date": end}
+    found = describe_data(reading, **period, max_characters=40_000)
+    of_period = "WHERE timestamp >= '{start}' AND timestamp < '{end}'".format(
+        start=start.replace("T", " "), end=end.replace("T", " ")
+    )
+    counts = {row[0]: row[1] for row in found.tables["collected"].rows}
+    counted = (
+        ("events", "count()", "telemetry_events"),
+        (
+            "names of configured MCP servers and tools",
+            "countIf(event_type = 'tool_result' AND mcp_server_name NOT IN ('', 'custom'))", "telemetry_events",
+        ),
+        (
+            "programs that the shell tool ran", "countIf(event_type = 'tool_result' AND command != '')",
+            "telemetry_events",
+        ),
+        ("teams", "countIf(team != '')", "telemetry_events"),
+        ("steps of workflows", "countIf(workflow_step != '' AND workflow_step != query_source)", "telemetry_events"),
+        ("traces", "count()", "otel_traces"),
+        ("metrics", "count()", "otel_metrics_sum"),
+    )  # fmt: skip
+    names = {"otel_traces": "Timestamp", "otel_metrics_sum": "TimeUnix"}
+    for name, count, table in counted:
+        where = of_period.replace("timestamp", names.get(table, "timestamp"))
+        assert (name, counts[name]) == (
+            name,
+            reading.store.rows(f"SELECT {count} FROM {table} {where}").rows[0][0],
+        )
+    values = describe_data(reading, "telemetry_events", **period, max_characters=40_000).tables["values"].rows
+    for column in ("tool_name", "team", "service_version", "success"):
+        sql = (
+            f"SELECT toString({column}) AS value, count() FROM telemetry_events {of_period} AND value != ''"
+            " GROUP BY value ORDER BY 2 DESC, value LIMIT 8"
+        )
+        assert [tuple(row[1:]) for row in values if row[0] == column] == reading.store.rows(sql).rows
+
+
 def test_what_is_not_collected_has_its_switch(engine: Engine) -> None:
     """In a database without anything, all of them."""
     with tables(engine):

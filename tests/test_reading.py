@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from access.answer import Freshness, Range
 from access.reading import Desk
 from clickhouse.engine import Engine
 from tests.engine_store import EngineStore
@@ -41,3 +42,29 @@ def test_an_event_of_a_clock_in_the_future_is_not_the_newest(empty: Tables, age:
     past = NOW - age
     empty.store("otel_logs", logs([event(FUTURE.timestamp(), "note"), event(past.timestamp(), "note")]))
     assert newest(empty)[0] == past
+
+
+def test_freshness_comes_with_completeness(empty: Tables) -> None:
+    """One statement for a period that ends now; of others the newest event may lie outside."""
+    past = NOW - timedelta(minutes=3)
+    incomplete = event((past - timedelta(minutes=1)).timestamp(), "api_request", duration_ms="long")
+    empty.store("otel_logs", logs([event(past.timestamp(), "note"), incomplete]))
+    for back, counted, share in ((timedelta(0), 1, 0.5), (timedelta(minutes=4), 2, None)):
+        store = EngineStore(empty.engine)
+        reading = Desk(store, limiter=None, clock=lambda: NOW).reading("tester")
+        about = Range(NOW - timedelta(hours=1), NOW - back)
+        # An hour before the event there is none.
+        about = about if share is not None else Range(NOW - timedelta(hours=2), NOW - timedelta(hours=1))
+        assert reading.freshness_and_completeness((about, False)) == (Freshness(past, 180), share)
+        assert len(store.asked) == counted
+
+
+def test_completeness_passes_over_a_clock_in_the_future(empty: Tables) -> None:
+    """Its event counts, and is not the newest."""
+    newest_of_past = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+    future = newest_of_past + timedelta(hours=3)
+    empty.store("otel_logs", logs([event(one.timestamp(), "note") for one in (newest_of_past, future)]))
+    reading = Desk(EngineStore(empty.engine), limiter=None).reading("tester")
+    about = (Range(newest_of_past - timedelta(hours=1), future + timedelta(hours=1)), True)
+    freshness, completeness = reading.freshness_and_completeness(about)
+    assert (freshness.newest, completeness) == (newest_of_past, 1.0)

@@ -273,6 +273,29 @@ def test_large_numbers_of_rows_are_sampled_for_correlations(engine: Engine) -> N
     assert any("4,000 of 4,500 rows" in note for note in answers[0].notes)
 
 
+def test_the_first_token_is_that_of_the_requests_span(engine: Engine) -> None:
+    """Spans and events meet by the request's id; without one there is none, and what the event says comes first."""
+    with tables(engine) as made:
+        begin = BEGIN.timestamp()
+        asked: list[dict[str, Any]] = [
+            {"request_id": "r1"},
+            {"request_id": "r2", "ttft_ms": 900},
+            {"request_id": "r3"},
+            {},
+        ]
+        made.store(
+            "otel_logs", logs([event(begin + 60, "api_request", duration_ms=5, **one) for one in asked])
+        )
+        made.engine.command(
+            "INSERT INTO telemetry_spans (timestamp, span_type, request_id, ttft_ms)"
+            " SELECT toDateTime64({begin:Int64}, 9, 'UTC'), 'llm_request', one.1, one.2"
+            " FROM (SELECT arrayJoin([('r1', 300.), ('r2', 400.), ('', 500.), ('r4', 600.)]) AS one)",
+            {"begin": int(begin)},
+        )
+        found = measures(ask(reading_of(made), "request", measures=["ttft_ms"]))["ttft_ms"]
+    assert (found["n"], found["missing"], found["min"], found["max"]) == (2, 2, 300, 900)
+
+
 @pytest.mark.parametrize("unit", UNITS)
 def test_every_unit_takes_every_filter_and_holds_its_budget(reading: Reading, unit: str) -> None:
     """No filter that is offered breaks the statement."""

@@ -10,7 +10,7 @@ SELECT
     toFloat64(countIf(event_type = 'tool_result')) AS calls,
     toFloat64(countIf(event_type = 'api_request')) AS requests,
     toFloat64(countIf(failure != '')) AS error_count,
-    toFloat64(uniqExactIf(session_id, session_id != '')) AS sessions,
+    toFloat64(uniqExactIf(cityHash64(session_id), session_id != '')) AS sessions,
     toFloat64(sum(events.result_bytes)) AS response_size
 FROM telemetry_events AS events
 WHERE event_type IN ('tool_result', 'api_request', 'api_error')

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from access.answer import Answer
-from access.collected import COLLECTED
+from access.collected import collected as collected_in
 from access.ids import whole_filters
 from access.insight.find import find
 from access.insight.finding import Usual
@@ -411,15 +411,6 @@ def forgotten(reading: Reading) -> Answer:
 def collected(reading: Reading, filters: Filters) -> Answer:
     """Return what is collected in the period, and the switch for what is not. Raises Refusal."""
     about, _ = reading.period(filters.parameters()["from"], filters.parameters()["to"])
-    counted = "\nUNION ALL\n".join(
-        f"SELECT {number} AS place, ({one.sql}) AS records" for number, one in enumerate(COLLECTED)
-    )
     reading.admit()
-    records: dict[int, Any] = {row[0]: row[1] for row in reading.store.rows(counted, bounds(about)).rows}
-    return Answer(
-        ("what", "records", "switch at the client", "meaning"),
-        [
-            (one.name, records.get(number, 0), "" if records.get(number) else one.switch, one.meaning)
-            for number, one in enumerate(COLLECTED)
-        ],
-    )
+    columns = ("what", "records", "switch at the client", "meaning")
+    return Answer(columns, collected_in(reading, about))
