@@ -26,8 +26,12 @@ WITH
     -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
     (
         SELECT count() > 0
-        FROM telemetry_hourly
-        WHERE hour >= begins_before AND hour < begins
+        FROM (
+            SELECT 1
+            FROM telemetry_hourly
+            WHERE hour >= begins_before AND hour < begins
+            LIMIT 1
+        )
     ) AS was_recorded,
     earlier AS (
         SELECT event_type, sum(telemetry_hourly.events) AS number

@@ -33,10 +33,14 @@ WITH
     -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
     (
         SELECT count() > 0
-        FROM telemetry_spans
-        WHERE timestamp >= begins_before AND timestamp < begins
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-            AND ({project:String} = '' OR session_id IN (SELECT session_id FROM telemetry_sessions WHERE project = {project:String}))
+        FROM (
+            SELECT 1
+            FROM telemetry_spans
+            WHERE timestamp >= begins_before AND timestamp < begins
+                AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+                AND ({project:String} = '' OR session_id IN (SELECT session_id FROM telemetry_sessions WHERE project = {project:String}))
+            LIMIT 1
+        )
     ) AS was_recorded,
     quantilesExactOrNullIf(0.5, 0.95)(waited, is_now) AS took
 SELECT

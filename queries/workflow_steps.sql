@@ -33,10 +33,14 @@ WITH
     -- Whether anything was recorded in the period before: else nothing is known of it, which is not 0.
     (
         SELECT count() > 0
-        FROM telemetry_hourly
-        WHERE hour >= begins_before AND hour < begins
-            AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
-            AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
+        FROM (
+            SELECT 1
+            FROM telemetry_hourly
+            WHERE hour >= begins_before AND hour < begins
+                AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+                AND ({project:String} = '' OR telemetry_hourly.project = {project:String})
+            LIMIT 1
+        )
     ) AS was_recorded,
     earlier AS (
         SELECT
