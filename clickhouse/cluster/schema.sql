@@ -1999,18 +1999,76 @@ SELECT
 FROM increments
 WHERE TimeUnix >= {from:DateTime('UTC')};
 
--- Sixteen parts are merged at once, not eight: a row is merged less often, and fewer parts are left. A merge takes 73 MiB
--- of memory then, not 46.
-ALTER TABLE otel_traces_local ON CLUSTER '{cluster}' MODIFY SETTING merge_selector_base = 16, max_parts_to_merge_at_once = 16;
+-- By how much some of Claude Code's counters grew, whichever temporality the client was set to: a delta is taken as it is;
+-- a cumulative value less the one before it in its series, however long ago that was. A series is told apart by its
+-- attributes and its start time, so a resume or a parallel process is one of its own; a value below the one before is a
+-- counter that began again. A point that has no value is none, and of those of the same series and time the largest counts.
+-- The growth lies between `since` and `time`, and counts at `time`.
+-- Ask for a period and for metrics: telemetry_metric_increments_of(from = …, to = …, metrics = ['commit.count', …]), where
+-- [] means all. Days before the period are read as far back as the cumulative series in it began, and none for deltas.
+-- Maps are large: PREWHERE leaves them unread for points that are not asked for, and grouping takes out of the others what
+-- is needed. It is the same for all points of a series.
+CREATE VIEW IF NOT EXISTS telemetry_metric_increments_of ON CLUSTER '{cluster}' AS
+WITH
+    cumulative_since AS (
+        SELECT min(StartTimeUnix) AS earliest
+        FROM otel_metrics_sum
+        PREWHERE MetricName LIKE 'claude\\_code.%' AND AggregationTemporality = 2
+            AND (empty({metrics:Array(String)}) OR substring(MetricName, 13) IN {metrics:Array(String)})
+            AND TimeUnix >= {from:DateTime('UTC')} AND TimeUnix < {to:DateTime('UTC')}
+        HAVING count() > 0
+    ),
+    points AS (
+        WITH ResourceAttributes AS r, Attributes AS a
+        SELECT
+            TimeUnix,
+            any(StartTimeUnix) AS start,
+            any(AggregationTemporality = 2) AS is_cumulative,
+            cityHash64(MetricName, ServiceName, StartTimeUnix, r, a, AggregationTemporality = 2) AS series,
+            max(Value) AS value,
+            any(substring(MetricName, 13)) AS metric,
+            any(a['type']) AS type,
+            any(a['session.id']) AS session_id,
+            any(multiIf(
+                a['user.email'] != '', a['user.email'], a['enduser.id'] != '', a['enduser.id'],
+                a['user.id'] != '', a['user.id'], a['user.account_uuid'])) AS user_id,
+            any(multiIf(
+                r['team.id'] != '', r['team.id'], r['team'] != '', r['team'],
+                a['team.id'] != '', a['team.id'], a['team'])) AS team,
+            any(if(r['department'] != '', r['department'], a['department'])) AS department,
+            any(multiIf(
+                r['project'] != '', r['project'], r['project.name'] != '', r['project.name'],
+                a['project'] != '', a['project'], a['vcs.repository.name'])) AS project,
+            any(a['model']) AS model,
+            any(a['query_source']) AS query_source,
+            any(a['tool_name']) AS tool_name,
+            any(a['decision']) AS decision,
+            any(a['source']) AS decision_source,
+            any(a['language']) AS language,
+            any(a['start_type']) AS start_type
+        FROM otel_metrics_sum
+        PREWHERE MetricName LIKE 'claude\\_code.%'
+            AND (empty({metrics:Array(String)}) OR substring(MetricName, 13) IN {metrics:Array(String)})
+            AND TimeUnix >= least({from:DateTime('UTC')}, coalesce((SELECT earliest FROM cumulative_since), {from:DateTime('UTC')}))
+            AND TimeUnix < {to:DateTime('UTC')}
+            AND (TimeUnix >= {from:DateTime('UTC')} OR AggregationTemporality = 2)
+        WHERE Value >= 0 AND isFinite(Value) AND bitAnd(Flags, 1) = 0
+        GROUP BY series, TimeUnix
+    )
+SELECT
+    TimeUnix AS time, metric, type, session_id, user_id, team, department, project, model, query_source, tool_name,
+    decision, decision_source, language, start_type,
+    if(is_cumulative AND value >= previous, value - previous, value) AS increment,
+    if(is_cumulative, before, start) AS since
+FROM (
+    SELECT *, lagInFrame(value, 1, 0.) OVER earlier AS previous, lagInFrame(TimeUnix, 1, start) OVER earlier AS before
+    FROM points
+    WINDOW earlier AS (PARTITION BY series ORDER BY TimeUnix ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+)
+WHERE TimeUnix >= {from:DateTime('UTC')};
 
--- As 0085.
-ALTER TABLE otel_logs_local ON CLUSTER '{cluster}' MODIFY SETTING merge_selector_base = 16, max_parts_to_merge_at_once = 16;
-
--- As 0085. And the events of a batch are one file, where they were one for each of 150 streams, each synced: inserting
--- them took four times as long. Merged parts have a file a column, for the questions.
-ALTER TABLE telemetry_events_local ON CLUSTER '{cluster}' MODIFY SETTING
-    merge_selector_base = 16, max_parts_to_merge_at_once = 16, min_bytes_for_wide_part = 16777216;
-
--- As 0085. And each of a part's files has smaller buffers: to write all of them took 125 MiB in a merge.
-ALTER TABLE telemetry_spans_local ON CLUSTER '{cluster}' MODIFY SETTING
-    merge_selector_base = 16, max_parts_to_merge_at_once = 16, max_compress_block_size = 131072, merge_max_block_size = 2048;
+-- By how much each of Claude Code's counters grew in a period: telemetry_metric_increments(from = …, to = …). The same view
+-- for some metrics alone says more, and reads less.
+CREATE OR REPLACE VIEW telemetry_metric_increments ON CLUSTER '{cluster}' AS
+SELECT *
+FROM telemetry_metric_increments_of(from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, metrics = []);
