@@ -12,6 +12,7 @@ from clickhouse.pieces import Pieces
 from clickhouse.quoting import identifier
 from clickhouse.store import EmbeddedWriter
 from tests.schema import STORED, TABLES, TIME_COLUMN, TIMELESS
+from tests.server import eventually
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +126,40 @@ def test_every_table_knows_a_token_again(database: Engine, table: str) -> None:
     for _ in range(2):
         EmbeddedWriter(database).insert(table, Pieces([block]), token)
     assert database.rows(f"SELECT count() FROM {table}") == [[3]]
+
+
+def test_the_events_of_a_batch_are_one_file_and_merged_ones_a_file_a_column(database: Engine) -> None:
+    """Each file is synced before an acknowledgement; a question reads the columns that it names."""
+    kinds = (
+        "SELECT part_type FROM system.parts"
+        " WHERE database = currentDatabase() AND table = 'telemetry_events' AND active"
+    )
+    for batch in ("a", "b"):
+        database.command(
+            "INSERT INTO telemetry_events (timestamp, event_type, tool_use_id, attributes)"
+            " SELECT now64(9), 'tool_result', concat({batch:String}, toString(number)), map('key', repeat('x', 450))"
+            " FROM numbers(20000)",
+            {"batch": batch},
+        )
+    assert database.rows(kinds) == [["Compact"], ["Compact"]]
+    database.command("OPTIMIZE TABLE telemetry_events FINAL")
+    assert database.rows(kinds) == [["Wide"]]
+
+
+@pytest.mark.parametrize("table", ["otel_traces", "otel_logs"])
+def test_sixteen_parts_are_merged_at_once(database: Engine, table: str) -> None:
+    """Each level of merges writes all rows again, so there are to be few."""
+    writer = EmbeddedWriter(database)
+    database.command(f"SYSTEM STOP MERGES {table}")
+    for number in range(16):
+        block = database.query(
+            "SELECT now64(9) AS Timestamp, toString({number:UInt8}) AS TraceId", {"number": number}
+        )
+        writer.insert(table, Pieces([block]), uuid.uuid4().hex)
+    database.command(f"SYSTEM START MERGES {table}")
+    parts = (
+        "SELECT rows, level FROM system.parts"
+        " WHERE database = currentDatabase() AND table = {table:String} AND active"
+    )
+    eventually(lambda: len(database.rows(parts, {"table": table})) == 1, 60)
+    assert [[int(rows), level] for rows, level in database.rows(parts, {"table": table})] == [[16, 1]]
