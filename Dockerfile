@@ -33,7 +33,7 @@ RUN mkdir -p /empty/data /empty/backups && chmod 700 /empty/data /empty/backups
 # Wheels bring 58 MB of debugging information along. The image of Rust has the tool that takes it out.
 FROM ${RUST} AS stripped
 COPY --from=build /opt/telemetry /opt/telemetry
-RUN find /opt/telemetry/lib -name '*.so*' -type f ! -name '_chdb*' -exec strip --strip-debug {} +
+RUN find /opt/telemetry/lib -type f ! -name '_chdb*' \( -name '*.so' -o -name '*.so.[0-9]*' \) -exec strip --strip-debug {} +
 
 FROM ${PYTHON}
 LABEL org.opencontainers.image.title="claude-code-telemetry" \

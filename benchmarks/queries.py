@@ -107,7 +107,8 @@ def make(engine: Engine, kind: str, count: int, days: int) -> None:
                 "first": first,
                 "count": min(CHUNK, count - first),
                 "days": days,
-                "sessions": max(1, count // PER_SESSION[kind]),
+                # The last one, which may be a part, is of the last day too: none is in the future by day.
+                "sessions": -(-count // PER_SESSION[kind]),
                 "begin": begin.strftime("%Y-%m-%d %H:%M:%S"),
             },
         )

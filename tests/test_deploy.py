@@ -372,7 +372,8 @@ def has_crates() -> bool:
 
 
 def libraries(environment: Path) -> list[Path]:
-    return [path for path in environment.glob("lib/python3*/site-packages/**/*.so*") if path.is_file()]
+    found = environment.glob("lib/python3*/site-packages/**/*.so*")
+    return [path for path in found if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
 
 
 def sections(library: Path) -> list[str]:
