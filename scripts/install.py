@@ -109,7 +109,8 @@ class Environment:
         try:
             self._run([tool, "--strip-debug", *libraries], lambda _: "making libraries smaller")
         except InstallError as error:
-            self._progress.done(f"Some libraries keep their debugging information:\n{error}\n ")
+            self._progress.clear()
+            sys.stderr.write(f"  Some libraries keep their debugging information:\n{error}\n")
 
     def _run(self, command: Sequence[str], state: Callable[[int], str]) -> None:
         """Run a command; show its state, which its output since a place in the file tells. Raises InstallError."""
