@@ -1,4 +1,4 @@
-# The receiver. Built in four stages: the last has Python and the installed program, no pip, no compiler, no sources.
+# The receiver. Built in three stages: the last has Python and the installed program, no pip, no compiler, no sources.
 ARG PYTHON=python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
 ARG RUST=rust:1.95.0-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082
 
@@ -30,16 +30,11 @@ RUN /opt/build/bin/python -m pip wheel --no-deps --no-build-isolation --no-index
     && /opt/telemetry/bin/telemetry --version
 RUN mkdir -p /empty/data /empty/backups && chmod 700 /empty/data /empty/backups
 
-# Wheels bring 58 MB of debugging information along. The image of Rust has the tool that takes it out.
-FROM ${RUST} AS stripped
-COPY --from=build /opt/telemetry /opt/telemetry
-RUN find /opt/telemetry/lib -type f ! -name '_chdb*' \( -name '*.so' -o -name '*.so.[0-9]*' \) -exec strip --strip-debug {} +
-
 FROM ${PYTHON}
 LABEL org.opencontainers.image.title="claude-code-telemetry" \
     org.opencontainers.image.description="Self-hosted telemetry server for Claude Code" \
     org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=stripped /opt/telemetry /opt/telemetry
+COPY --from=build /opt/telemetry /opt/telemetry
 # A volume takes owner and mode from the folder that it first covers.
 COPY --from=build --chown=10001:10001 /empty/ /
 ENV PATH=/opt/telemetry/bin:$PATH \

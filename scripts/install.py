@@ -10,7 +10,6 @@ library alone, since nothing is installed before it.
 """
 
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -29,7 +28,6 @@ _ENTRY: Final = re.compile(r"^[A-Za-z0-9._-]+==", re.MULTILINE)
 _COLLECTING: Final = re.compile(
     r"^(?:Collecting ([A-Za-z0-9._-]+)==|Processing (?:\S*/)?([A-Za-z0-9._]+)-)([0-9][^\s-]*)"
 )
-_LIBRARY: Final = re.compile(r"^(?!_chdb).*\.so(\.[0-9.]+)?$")
 _DOWNLOADING: Final = re.compile(r"^\s+Downloading .* \((\d+(?:\.\d+)? [kMG]B)\)")
 _TICK_SECONDS: Final = 0.2
 _LINE_SECONDS: Final = 15.0
@@ -96,22 +94,6 @@ class Environment:
         ]
         self._run(command, lambda at: self._state(what, total, at, before))
 
-    def strip(self) -> None:
-        """Take debugging information, 58 MB, out of the libraries, where Linux has the tool.
-
-        The engine's, which has none, is left alone: it is half a gigabyte. What cannot be made smaller works as it is.
-        """
-        tool = shutil.which("strip")
-        found = ENVIRONMENT.glob("lib/python3*/site-packages/**/*.so*")
-        libraries = [str(path) for path in found if _LIBRARY.search(path.name) and path.is_file()]
-        if sys.platform != "linux" or not tool or not libraries:
-            return
-        try:
-            self._run([tool, "--strip-debug", *libraries], lambda _: "making libraries smaller")
-        except InstallError as error:
-            self._progress.clear()
-            sys.stderr.write(f"  Some libraries keep their debugging information:\n{error}\n")
-
     def _run(self, command: Sequence[str], state: Callable[[int], str]) -> None:
         """Run a command; show its state, which its output since a place in the file tells. Raises InstallError."""
         with self._log.open("ab") as output, _running(command, output) as process:
@@ -167,7 +149,6 @@ def install(extras: Sequence[str], environment: Environment) -> None:
     chosen = [part for lock in locks for part in ("--requirement", lock)]
     environment.install("packages", packages, [*hashed, *sources, "--no-build-isolation", *chosen])
     environment.install("this program", 1, ["--no-index", "--no-build-isolation", "--editable", "."])
-    environment.strip()
 
 
 def main() -> None:
