@@ -1,6 +1,7 @@
 """Claude Code's use, read from the tables, as Prometheus metrics: spend, events, changes of permissions, newest rows.
 
-The tables are read once a minute, so a scrape costs nothing. There are a few hundred samples at most, whose labels are
+The tables are read once a minute while the metrics are scraped, so a scrape costs nothing, and nor does a server that
+no Prometheus watches. There are a few hundred samples at most, whose labels are
 this program's own words. When the tables cannot be read, the last values stay:
 `telemetry_usage_refreshed_timestamp_seconds` shows their age, and a counter the number of failures.
 """
@@ -22,6 +23,8 @@ from clickhouse.endpoint import ServerEndpoint
 log = structlog.get_logger()
 
 REFRESH_SECONDS: Final = 60.0
+WATCHED_SECONDS: Final = 600.0
+"""For so long after a scrape the tables are read; the next one sees values that are this old at most, and wakes it."""
 QUERY_SECONDS: Final = 20
 _SQL: Final = Path(__file__).with_name("usage.sql")
 
@@ -102,9 +105,16 @@ class Usage:
         self._ask = ask
         self._metrics = metrics
         self._sql = records.real(_SQL.read_text(encoding="utf-8"), is_choice=False)
+        self._scraped_at = time.monotonic()
+        self._scraped = asyncio.Event()
         metrics.budget.set(budget_usd or 0)
         metrics.disk_free.set_function(lambda: shutil.disk_usage(data).free)
         metrics.disk_size.set_function(lambda: shutil.disk_usage(data).total)
+
+    def scraped(self) -> None:
+        """Note that the metrics are looked at; called in the event loop."""
+        self._scraped_at = time.monotonic()
+        self._scraped.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Refresh until the server stops; a question under way is waited for, which its limit bounds."""
@@ -112,6 +122,9 @@ class Usage:
             await self.refresh()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), REFRESH_SECONDS)
+            if time.monotonic() - self._scraped_at > WATCHED_SECONDS:
+                self._scraped.clear()
+                await _first_of(stopping, self._scraped)
 
     async def refresh(self) -> None:
         """Ask the tables once; a failure is counted, and leaves what was known."""
@@ -121,6 +134,15 @@ class Usage:
             self._metrics.failures.inc()
             # Its name alone: the engine's text could quote data.
             log.warning("The tables could not be asked for usage metrics.", error=type(error).__name__)
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 def ask_server(endpoint: ServerEndpoint) -> Callable[[str], Rows]:

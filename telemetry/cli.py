@@ -78,6 +78,7 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, sentence) for name, (_, sentence) in _COMMANDS.items()])
 
+
 _GRPC_EXPERIMENTS: Final = "-event_engine_listener,-event_engine_callback_cq,-event_engine_client"
 """gRPC's core polls sockets in the thread that waits for its events, not in others that wake it: a tenth of a small
 request's CPU. A version of gRPC without these choices works as it does otherwise."""

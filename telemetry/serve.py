@@ -147,7 +147,7 @@ class Server:
             request_limits(settings),
             native_json(settings.transform),
         )
-        scrape = exposition(parts.metrics.registry)
+        scrape = exposition(parts.metrics.registry, parts.usage.scraped)
         probe = health(self._is_ready, self.listening, lambda: parts.store_health.troubles, self._stores)
         tls = parts.tls.context() if parts.tls else None
         own = OwnNames(settings.host, settings.host_names)

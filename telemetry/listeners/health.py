@@ -38,10 +38,11 @@ def health(
     return Starlette(routes=[Route("/", is_ready), Route("/live", live), Route("/ready", is_ready)])
 
 
-def exposition(registry: CollectorRegistry) -> Starlette:
-    """Build the application that Prometheus scrapes."""
+def exposition(registry: CollectorRegistry, scraped: Callable[[], None]) -> Starlette:
+    """Build the application that Prometheus scrapes; `scraped` is called each time."""
 
     async def scrape(_: Request) -> Response:
+        scraped()
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_1_0_0)
 
     return Starlette(routes=[Route("/metrics", scrape)])
