@@ -8,6 +8,7 @@ this program's own words. When the tables cannot be read, the last values stay:
 
 import asyncio
 import contextlib
+import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -105,7 +106,7 @@ class Usage:
         self._ask = ask
         self._metrics = metrics
         self._sql = records.real(_SQL.read_text(encoding="utf-8"), is_choice=False)
-        self._scraped_at = time.monotonic()
+        self._scraped_at = -math.inf
         self._scraped = asyncio.Event()
         metrics.budget.set(budget_usd or 0)
         metrics.disk_free.set_function(lambda: shutil.disk_usage(data).free)
