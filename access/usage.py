@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 REFRESH_SECONDS: Final = 60.0
 WATCHED_SECONDS: Final = 600.0
-"""For so long after a scrape the tables are read. One that comes later sees the last values, and has them read again."""
+"""For so long after a scrape the tables are read. A later one sees the last values, and has them read again."""
 QUERY_SECONDS: Final = 20
 _SQL: Final = Path(__file__).with_name("usage.sql")
 
