@@ -95,6 +95,7 @@ def collected(reading: Reading, time_range: Range) -> list[tuple[str, int, str, 
     (found,) = reading.store.rows(
         f"SELECT {counts}\nFROM (\n{statement('counted_events')}\n)",
         bounds(time_range) | hours(time_range),
+        is_beside=True,
     ).rows
     return [
         (one.name, count, "" if count else one.switch, one.meaning)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +18,11 @@ import yaml
 
 from access import budget
 from access.answer import Answer, Range, Table
+from access.beside import beside
 from access.collected import NEVER, collected
 from access.emptiness import reason
 from access.ids import Ambiguous, whole_in
-from access.needs import EVENTS, NEEDS, lacking
+from access.needs import EVENTS, NEEDS, Lack, lacking
 from access.questions import Question, QuestionError, find, names, questions
 from access.reading import Page, Reading, bounds, hours, statement
 from access.refusal import invalid, unknown
@@ -117,12 +119,14 @@ def ask_question(
 
     def make() -> tuple[dict[str, str], Rows, tuple[str, ...]]:
         found = {one: _whole(reading, one, value) for one, value in values.items()}
+        unmet = _Unmet(reading, question, found)
         rows = _read(reading, question.sql, found)
-        return found, rows, _unmet(reading, question, found, is_empty=not rows.rows)
+        return found, rows, unmet.sentences(is_empty=not rows.rows)
 
-    kept = reading.keep(
-        reading.desk.queries, ("ask_question", name, _unresolved(question, parameters), zone), about, make
-    )
+    kept, freshness = reading.keep_and_look(
+        reading.desk.queries, ("ask_question", name, _unresolved(question, parameters), zone), about,
+        make, lambda _: reading.freshness(), lambda _: None,
+    )  # fmt: skip
     values, rows, lacks = kept.value
     has_period = {"from", "to"} <= set(question.types)
     page = Page(rows, question.sql, values, about[0] if has_period else None)
@@ -131,7 +135,7 @@ def ask_question(
     start = _start(page)
     answer = replace(
         start,
-        freshness=reading.freshness(),
+        freshness=freshness,
         cached_age_seconds=None if kept.age_seconds is None else int(kept.age_seconds),
         hints=(*start.hints, *hints),
         notes=(*lacks, *((question.note,) if question.note else ())),
@@ -160,10 +164,11 @@ def run_sql(
         raise invalid("sql", f"sql is one statement of at most {_LONGEST:,} characters.", ["SELECT …"])
     values = {name: _plain(f"parameters.{name}", value) for name, value in (parameters or {}).items()}
     reading.admit()
+    freshness = beside(reading.freshness)
     rows = _read(reading, sql, values)
     page = Page(rows, sql, values)
     return reading.pages(
-        replace(_start(page), freshness=reading.freshness()),
+        replace(_start(page), freshness=freshness()),
         page,
         0,
         most,
@@ -196,11 +201,11 @@ def describe_data(
             raise unknown("table", table, tables, "table")
         return _columns(reading, table, about[0], known["columns"])
 
-    kept = reading.keep(
-        reading.desk.aggregations, ("describe_data", table, start_date, end_date), about, make
-    )
+    kept, (freshness, completeness) = reading.keep_and_look(
+        reading.desk.aggregations, ("describe_data", table, start_date, end_date), about,
+        make, reading.freshness_and_completeness, lambda _: about[0],
+    )  # fmt: skip
     columns, rows, tables = kept.value
-    freshness, completeness = reading.freshness_and_completeness(about)
     is_asked_by_period = table is None or table in _TIMES
     hint = (
         "describe_data with table says which columns it has; values and collected are those of the period."
@@ -266,19 +271,28 @@ def _described(question: Question) -> Answer:
     )
 
 
-def _unmet(
-    reading: Reading, question: Question, values: Mapping[str, str], *, is_empty: bool
-) -> tuple[str, ...]:
-    """Return why there are no rows, or a sentence for each need of the question that is not met."""
-    if not is_empty and question.needs in {(), (EVENTS,)}:
-        return ()
+class _Unmet:
+    """What a question needs and has not got. Of needs that an answer with rows can lack it asks beside the question."""
 
-    def ask(sql: str, bound: Mapping[str, str]) -> Sequence[Sequence[Any]]:
-        return reading.store.rows(sql, bound).rows
+    def __init__(self, reading: Reading, question: Question, values: Mapping[str, str]) -> None:
+        self._reading = reading
+        self._question = question
+        self._values = values
+        self._lacks = None if question.needs in {(), (EVENTS,)} else beside(self._lacking)
 
-    lacks = lacking(question.needs, values, ask)
-    why = reason(question, values, lacks, ask) if is_empty else ""
-    return (*((f"No rows: {why}.",) if why else ()), *(lack.sentence for lack in lacks))
+    def sentences(self, *, is_empty: bool) -> tuple[str, ...]:
+        """Return why there are no rows, or a sentence for each need of the question that is not met."""
+        if self._lacks is None and not is_empty:
+            return ()
+        lacks = self._lacks() if self._lacks else self._lacking()
+        why = reason(self._question, self._values, lacks, self._ask) if is_empty else ""
+        return (*((f"No rows: {why}.",) if why else ()), *(lack.sentence for lack in lacks))
+
+    def _lacking(self) -> list[Lack]:
+        return lacking(self._question.needs, self._values, self._ask)
+
+    def _ask(self, sql: str, bound: Mapping[str, str]) -> Sequence[Sequence[Any]]:
+        return self._reading.store.rows(sql, bound, is_beside=True).rows
 
 
 def _whole(reading: Reading, name: str, value: str) -> str:
@@ -392,13 +406,13 @@ def _next(reading: Reading, cursor: str, limit: int, characters: int) -> Answer:
 
 def _overview(reading: Reading, time_range: Range) -> dict[str, Table]:
     question = find("freshness")
-    fresh = reading.store.rows(question.sql, question.values({}))
+    fresh = beside(lambda: reading.store.rows(question.sql, question.values({}), is_beside=True))
+    counted = beside(lambda: collected(reading, time_range))
+    values = _listed(reading, "telemetry_events", _OVERVIEW, time_range)
     return {
-        "collected": Table(
-            ("what", "records", "switch_at_the_client", "meaning"), collected(reading, time_range)
-        ),
-        "values": _listed(reading, "telemetry_events", _OVERVIEW, time_range),
-        "freshness": Table(fresh.columns, fresh.rows),
+        "collected": Table(("what", "records", "switch_at_the_client", "meaning"), counted()),
+        "values": values,
+        "freshness": Table(fresh().columns, fresh().rows),
     }
 
 
@@ -430,19 +444,23 @@ def _listed(reading: Reading, table: str, columns: Sequence[str], time_range: Ra
     )
     summed = [name for name in columns if table == "telemetry_events" and name in _COUNTED]
     rest = [name for name in columns if name not in summed]
-    found = {
-        name: rows
-        for names_, about in ((summed, of_hours), (rest, of_rows))
-        if names_
-        for name, rows in _values_of(reading, names_, *about).items()
-    }
+    found_in_hours = beside(partial(_values_of, reading, summed, *of_hours, is_beside=True))
+    found = _values_of(reading, rest, *of_rows) | found_in_hours()
     return Table(("column", "value", "records"), [row for name in columns for row in found[name]])
 
 
 def _values_of(
-    reading: Reading, columns: Sequence[str], source: str, count: str, values: Mapping[str, str]
+    reading: Reading,
+    columns: Sequence[str],
+    source: str,
+    count: str,
+    values: Mapping[str, str],
+    *,
+    is_beside: bool = False,
 ) -> dict[str, list[tuple[Any, ...]]]:
     """Return the most frequent values of each column of a source, with their number."""
+    if not columns:
+        return {}
     named = [_quoted(name) for name in columns]
     # One column's values are counted in each grouping set, so that the rows are read once for all.
     sets = ", ".join(f"({name})" for name in named)
@@ -455,6 +473,7 @@ def _values_of(
         f"GROUP BY GROUPING SETS ({sets})\n)\nWHERE value != ''\n"
         f"ORDER BY place, records DESC, value LIMIT {_VALUES} BY place",
         values,
+        is_beside=is_beside,
     ).rows
     found: dict[str, list[tuple[Any, ...]]] = {name: [] for name in columns}
     for place, value, records in rows:

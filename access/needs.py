@@ -87,17 +87,24 @@ def bounds(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def lacking(needs: Iterable[str], values: Mapping[str, str], ask: Ask) -> list[Lack]:
-    """Return the needs that are not met, though they could be, in a period, by a team or a user.
+    """Return the needs that are not met, though they could be, in a period, by a team or a user, or in a session.
 
-    `values` are those of a question, of which `from`, `to`, `team` and `user` count; without a period, the last thirty
-    days do. What `ask` raises is passed on.
+    `values` are those of a question, of which `from`, `to`, `team`, `user` and `session` count; without a period or a
+    session, the last thirty days do. What `ask` raises is passed on.
     """
-    about = bounds(values) | {name: values.get(name, "") for name in ("team", "user")}
+
+    def found(name: str, bound: Mapping[str, str]) -> Sequence[Sequence[Any]]:
+        sql = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
+        return ask(records.real(sql, is_choice=False), bound)
+
+    about = bounds(values) | {name: values.get(name, "") for name in ("team", "user", "session")}
+    if "session" in values:
+        for session in found("session_period", {"session": about["session"]}):
+            about |= dict(zip(("session", "from", "to"), map(str, session), strict=True))
 
     @functools.cache
     def count(what: str) -> Sequence[int]:
-        sql = (_SQL / f"sent_{what}.sql").read_text(encoding="utf-8")
-        (row,) = ask(records.real(sql, is_choice=False), about)
+        (row,) = found(f"sent_{what}", about)
         return tuple(map(int, row))
 
     asked = tuple(needs)

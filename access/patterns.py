@@ -11,6 +11,7 @@ from typing import Final
 
 from access import budget
 from access.answer import Answer, Range, json, moment
+from access.beside import beside
 from access.changes import (
     CALLS,
     COLUMNS,
@@ -82,22 +83,23 @@ def analyze_patterns(
         raise unknown("time_window", str(time_window), WINDOWS, "time_window")
     reading.admit()
     end = reading.desk.clock()
-    about = (Range(end - WINDOWS[time_window], end), True)
-    kept = reading.keep(
+    period = Range(end - WINDOWS[time_window], end)
+    if analysis_type == FINDINGS:
+        period = Range(*whole_hours(period.start, period.end), period.zone)
+    kept, (freshness, completeness) = reading.keep_and_look(
         reading.desk.aggregations,
         ("analyze_patterns", analysis_type, time_window),
-        about,
+        (period, True),
         lambda: (
-            _findings(reading, about[0], time_window)
+            _findings(reading, period, time_window)
             if analysis_type == FINDINGS
-            else _made(reading, ANALYSES[analysis_type], about[0], time_window)
+            else _made(reading, ANALYSES[analysis_type], period, time_window)
         ),
+        reading.freshness_and_completeness,
+        lambda answer: answer.time_range,
     )
-    answer: Answer = kept.value
-    period = answer.time_range or about[0]
-    freshness, completeness = reading.freshness_and_completeness((period, True))
     answer = replace(
-        answer,
+        kept.value,
         freshness=freshness,
         completeness=completeness,
         cached_age_seconds=None if kept.age_seconds is None else int(kept.age_seconds),
@@ -115,13 +117,15 @@ def _made(reading: Reading, analysis: _Analysis, period: Range, window: str) -> 
         COLUMNS, time_range=period, query_executed=analysis.statement, parameters=values
     )  # fmt: skip
     counts = {key: values[key] for key in ("from", "to", "begins")}
-    now, before, first, older = reading.store.rows(statement("window_events"), counts).rows[0]
+    # Of a period without events there is little to read, so both are asked at once.
+    windows = beside(lambda: reading.store.rows(statement("window_events"), counts, is_beside=True).rows[0])
+    found = analysis.changes(reading, values)
+    now, before, first, older = windows()
     if not now:
         finding, hint = _empty(reading, window, values)
         return replace(answer, finding=finding, hints=(f"Next: {hint}",))
     # A client that was set up in the middle of the period before would seem to be used more since.
     is_whole = bool(older) or first <= period.start - length * _COVERED
-    found = analysis.changes(reading, values)
     changes = judged(found if is_whole else [untested(one) if one.what == TOTAL else one for one in found])
     notable = [change for change in changes if change.is_notable]
     tested = sum(change.p is not None for change in changes)
@@ -173,7 +177,6 @@ def _made(reading: Reading, analysis: _Analysis, period: Range, window: str) -> 
 
 def _findings(reading: Reading, period: Range, window: str) -> Answer:
     """Return what changed for the worse, the dearest first, as the report has it."""
-    period = Range(*whole_hours(period.start, period.end), period.zone)
     insight = find(reading.store, period.start, period.end)
     rows = [
         (

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from access import budget
 from access.answer import Answer, Freshness, Range
+from access.beside import beside
 from access.cache import (
     AGGREGATION_BYTES,
     AGGREGATION_SECONDS,
@@ -29,11 +30,11 @@ from access.times import DAYS, DEFAULT_START, clickhouse, clickhouse_seconds, ho
 from config.settings import Settings
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 RESULT_BYTES: Final = 1_000_000
 _FRESHNESS: Final = "freshness"
 _FRESH_SECONDS: Final = 5.0
-_FRESH: Final = timedelta(seconds=_FRESH_SECONDS)
 _LATE: Final = timedelta(seconds=1)
 _RECENT: Final = timedelta(days=1)
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -134,6 +135,28 @@ class Reading:
         seconds = lifetime(time_range.end - time_range.start, goes_on=goes_on, seconds=cache.seconds)
         return cache.make(fingerprint(*key), make, seconds)
 
+    def keep_and_look(
+        self,
+        cache: Cache,
+        key: tuple[Any, ...],
+        about: tuple[Range, bool],
+        make: Callable[[], T],
+        look: Callable[[tuple[Range, bool]], U],
+        period_of: Callable[[T], Range | None],
+    ) -> tuple[Kept[T], U]:
+        """Do as `keep`, and return what is to be said of the period too: it is looked up while the answer is made.
+
+        Of an answer that was kept, `period_of` says which period it is about.
+        """
+        begun: list[Callable[[], U]] = []
+
+        def both() -> T:
+            begun.append(beside(lambda: look(about)))
+            return make()
+
+        kept = self.keep(cache, key, about, both)
+        return kept, begun[0]() if begun else look((period_of(kept.value) or about[0], about[1]))
+
     def freshness(self) -> Freshness:
         """Return how new the newest event is; looked up at most every few seconds."""
         return self._aged(self.desk.queries.make(_FRESHNESS, self._newest, _FRESH_SECONDS).value)
@@ -141,8 +164,7 @@ class Reading:
     def freshness_and_completeness(self, about: tuple[Range, bool]) -> tuple[Freshness, float | None]:
         """Return how new the newest event is, and the completeness of a period.
 
-        That is the share of its events that have nothing missing or impossible, None without events. One statement
-        knows both of a period that ends now.
+        That is the share of its events that have nothing missing or impossible, None without events.
         """
         time_range, _ = about
         values = bounds(time_range)
@@ -150,16 +172,15 @@ class Reading:
             self.desk.aggregations,
             ("completeness", *values.values()),
             about,
-            lambda: self.store.rows(statement("completeness"), values).rows[0],
+            lambda: self.store.rows(statement("completeness"), values, is_beside=True).rows[0],
         )
-        share, newest = kept.value
-        is_newest = kept.age_seconds is None and self.desk.clock() - time_range.end < _FRESH
-        if newest is not None and is_newest:
-            self.desk.queries.put(_FRESHNESS, newest, _FRESH_SECONDS)
-            freshness = self._aged(newest)
-        else:
-            freshness = self.freshness()
-        return freshness, None if share is None else float(share)
+        flawed, events, *newest = kept.value
+        share = 1 - flawed / events if events else None
+        if kept.age_seconds is not None:
+            return self.freshness(), share
+        past = self._newest_past(*newest)
+        self.desk.queries.put(_FRESHNESS, past, _FRESH_SECONDS)
+        return self._aged(past), share
 
     def _aged(self, newest: datetime | None) -> Freshness:
         age = max(0, int((self.desk.clock() - newest).total_seconds())) if newest else None
@@ -216,18 +237,25 @@ class Reading:
         return self.saved(result_id, "cursor"), result_id, offset
 
     def _newest(self) -> datetime | None:
-        """Return the time of the newest event. Where a clock was in the future, rows are read: recent ones first."""
-        newest: datetime
-        newest, count = self.store.rows(statement("newest")).rows[0]
-        if not count:
+        """Return the time of the newest event."""
+        return self._newest_past(*self.store.rows(statement("newest"), is_beside=True).rows[0])
+
+    def _newest_past(self, newest: datetime, stored: int) -> datetime | None:
+        """Return the time of the newest event but those of clocks that are wrong, given that of all events.
+
+        Where that lies in the future, rows are read: recent ones first.
+        """
+        if not stored:
             return None
         now = self.desk.clock()
         if newest <= now:
             return newest
         for begin in (now - _RECENT, _BEGINNING):
-            newest, count = self.store.rows(statement("newest_of_past"), {"from": clickhouse(begin)}).rows[0]
+            found: datetime
+            values = {"from": clickhouse(begin)}
+            found, count = self.store.rows(statement("newest_of_past"), values, is_beside=True).rows[0]
             if count:
-                return newest
+                return found
         return None
 
 

@@ -103,10 +103,10 @@ def get_statistics(
         fingerprint(chosen, wanted, sections, bound, bucket, zone),
         given.get("start_date"),
     )
-    kept = reading.keep(
-        reading.desk.aggregations, (*key, given.get("end_date")), about, lambda: _made(reading, asked)
-    )
-    freshness, completeness = reading.freshness_and_completeness(about)
+    kept, (freshness, completeness) = reading.keep_and_look(
+        reading.desk.aggregations, (*key, given.get("end_date")), about,
+        lambda: _made(reading, asked), reading.freshness_and_completeness, lambda _: about[0],
+    )  # fmt: skip
     answer = replace(
         kept.value,
         freshness=freshness,

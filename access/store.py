@@ -79,10 +79,12 @@ class Store(Protocol):
         *,
         at_most: int | None = None,
         max_bytes: int | None = None,
+        is_beside: bool = False,
     ) -> Rows:
         """Return the answer, its first `at_most` rows when given: one more is asked for, and the rest is not read.
 
-        `max_bytes` bounds what is read of the answer in the same way. Raises Refusal.
+        `max_bytes` bounds what is read of the answer in the same way. A statement that `is_beside` another of the same
+        answer takes little memory, and leaves the other its own. Raises Refusal.
         """
         ...
 
@@ -104,9 +106,10 @@ class ClientStore:
         *,
         at_most: int | None = None,
         max_bytes: int | None = None,
+        is_beside: bool = False,
     ) -> Rows:
         """Return the answer; see Store."""
-        return parsed(self.stream(sql, values, ROWS), at_most, max_bytes)
+        return parsed(self._stream(sql, values, ROWS, is_beside=is_beside), at_most, max_bytes)
 
     def open(self) -> None:
         """Connect, unless that is done. Raises Refusal."""
@@ -119,8 +122,14 @@ class ClientStore:
 
     def stream(self, sql: str, values: Mapping[str, str] | None, output_format: str) -> Iterator[bytes]:
         """Yield the answer in one of ClickHouse's formats; see Store."""
+        return self._stream(sql, values, output_format)
+
+    def _stream(
+        self, sql: str, values: Mapping[str, str] | None, output_format: str, *, is_beside: bool = False
+    ) -> Iterator[bytes]:
+        is_fixed = output_format == ROWS
         with _refusals():
-            yield from self._client.stream(sql, values, output_format, is_fixed=output_format == ROWS)
+            yield from self._client.stream(sql, values, output_format, is_fixed=is_fixed, is_beside=is_beside)
 
 
 def reader_store(settings: Settings, url: str | None = None) -> ClientStore:

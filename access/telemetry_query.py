@@ -14,7 +14,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from access import budget
-from access.answer import Answer, Range
+from access.answer import Answer, Freshness, Range
 from access.cache import Cache
 from access.collected import CUSTOM, TOOL_DETAILS
 from access.cursor import fingerprint
@@ -167,7 +167,15 @@ def query_telemetry(
         return about[0], sql, values, reading.store.rows(sql, values, max_bytes=reading.desk.result_bytes)
 
     key = ("query_telemetry", question, asked.limit, cursor)
-    kept = reading.keep(_cache(reading, asked), key, about, make)
+
+    def look(about: tuple[Range, bool]) -> tuple[Freshness, float | None]:
+        if query_type == "metrics":
+            return reading.freshness(), None
+        return reading.freshness_and_completeness(about)
+
+    kept, (freshness, completeness) = reading.keep_and_look(
+        _cache(reading, asked), key, about, make, look, lambda made: made[0]
+    )
     time_range, sql, values, rows = kept.value
     return _answer(
         reading, asked, (time_range, about[1]), rows, position,
@@ -176,6 +184,8 @@ def query_telemetry(
             query_executed=sql,
             parameters=values,
             time_range=time_range,
+            freshness=freshness,
+            completeness=completeness,
             cached_age_seconds=None if kept.age_seconds is None else int(kept.age_seconds),
         ),
     )  # fmt: skip
@@ -209,11 +219,6 @@ def _answer(
 
     has_more = len(rows.rows) > len(found) or rows.has_more
     columns = rows.columns[:-2]
-    freshness, completeness = (
-        (reading.freshness(), None)
-        if asked.query_type == "metrics"
-        else reading.freshness_and_completeness(about)
-    )
     hints = [_HINTS[asked.query_type]] if found else _unknown_values(reading, asked, about)
     answer = replace(
         start,
@@ -221,8 +226,6 @@ def _answer(
         rows=[row[:-2] for row in found],
         has_more=has_more,
         next_cursor=continue_at(len(found)) if has_more else None,
-        freshness=freshness,
-        completeness=completeness,
         hints=tuple(hints),
         notes=_notes(asked, columns, found),
     )

@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from clickhouse.client_errors import ClientError, OtherFormat, network_reason, refused, unreachable
-from clickhouse.database import LOAD_SETTINGS
+from clickhouse.database import BESIDE, LOAD_SETTINGS
 from clickhouse.endpoint import Endpoint
 from clickhouse.quoting import Value
 
@@ -97,11 +97,13 @@ class Client:
         settings: Settings | None = None,
         *,
         is_fixed: bool = False,
+        is_beside: bool = False,
     ) -> Iterator[bytes]:
         """Run a query, and yield its result as it arrives, in one of ClickHouse's formats. Raises ClientError.
 
         A FORMAT in the statement itself wins, unless the format is fixed: then OtherFormat is raised before the first
-        piece. A failure in the middle is raised after the pieces before it.
+        piece. A failure in the middle is raised after the pieces before it. One that `is_beside` another of the same
+        answer takes little memory: in embedded mode it leaves the other as much as if it were alone.
         """
         driver = self._opened()
         tail = b""
@@ -112,7 +114,8 @@ class Client:
                     sql,
                     _bound(sql, params),
                     dict(settings or {}),
-                    transport_settings={"X-ClickHouse-Format": output_format},
+                    transport_settings={"X-ClickHouse-Format": output_format}
+                    | ({BESIDE: "1"} if is_beside else {}),
                 ),
             )
         tag = answer.headers.get("X-ClickHouse-Exception-Tag")

@@ -15,6 +15,8 @@ LOAD_SETTINGS: Final[Mapping[str, int]] = {
     # A column that the table lacks is an error, not a column to leave out.
     "input_format_skip_unknown_fields": 0,
 }
+BESIDE: Final = "x-telemetry-beside"
+"""A header of our own, which a ClickHouse server passes over: the statement is asked beside another of one answer."""
 
 
 class Database(Protocol):

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 import structlog
 from prometheus_client import Counter
 
+from clickhouse.database import BESIDE
 from clickhouse.engine import Engine
 from gateway import native
 from gateway.attempts import Attempts
@@ -215,7 +216,7 @@ class ClickHouseHttp:
             self._kept.keep(request.url, statement.changes, defaults)
             await response.whole(200, b"", {})
             return
-        share = self._memory.lend()
+        share = self._memory.lend(is_beside=BESIDE in request.headers)
         runs_on: EngineSession | None = None
         try:
             settings = self._limited(request, statement, share)

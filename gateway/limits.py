@@ -10,7 +10,7 @@ from gateway.errors import QueryError
 NUMBER: Final = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,9})?")
 UNSTREAMED_BYTES: Final = 64 << 20
 """The largest result that is held in memory, since it is not streamed."""
-_BLOCK_ROWS: Final = 8192
+_BLOCK_ROWS: Final = 32_768
 _RANGE: Final = 10_000_000
 
 

@@ -21,10 +21,15 @@ class Memory:
         self._floor = total // (2 * slots)
         self._lent = 0
 
-    def lend(self) -> int:
-        """Return the bytes that a statement may have until it gives them back. Raises QueryError when none are left."""
+    def lend(self, *, is_beside: bool = False) -> int:
+        """Return the bytes that a statement may have until it gives them back. Raises QueryError when none are left.
+
+        One that is asked beside another gets what its slot has for certain, so that the other may have as much as ever.
+        """
         others = max(self._slots - self._lent - 1, 0)
         share = min(self._each, self._free - others * self._floor)
+        if is_beside:
+            share = min(share, self._floor)
         if share < min(_LEAST, self._each):
             raise QueryError.of(
                 202,

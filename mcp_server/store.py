@@ -27,9 +27,10 @@ class LazyStore:
         *,
         at_most: int | None = None,
         max_bytes: int | None = None,
+        is_beside: bool = False,
     ) -> Rows:
         """Return the answer; see Store."""
-        return self._connected().rows(sql, values, at_most=at_most, max_bytes=max_bytes)
+        return self._connected().rows(sql, values, at_most=at_most, max_bytes=max_bytes, is_beside=is_beside)
 
     def stream(self, sql: str, values: Mapping[str, str] | None, output_format: str) -> Iterator[bytes]:
         """Yield the answer in one of ClickHouse's formats; see Store."""

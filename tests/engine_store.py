@@ -26,8 +26,10 @@ class EngineStore:
         *,
         at_most: int | None = None,
         max_bytes: int | None = None,
+        is_beside: bool = False,
     ) -> Rows:
         """Return the answer; see Store."""
+        del is_beside
         return parsed(self.stream(sql, values, ROWS), at_most, max_bytes)
 
     def stream(self, sql: str, values: Mapping[str, str] | None, output_format: str) -> Iterator[bytes]:

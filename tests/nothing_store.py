@@ -15,8 +15,9 @@ class NothingStore:
         *,
         at_most: int | None = None,
         max_bytes: int | None = None,
+        is_beside: bool = False,
     ) -> Rows:
-        del sql, values, at_most, max_bytes
+        del sql, values, at_most, max_bytes, is_beside
         raise LookupError("hunter2")
 
     def stream(self, sql: str, values: Mapping[str, str] | None, output_format: str) -> Iterator[bytes]:

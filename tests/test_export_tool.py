@@ -181,9 +181,10 @@ class Slow(EngineStore):
         *,
         at_most: int | None = None,
         max_bytes: int | None = None,
+        is_beside: bool = False,
     ) -> Rows:
         time.sleep(self.pause)
-        return super().rows(sql, values, at_most=at_most, max_bytes=max_bytes)
+        return super().rows(sql, values, at_most=at_most, max_bytes=max_bytes, is_beside=is_beside)
 
 
 @pytest.fixture

@@ -69,6 +69,17 @@ def test_details_of_some_calls_are_counted(made: Tables) -> None:
     assert sentences(made, "tool-details", team="two")[0] == []
 
 
+def test_a_session_is_asked_about_itself(made: Tables) -> None:
+    """Whenever it was: neither what others sent counts, nor another time; without an id, the latest."""
+    made.store("otel_logs", calls(1, 3, **{"session.id": "bare"}), calls(5, 0, **{"session.id": "detailed"}))
+    later = {"from": "2026-11-15 00:00:00", "to": "2026-11-16 00:00:00"}
+    (lack,) = sentences(made, "tool-details", session="bare", **later)[0]
+    assert lack.endswith(" sent with 1 of 4 tool calls;")
+    assert sentences(made, "tool-details", session="detailed", **later) == ([], 2)
+    assert sentences(made, "tool-details", session="", **later) == ([], 2)
+    assert sentences(made, "tool-details", session="none", **later) == ([], 2)
+
+
 def test_points_say_nothing_of_a_part(made: Tables) -> None:
     """They are counted whole: a team without events lacks none because others sent metrics."""
     made.engine.command(

@@ -122,10 +122,11 @@ class _Bounded:
         *,
         at_most: int | None = None,
         max_bytes: int | None = None,
+        is_beside: bool = False,
     ) -> Rows:
         """Return the answer; see Store."""
         self._check()
-        return self._store.rows(sql, values, at_most=at_most, max_bytes=max_bytes)
+        return self._store.rows(sql, values, at_most=at_most, max_bytes=max_bytes, is_beside=is_beside)
 
     def stream(self, sql: str, values: Mapping[str, str] | None, output_format: str) -> Iterator[bytes]:
         """Yield the answer; see Store."""

@@ -1,7 +1,16 @@
--- The share of events whose values were all there and possible, and the time of the newest that is not of a clock in the
--- future.
+-- How many events of a period have a value that is missing or cannot be, and how many there are; the time of the newest
+-- event of all, and whether there is one. What is wrong is looked at before times are, and hardly a row has it; the rest
+-- is known from parts and their marks.
 SELECT
-    countIf(empty(quality)) / nullIf(count(), 0) AS completeness,
-    maxOrNullIf(timestamp, timestamp <= now64(9, 'UTC')) AS newest
-FROM telemetry_events
-WHERE timestamp >= {from:DateTime64(6, 'UTC')} AND timestamp < {to:DateTime64(6, 'UTC')}
+    (
+        SELECT count()
+        FROM telemetry_events
+        WHERE timestamp >= {from:DateTime64(6, 'UTC')} AND timestamp < {to:DateTime64(6, 'UTC')} AND notEmpty(quality)
+    ) AS flawed,
+    (
+        SELECT count()
+        FROM telemetry_events
+        WHERE timestamp >= {from:DateTime64(6, 'UTC')} AND timestamp < {to:DateTime64(6, 'UTC')}
+    ) AS events,
+    (SELECT max(timestamp) FROM telemetry_events) AS newest,
+    (SELECT count() FROM telemetry_events) AS stored

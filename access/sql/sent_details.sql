@@ -4,3 +4,4 @@ SELECT countIf(input_id != 0 OR command != '') AS detailed, count() AS tool_call
 FROM telemetry_events
 WHERE event_type = 'tool_result' AND timestamp >= {from:DateTime('UTC')} AND timestamp < {to:DateTime('UTC')}
     AND ({team:String} = '' OR team = {team:String}) AND ({user:String} = '' OR user_id = {user:String})
+    AND ({session:String} = '' OR session_id = {session:String})

@@ -111,8 +111,10 @@ class UpstreamStore:
         *,
         at_most: int | None = None,
         max_bytes: int | None = None,
+        is_beside: bool = False,
     ) -> Rows:
         """Return the answer; see Store. Raises BackendError too."""
+        del is_beside  # each system decides on its own memory
         body = self._asked(sql, values or {}, ROWS)
         if failure := _FAILED.search(body[-_TAIL:]):
             raise refusal(failure[0].decode("utf-8", "replace"))

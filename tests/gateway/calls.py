@@ -40,7 +40,7 @@ COLUMNS: Final = {
 SETTINGS: Final = {
     "max_memory_usage": str(1 << 30),
     "max_threads": "1",
-    "max_block_size": "8192",
+    "max_block_size": "32768",
     "function_range_max_elements_in_block": "10000000",
 }
 

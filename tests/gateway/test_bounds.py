@@ -10,10 +10,12 @@ import pytest
 import zstandard
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from clickhouse.database import BESIDE
 from gateway import frames
 from gateway.attempts import FREE
 from gateway.errors import QueryError
 from gateway.memory import Memory
+from tests.gateway.asker import Asker
 from tests.gateway.client import GatewayClient
 from tests.server import NO_TLS, Server, eventually
 
@@ -244,6 +246,23 @@ class TestBounds:
             share.lend()
         share.ended(share.let_go(lent[0] << 20, used=100 << 20))
         assert share.lend() >> 20 == 1024
+
+    def test_a_statement_beside_another_leaves_it_its_memory(self) -> None:
+        """The one that an answer is made from has as much as if it were alone, in whatever order they come."""
+        memory = Memory(total=2 << 30, each=1 << 30, slots=4)
+        assert [memory.lend(is_beside=beside) >> 20 for beside in (True, True, False, True)] == [
+            256,
+            256,
+            1024,
+            256,
+        ]
+        assert Memory(total=2 << 30, each=64 << 20, slots=4).lend(is_beside=True) >> 20 == 64
+
+    def test_the_header_says_that_a_statement_is_beside_another(self, ask: Asker) -> None:
+        """Its limit is what a slot has for certain."""
+        sql = "SELECT value FROM system.settings WHERE name = 'max_memory_usage'"
+        assert int(ask(sql, headers={BESIDE: "1"}).text) == 256 * _MIB
+        assert int(ask(sql).text) == 1024 * _MIB
 
     @pytest.mark.slow
     def test_the_heaviest_query_does_not_stop_ingestion(self, start: Callable[..., Server]) -> None:
