@@ -20,6 +20,11 @@ _LINEAR: Final = re.compile(r"(?:[^*+{?|\\]|\\[^pPCQbB])*")
 """Patterns without repetition and alternatives, which look at each place of a text once."""
 _AS_LONG: Final = words("concat lower upper lowerutf8 upperutf8 trim trimboth trimleft trimright array tuple")
 """Functions whose result is no longer than their arguments together."""
+_PARTS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("substring", "substr", "mid", "left", "right"), 1),
+    **dict.fromkeys(("substringutf8", "leftutf8", "rightutf8"), 4),
+}
+"""Functions whose last argument says how many characters of a text they take, and the bytes of a character."""
 _TEXTS_OF_JSON: Final = "Array(String)"
 _NUMBER_GROWS: Final = 6
 """How much longer a number of JSON becomes as a text at most: `1e20` gets all its digits."""
@@ -106,7 +111,7 @@ class Costs:
         _name_columns(tree, [node for node, _ in bounded], written)
         for node, bound in bounded:
             _wrap(node, bound, params)
-        return min(bound.rows for _, bound in bounded)
+        return min(_rows(node, bound, params) for node, bound in bounded)
 
     def _name(self, name: object) -> str:
         lower = str(name).lower()
@@ -163,6 +168,40 @@ def _known_size(node: Node, params: Mapping[str, str]) -> int | None:
             return None
 
 
+def _most_size(node: Node, params: Mapping[str, str]) -> int | None:
+    """Return at most how many bytes a text has in any row, None when the statement does not say."""
+    given, name = arguments(node), str(node.get("name")).lower()
+    if node.get("type") == "Function" and name in _PARTS and given:
+        length = _whole_number(given[-1])
+        # Of two arguments of `substring` the last is where it begins.
+        has_length = len(given) == (3 if name.startswith(("sub", "mid")) else 2)
+        return None if length is None or not has_length else length * _PARTS[name]
+    if node.get("type") == "Function" and name == "replaceregexpall" and len(given) == 3:  # noqa: PLR2004
+        size, replacement = _most_size(given[0], params), _known_size(given[2], params)
+        # Each byte may be replaced, and a part of the text be in each replacement as often as it has bytes.
+        return None if size is None or replacement is None else (size + 1) * (replacement + 1)
+    return _known_size(node, params)
+
+
+def _whole_number(node: Node) -> int | None:
+    """Return a literal number above 0, None for anything else."""
+    value = node.get("value")
+    if node.get("type") == "Literal" and isinstance(value, dict) and value.get("field_type") == "UInt64":
+        return int(value["value"])
+    return None
+
+
+def _rows(node: Node, bound: Bound, params: Mapping[str, str]) -> int:
+    """Return how many rows the engine may take at a time: of texts that are known to be short more."""
+    if bound.pattern is None:
+        return bound.rows
+    given = arguments(node)
+    sizes = [_most_size(given[place], params) for place in bound.places if place < len(given)]
+    longest = max((bound.longest if size is None else size for size in sizes), default=bound.longest)
+    # Work grows with the square of a text's length.
+    return max(bound.rows, bound.rows * bound.longest**2 // max(longest, 1) ** 2)
+
+
 def _literal_size(value: Any) -> int:
     if isinstance(value, dict):
         return _literal_size(value.get("value"))
@@ -189,8 +228,8 @@ def _wrap(node: Node, bound: Bound, params: Mapping[str, str]) -> None:
     for place in bound.places:
         if place >= len(given):
             continue
-        size = _known_size(given[place], params)
-        if size is None:
+        size = _known_size(given[place], params) if bound.pattern is None else _most_size(given[place], params)
+        if size is None or (size > bound.longest and _known_size(given[place], params) is None):
             given[place] = _checked(given[place], bound, name)
         elif size > bound.longest:
             raise QueryError.of(131, "TOO_LARGE_STRING_SIZE", _too_long(name, bound))

@@ -1,7 +1,9 @@
 """`access.insight`: what changed is found, with whose it is, since when and what it cost; ordinary days are quiet."""
 
+import itertools
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +13,7 @@ from access.insight.change import at_the_hour, changed
 from access.insight.find import find
 from access.insight.firsts import was_silent
 from access.insight.people import Person
-from access.insight.series import DAY, EVERYONE, HOUR, Measure, Scope, Series, Step
+from access.insight.series import ALL, DAY, EVERYONE, HOUR, Measure, Scope, Series, Step, read
 from access.insight.silence import silence
 from access.insight.words import who
 from benchmarks.incidents import Incident, Work, World
@@ -240,6 +242,65 @@ def test_one_session_that_ran_away_is_named(filled: Tables) -> None:
     assert one.consequences == ("More requests a prompt",)
     assert one.usd == pytest.approx(planted.usd, rel=0.15)
     assert len(one.sessions) == 1
+
+
+def test_series_are_those_of_the_events(filled: Tables) -> None:
+    """Calls of tools, their failures and their time, by whom and by what: as plain Python adds the events up."""
+    planted = Incident("tool", "Edit")
+    world, until = _world(planted)
+    fill(filled.engine, Work(world, planted))
+    store = EngineStore(filled.engine)
+    columns = "tool_name, command, mcp_server_name, team, user_id, project, service_version"
+    calls = filled.engine.rows(
+        f"SELECT toUInt32(toStartOfDay(timestamp, 'UTC')), failure != '', success AND duration_ms IS NOT NULL,"
+        f" ifNull(duration_ms, 0), {columns} FROM telemetry_events WHERE event_type = 'tool_result'"
+    )
+    expected: dict[tuple[str, str, str, str], dict[int, list[float]]] = {}
+    for day, failed, is_timed, ms, tool, command, server, *whose in calls:
+        scopes = [("everyone", ""), *zip(("team", "user", "project", "version"), whose, strict=True)]
+        names = [
+            tool,
+            *([f"{tool} {command}"] if command else []),
+            *([f"MCP server {server}"] if server else []),
+        ]
+        for name, (dimension, value) in itertools.product(names, scopes):
+            if not value and dimension != "everyone":
+                continue
+            for measure, n, k, took in (
+                ("tool fails", 1, failed, ms * failed), ("tool time", is_timed, 0, ms * (1 - failed)),
+            ):  # fmt: skip
+                steps = expected.setdefault((measure, name, dimension, value), {})
+                sums = steps.setdefault(int(day), [0, 0, 0])
+                for place, one in enumerate((n, k, took)):
+                    sums[place] += one
+    begin = until - timedelta(days=60)
+    things = [(Measure(measure), name) for measure, name in {one[:2] for one in expected}]
+    found = {
+        (one.measure.value, one.thing, one.scope.dimension, one.scope.value): {
+            step.begin: pytest.approx([step.n, step.k, step.ms]) for step in one.steps
+        }
+        for one in read(store, begin, until, ALL, only=things)
+    }
+    assert len(found) > 100
+    # Series of fewer than ten are left out, but for a person's.
+    enough = {
+        key: steps
+        for key, steps in expected.items()
+        if key[2] == "user" or sum(one[0] for one in steps.values()) >= 10
+    }
+    assert enough == found
+    # All at once, in their groups, are what each is when it is asked for alone.
+    whole = {
+        (one.measure, one.thing, one.scope): one.steps for one in read(store, begin, until, ALL, bucket=HOUR)
+    }
+    assert len({measure for measure, _, _ in whole}) > 12
+    for measure in {measure for measure, _, _ in whole}:
+        things = [(measure, thing) for thing in {one[1] for one in whole if one[0] is measure}]
+        alone = read(store, begin, until, ALL, bucket=HOUR, only=things)
+        assert {one.scope for one in alone} == {scope for kind, _, scope in whole if kind is measure}
+        for one in alone:
+            for step, other in zip(one.steps, whole[measure, one.thing, one.scope], strict=True):
+                assert astuple(step) == pytest.approx(astuple(other))
 
 
 def test_more_work_is_no_fault(filled: Tables) -> None:

@@ -16,6 +16,8 @@ from access.store import ROWS, Rows, parsed
 
 DAY: Final = 86_400
 HOUR: Final = 3_600
+_GROUPS: Final = ("tools", "others", "requests")
+"""The measures of all things are asked for in these groups, one after another: each statement takes its memory."""
 _LEAST: Final = 10
 
 
@@ -221,7 +223,10 @@ def read(
     }
     return [
         Series(Measure(measure), thing, Scope(dimension, value), [_step(one) for one in steps])
-        for measure, thing, dimension, value, steps in answer(store, "insight_series", values).rows
+        for group in (_GROUPS if not only else ("",))
+        for measure, thing, dimension, value, steps in answer(
+            store, "insight_series", values | {"group": group}
+        ).rows
     ]
 
 

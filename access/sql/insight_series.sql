@@ -8,16 +8,16 @@ WITH
     -- As JSON: drivers escape the quotation marks in an array.
     JSONExtract({only:String}, 'Array(String)') AS wanted,
     arrayMap(one -> substring(one, position(one, ': ') + 2), wanted) AS things,
-    -- What nothing is wanted of is not read: these are constants.
+    -- What nothing is wanted of is not read: these are constants. All is asked for in three groups, since each takes memory.
     arrayMap(one -> substring(one, 1, position(one, ': ') - 1), wanted) AS kinds,
-    empty(wanted) OR hasAny(kinds, ['tool fails', 'tool time']) AS wants_tools,
-    empty(wanted) OR has(kinds, 'loops') AS wants_loops,
-    empty(wanted) OR hasAny(kinds, ['hook time', 'hook fails', 'hook blocks', 'connection', 'refusals']) AS wants_others,
-    empty(wanted) OR hasAny(kinds, ['api', 'model', 'request time', 'first token', 'request cost', 'cache', 'requests']) AS wants_requests,
-    empty(wanted) OR hasAny(kinds, ['compactions', 'subagents', 'requests']) AS wants_prompts,
-    empty(wanted) OR hasAny(kinds, ['first token', 'retries', 'wait']) AS wants_spans,
-    empty(wanted) OR has(kinds, 'agent cost') AS wants_agents,
-    empty(wanted) OR has(kinds, 'answers') AS wants_answers,
+    if(empty(wanted), {group:String} = 'tools', hasAny(kinds, ['tool fails', 'tool time'])) AS wants_tools,
+    if(empty(wanted), {group:String} = 'others', has(kinds, 'loops')) AS wants_loops,
+    if(empty(wanted), {group:String} = 'others', hasAny(kinds, ['hook time', 'hook fails', 'hook blocks', 'connection', 'refusals'])) AS wants_others,
+    if(empty(wanted), {group:String} = 'requests', hasAny(kinds, ['api', 'model', 'request time', 'first token', 'request cost', 'cache', 'requests'])) AS wants_requests,
+    if(empty(wanted), {group:String} = 'requests', hasAny(kinds, ['compactions', 'subagents', 'requests'])) AS wants_prompts,
+    if(empty(wanted), {group:String} = 'requests', hasAny(kinds, ['first token', 'retries', 'wait'])) AS wants_spans,
+    if(empty(wanted), {group:String} = 'requests', has(kinds, 'agent cost')) AS wants_agents,
+    if(empty(wanted), {group:String} = 'requests', has(kinds, 'answers')) AS wants_answers,
     measured AS (
         SELECT toUnixTimestamp(toStartOfInterval(hour, toIntervalSecond({bucket:UInt32}))) AS bucket, *
         FROM telemetry_measures
@@ -45,28 +45,58 @@ WITH
         ARRAY JOIN arraySlice(calls, 2) AS call
         WHERE empty(things) OR has(things, thing)
     ),
-    tools AS (
+    -- Tools are most of the rows. They are grouped by hashes: names and people are looked up when they are one to a series.
+    tool_names AS (
         SELECT
-            bucket, dimension, value, named, sum(calls) AS calls, sum(failed) AS failed, sum(tools.timed) AS timed,
-            sum(tools.x) AS x, sum(tools.xx) AS xx, sum(tools.failed_ms) AS failed_ms, sum(ms) - failed_ms AS ok_ms
+            cityHash64(thing, part, mcp_server_name) AS name_id,
+            arrayFilter(
+                name -> name != '' AND (empty(things) OR has(things, name)),
+                [any(toString(thing)), if(any(part) = '', '', concat(any(thing), ' ', any(part))), if(any(mcp_server_name) = '', '', concat('MCP server ', any(mcp_server_name)))]) AS names
+        FROM measured
+        WHERE wants_tools AND event_type = 'tool_result'
+        GROUP BY name_id
+        HAVING notEmpty(names)
+    ),
+    tool_values AS (
+        SELECT dim.1 AS dimension, arrayJoin(dim.2) AS value, cityHash64(dimension, value) AS value_id
         FROM (
             SELECT
-                bucket, thing AS tool, part AS command, mcp_server_name AS server,
-                multiIf(grouping(team) = 0, 'team', grouping(user_id) = 0, 'user', grouping(project) = 0, 'project', grouping(service_version) = 0, 'version', 'everyone') AS dimension,
-                concat(team, user_id, project, service_version) AS value,
-                sum(events) AS calls, sum(failures) AS failed, sum(measured.timed) AS timed, sum(log_ms) AS x, sum(log_ms_squared) AS xx,
-                sum(measured.failed_ms) AS failed_ms, sum(duration_ms) AS ms
+                groupUniqArray(toString(team)) AS teams, groupUniqArray(toString(user_id)) AS users,
+                groupUniqArray(toString(project)) AS projects, groupUniqArray(toString(service_version)) AS versions
             FROM measured
-            WHERE wants_tools AND event_type = 'tool_result' AND (empty(things) OR has(things, thing) OR has(things, concat(thing, ' ', part)) OR has(things, concat('MCP server ', mcp_server_name)))
-            GROUP BY GROUPING SETS (
-                (bucket, tool, command, server, team), (bucket, tool, command, server, user_id), (bucket, tool, command, server, project),
-                (bucket, tool, command, server, service_version), (bucket, tool, command, server))
-            HAVING value != '' OR dimension = 'everyone'
-        ) AS tools
-        ARRAY JOIN arrayFilter(
-            name -> name != '' AND (empty(things) OR has(things, name)),
-            [toString(tool), if(command = '', '', concat(tool, ' ', command)), if(server = '', '', concat('MCP server ', server))]) AS named
-        GROUP BY bucket, dimension, value, named
+            WHERE wants_tools AND event_type = 'tool_result'
+        )
+        ARRAY JOIN [('everyone', ['']), ('team', teams), ('user', users), ('project', projects), ('version', versions)] AS dim
+        WHERE value != '' OR dimension = 'everyone'
+    ),
+    tools AS (
+        SELECT
+            name, value_id,
+            arraySort(groupArray((bucket, calls, failed, timed, x, xx, failed_ms, ms))) AS found
+        FROM (
+            SELECT
+                bucket, name, value_id, sum(c.calls) AS calls, sum(c.failed) AS failed, sum(c.timed) AS timed,
+                sum(c.x) AS x, sum(c.xx) AS xx, sum(c.failed_ms) AS failed_ms, sum(c.ms) AS ms
+            FROM (
+                SELECT
+                    bucket, cityHash64(thing, part, mcp_server_name) AS name_id,
+                    cityHash64('team', team) AS of_team, cityHash64('user', user_id) AS of_user,
+                    cityHash64('project', project) AS of_project, cityHash64('version', service_version) AS of_version,
+                    multiIf(
+                        grouping(of_team) = 0, of_team, grouping(of_user) = 0, of_user, grouping(of_project) = 0, of_project,
+                        grouping(of_version) = 0, of_version, cityHash64('everyone', '')) AS value_id,
+                    sum(events) AS calls, sum(failures) AS failed, sum(measured.timed) AS timed, sum(log_ms) AS x, sum(log_ms_squared) AS xx,
+                    sum(measured.failed_ms) AS failed_ms, sum(duration_ms) AS ms
+                FROM measured
+                WHERE wants_tools AND event_type = 'tool_result' AND name_id IN (SELECT name_id FROM tool_names)
+                GROUP BY GROUPING SETS (
+                    (bucket, name_id, of_team), (bucket, name_id, of_user), (bucket, name_id, of_project), (bucket, name_id, of_version),
+                    (bucket, name_id))
+            ) AS c
+            INNER JOIN (SELECT name_id, arrayJoin(names) AS name FROM tool_names) AS named USING (name_id)
+            GROUP BY bucket, name, value_id
+        )
+        GROUP BY name, value_id
     ),
     others AS (
         SELECT
@@ -201,13 +231,6 @@ WITH
             ]) AS dim
         GROUP BY measure, thing, dimension, value, bucket
         UNION ALL
-        SELECT kind AS measure, named, dimension, value, bucket,
-            if(kind = 'tool fails', calls, timed), if(kind = 'tool fails', toFloat64(failed), 0.), if(kind = 'tool fails', 0., tools.x), if(kind = 'tool fails', 0., tools.xx),
-            if(kind = 'tool fails', failed_ms, ok_ms), 0.
-        FROM tools
-        ARRAY JOIN ['tool fails', 'tool time'] AS kind
-        WHERE empty(wanted) OR has(wanted, concat(kind, ': ', named))
-        UNION ALL
         SELECT one.1 AS measure, name, dimension, value, bucket, times, one.2, one.3, one.4, one.5, 0.
         FROM others
         ARRAY JOIN multiIf(
@@ -218,11 +241,25 @@ WITH
             event_type = 'mcp_server_connection', [('connection', toFloat64(failed), 0., 0., failed_ms)],
             [('refusals', toFloat64(refused), 0., 0., 0.)]) AS one
         WHERE empty(wanted) OR has(wanted, concat(one.1, ': ', name))
+    ),
+    series AS (
+        SELECT measure, thing, dimension, value, arraySort(groupArray((bucket, n, k, x, xx, ms, usd))) AS steps
+        FROM cells
+        GROUP BY measure, thing, dimension, value
+        UNION ALL
+        SELECT
+            kind, name, dimension, value,
+            arrayMap(
+                one -> if(kind = 'tool fails', (one.1, one.2, toFloat64(one.3), 0., 0., one.7, 0.), (one.1, one.4, 0., one.5, one.6, one.8 - one.7, 0.)),
+                found)
+        FROM tools
+        INNER JOIN tool_values USING (value_id)
+        ARRAY JOIN ['tool fails', 'tool time'] AS kind
+        WHERE empty(wanted) OR has(wanted, concat(kind, ': ', name))
     )
 SELECT measure, thing, dimension, value, steps
 FROM (
-    SELECT measure, thing, dimension, value,
-        arraySort(groupArray((bucket, n, k, x, xx, ms, usd))) AS steps,
+    SELECT measure, thing, dimension, value, steps,
         measure LIKE '% time' OR measure IN ('first token', 'wait', 'cache', 'request cost', 'agent cost', 'answers') AS is_mean,
         arrayCumSum(steps.2) AS ns,
         arrayCumSum(if(is_mean, steps.4, steps.3)) AS ks,
@@ -244,9 +281,8 @@ FROM (
                 (times - ks[-1] / whole * some) / sqrt(greatest(ks[-1] / whole * some, 0.5)))),
             steps.2, steps.3, steps.4)) AS alone,
         greatest(after, alone - 2) >= {odd:Float64} AS is_odd
-    FROM cells
-    GROUP BY measure, thing, dimension, value
-    HAVING sum(n) >= {least:UInt32} OR dimension = 'user'
+    FROM series
+    WHERE arraySum(steps.2) >= {least:UInt32} OR dimension = 'user'
 )
 -- What is always there is everyone's, and requests are what people's days cost.
 WHERE is_odd OR dimension = 'everyone' OR measure = 'requests'

@@ -14,7 +14,8 @@ SELECT
 FROM sample
 ARRAY JOIN mapKeys(LogAttributes) AS key, mapValues(LogAttributes) AS value
 ARRAY JOIN arrayDistinct(arrayConcat(
-    arrayMap(rule -> concat('redacted: ', rule), extractAll(value, '\\[REDACTED:([a-z0-9_]{1,40})\\]')),
+    arrayMap(rule -> concat('redacted: ', rule), arrayFilter(rule -> rule != '', arrayMap(
+        after -> extract(after, '^([a-z0-9_]{1,40})\\]'), arraySlice(splitByString('[REDACTED:', value), 2)))),
     if(match(value, '^(?:hmac-)?sha256:[0-9a-f]{64}'), ['hashed'], []))) AS what
 GROUP BY what, key
 ORDER BY records DESC, what, attribute

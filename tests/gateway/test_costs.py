@@ -15,7 +15,9 @@ import pytest
 
 from clickhouse.engine import Engine
 from gateway.costs import BOUNDS, REFUSED
-from gateway.policy import REFUSED_FUNCTIONS, REFUSED_PREFIXES
+from gateway.parser import Parser
+from gateway.policy import REFUSED_FUNCTIONS, REFUSED_PREFIXES, Role
+from gateway.session import EngineSession
 from tests.server import ROOT
 
 _SECONDS: Final = 10.0
@@ -217,3 +219,29 @@ def test_the_lists_name_what_exists(engine: Engine) -> None:
     known = {row[0].lower() for row in engine.rows("SELECT name FROM system.functions")}
     assert sorted((BOUNDS.keys() | REFUSED) - known) == []
     assert json.dumps(sorted(BOUNDS.keys() & REFUSED)) == "[]"
+
+
+@pytest.mark.parametrize(
+    ("expression", "rows"),
+    [
+        ("extractAll(t, '[0-9]+')", 16),
+        ("extractAll(substring(t, 1, 32768), '[0-9]+')", 16),
+        ("extractAll(substring(t, 1, 3276), '[0-9]+')", 1600),
+        ("extractAll(left(t, 3276), '[0-9]+')", 1600),
+        ("extractAll(leftUTF8(t, 819), '[0-9]+')", 1600),
+        # Of two arguments the last is where it begins; a negative length leaves that much out; a column may be any.
+        ("extractAll(substring(t, 300), '[0-9]+')", 16),
+        ("extractAll(substring(t, 1, -300), '[0-9]+')", 16),
+        ("extractAll(substring(t, 1, n), '[0-9]+')", 16),
+        # What is put in for each byte counts.
+        ("replaceRegexpAll(replaceRegexpAll(substring(t, 1, 100), 'a', 'bcd'), '[0-9]+', '')", 105_258),
+        ("replaceRegexpAll(replaceRegexpAll(substring(t, 1, 100), 'a', t), '[0-9]+', '')", 16),
+        ("editDistance(substring(t, 1, 10), t)", 256),
+    ],
+)
+def test_short_texts_let_the_engine_take_more_rows(engine: Engine, expression: str, rows: int) -> None:
+    """As many as cost what the longest texts do, by the square of their length; what is not certain is long."""
+    engine.use("default")
+    parser = Parser(EngineSession(engine), "default")
+    statement = parser.parse(f"SELECT {expression} FROM (SELECT 'x' AS t, 1 AS n)", {}, Role.READER, None)
+    assert statement.block_rows == rows
