@@ -2,7 +2,8 @@
 
 The first sorts the values of each measure once, and reads from the sorted values all that a summary has; the second
 names the rows that lie furthest out, and takes the sample of which correlations are made. A unit such as a session is
-added up of its events again for each statement over it, so their number is what an answer costs.
+added up of its events again for each statement over it, so their number is what an answer costs. Where the first takes
+too much memory, it is asked for one measure at a time.
 """
 
 import math
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from access.answer import Row
+from access.refusal import Code, Refusal
 from access.store import Store
 from access.units import ADDED
 
@@ -100,8 +102,18 @@ def distribution(
 
     `buckets` are the beginnings of the series' buckets, in seconds since 1970; None: there is no series.
     """
-    sql = _statement(rows, measures, with_outliers=with_outliers, step=buckets.step if buckets else None)
-    found = store.rows(sql, values).dicts()
+
+    def written(some: Sequence[str]) -> str:
+        return _statement(rows, some, with_outliers=with_outliers, step=buckets.step if buckets else None)
+
+    sql = written(measures)
+    try:
+        found = store.rows(sql, values).dicts()
+    except Refusal as refusal:
+        if refusal.code is not Code.RESULT_TOO_LARGE or len(measures) == 1:
+            raise
+        # All values of all measures are more than a statement may hold; those of one are a part of it.
+        found = [row for one in measures for row in store.rows(written([one]), values).dicts()]
     units = int(found[0]["units"])
     summaries = tuple(_summary(name, units, row) for name, row in zip(measures, found, strict=True))
     series = () if buckets is None else tuple(_series(buckets, [row["series"] for row in found]))

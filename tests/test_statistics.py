@@ -30,6 +30,7 @@ from access.inference import (
 from access.reading import Desk, Reading
 from access.refusal import Code, Refusal
 from access.statistics import SAMPLE, get_statistics
+from access.store import Rows
 from access.units import UNITS
 from clickhouse.engine import Engine
 from tests.engine_store import EngineStore
@@ -459,3 +460,27 @@ def test_noise_has_no_significant_pairs() -> None:
     chance = random.Random(3)  # noqa: S311
     columns = {f"c{number}": [chance.gauss(0, 1) for _ in range(200)] for number in range(10)}
     assert not any(pair.is_significant for pair in correlate(columns))
+
+
+class Narrow(EngineStore):
+    """Has memory for the values of so many measures, and refuses more."""
+
+    most = 1
+
+    def rows(self, sql: str, *arguments: Any, **named: Any) -> Rows:
+        if f"all{self.most}" in sql:
+            raise Refusal(Code.RESULT_TOO_LARGE, "Memory limit exceeded")
+        return EngineStore.rows(self, sql, *arguments, **named)
+
+
+def test_what_is_too_much_together_is_asked_one_by_one(filled: Tables) -> None:
+    """All parts come out the same. Where one measure alone is too much, the refusal is passed on."""
+    store = Narrow(filled.engine)
+    reading = Desk(store, limiter=None, clock=lambda: UNTIL).reading("tester")
+    apart = get_statistics(reading, "request", filters=PERIOD)
+    together = get_statistics(reading_of(filled), "request", filters=PERIOD)
+    assert (apart.rows, apart.tables) == (together.rows, together.tables)
+    assert sum("all0" in sql for sql in store.asked) == len(UNITS["request"].measures)
+    store.most = 0
+    with pytest.raises(Refusal, match="Memory"):
+        get_statistics(reading, "request", filters=PERIOD, bucket="1h")
