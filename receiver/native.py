@@ -1,8 +1,8 @@
 """The transform as one pass in Rust, where the distribution `native/` is installed: the same rows as the SQL makes.
 
-It reads requests, hashes, searches and writes the block's columns outside Python's lock, and asks `scrub` for the few
-values that a pattern matches. The SQL stays: without the distribution, and as what the pass is compared with, byte by
-byte. Python loops over requests here, never over spans or attributes.
+It reads requests, hashes, searches, redacts usual texts and writes the block's columns outside Python's lock, and asks
+`scrub` for the few other values that a pattern matches. The SQL stays: without the distribution, and as what the pass
+is compared with, byte by byte. Python loops over requests here, never over spans or attributes.
 """
 
 import importlib

@@ -1,7 +1,8 @@
 //! One pass from raw OTLP requests to private blocks in ClickHouse's Native format.
 //!
-//! It does what the SQL of `clickhouse/transform` does, row by row, and asks the same functions of Python for the few
-//! values that a pattern matches. Nothing here is written to a disk, and no error holds what a client sent.
+//! It does what the SQL of `clickhouse/transform` does, row by row, redacts usual texts (`redact`), and asks the same
+//! functions of Python for the few other values that a pattern matches. Nothing here is written to a disk, and no error
+//! holds what a client sent.
 //! Requests in JSON are read here, too (`json`), and become protobuf before that.
 
 mod ascii;

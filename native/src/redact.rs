@@ -26,8 +26,8 @@ pub const MOST_MATCHES: usize = 16;
 /// As in `privacy/search.py`.
 pub const MAX_PASSES: usize = 4;
 const TOGETHER: usize = 20;
-/// The bytes that are searched in one batch at most: far more than in any usual one.
-const MOST_SEARCHED: usize = 16 << 20;
+/// The bytes that are searched in one batch at most, some 100 for a usual span.
+const MOST_SEARCHED: usize = 8 << 20;
 /// The memory of one pattern's automaton at most, of which few states are ever made.
 const CACHE_BYTES: usize = 128 << 10;
 const OPENING: &[u8] = b"[REDACTED:";
@@ -151,6 +151,7 @@ impl Redactor {
 
     /// The places of the patterns that can match, in their order.
     fn likely(&self, memory: &mut Memory, data: &[u8]) -> Option<Vec<usize>> {
+        memory.searched += data.len();
         let mut likely = Vec::new();
         for (place, which) in self.which.iter().enumerate() {
             let mut found = PatternSet::new(which.pattern_len());

@@ -1,7 +1,7 @@
 //! The search for what the privacy patterns describe: whether any of them occurs in a text, in linear time.
 //!
-//! It may find too much, never too little: what it finds is looked at again in RE2, with the patterns' checks. So the
-//! patterns, which are written for RE2, are translated such that each matches at least what it matches there.
+//! It may find too much, never too little: what it finds is looked at again with the patterns' checks, by `redact` or in
+//! RE2. So the patterns, which are written for RE2, are translated such that each matches at least what it matches there.
 
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::{nfa::thompson, util::syntax, Input, MatchKind};
