@@ -9,7 +9,7 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from privacy.commands import is_password, passwords
@@ -316,3 +316,21 @@ READERS: Final[Mapping[Check, Callable[[bytes, int, int], Spans]]] = {
     "private": private_key,
 }
 """Those that say what to replace instead, which can be all but the match itself."""
+
+WORDS: Final[Mapping[str, Sequence[bytes]]] = {
+    "everybody": sorted(EVERYBODY),
+    "robots": _ROBOTS,
+    "no_domains": _NO_DOMAINS,
+    "ends_of_words": (_ENDS_OF_WORDS,),
+}
+EXPRESSIONS: Final[Mapping[str, re.Pattern[bytes]]] = {
+    "robot": _ROBOT,
+    "version": _VERSION,
+    "glued": _GLUED,
+    "web_page": _WEB_PAGE,
+    "port": _PORT,
+    "version_left": _VERSION_LEFT,
+    "version_right": _VERSION_RIGHT,
+    "no_token": _NO_TOKEN,
+}
+"""What the native pass takes from here, so that its checks (`native/src/checks.rs`) go by the same words."""

@@ -3,6 +3,8 @@
 Guarantees that nothing a pattern finds and its check confirms is left, that a second search changes nothing more, and
 that the time taken grows with the length of a text and not with its square.
 
+The native pass does the same for usual texts (`native/src/redact.rs`), and is held to this module, which defines it.
+
 RE2 is called below its Python, which costs three times the search: `_regexp.Match` and `_set.Match`, which are private
 names of google-re2. A version without them is searched through its public names, as correct and slower;
 tests/test_private_names.py fails for it.

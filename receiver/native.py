@@ -1,8 +1,8 @@
 """The transform as one pass in Rust, where the distribution `native/` is installed: the same rows as the SQL makes.
 
-It reads requests, hashes, searches and writes the block's columns outside Python's lock, and asks `scrub` for the few
-values that a pattern matches. The SQL stays: without the distribution, and as what the pass is compared with, byte by
-byte. Python loops over requests here, never over spans or attributes.
+It reads requests, hashes, searches, redacts usual texts and writes the block's columns outside Python's lock, and asks
+`scrub` for the few other values that a pattern matches. The SQL stays: without the distribution, and as what the pass
+is compared with, byte by byte. Python loops over requests here, never over spans or attributes.
 """
 
 import importlib
@@ -16,6 +16,8 @@ import structlog
 
 from clickhouse.engine import Engine
 from clickhouse.pieces import Pieces
+from privacy.checks import EXPRESSIONS, WORDS
+from privacy.folding import FOLDABLE, PARTING
 from privacy.rules import Rules
 from privacy.search import sought
 from receiver.scrub import Scrub
@@ -33,7 +35,11 @@ from receiver.transform import (
 log = structlog.get_logger()
 
 Choice: TypeAlias = Literal["auto", "native", "sql"]
-VERSION: Final = "0.2.0"
+_Made: TypeAlias = tuple[Any, int, bytes, bytes, int, int, list[int]]
+_Redaction: TypeAlias = tuple[
+    list[tuple[str, str, str, str]], list[str], dict[str, list[bytes]], dict[str, str]
+]
+VERSION: Final = "0.3.0"
 """The distribution's, which is made with this program and belongs to it."""
 
 
@@ -65,6 +71,7 @@ class NativeTransform:
     def __init__(self, rules: Rules, scrub: Scrub, hash_key: str, retention_days: int) -> None:
         self._native = installed()
         self._scrub = scrub
+        self._names = [pattern.name for pattern in rules.patterns]
         self._retention = timedelta(days=retention_days)
         try:
             self._pass = self._native.Pass(
@@ -77,6 +84,7 @@ class NativeTransform:
                 },
                 bytes.fromhex(hmac_keys(hash_key)),
                 rules.excerpt_length,
+                _redaction(rules),
             )
         except ValueError as error:
             raise NativeError(
@@ -97,9 +105,12 @@ class NativeTransform:
         finally:
             self._scrub.end(statement)
         contents, identities = array("Q"), array("Q")
-        for _, _, some_contents, some_identities, past_retention, ends_before_start in made:
+        for _, _, some_contents, some_identities, past_retention, ends_before_start, redactions in made:
             contents.frombytes(some_contents)
             identities.frombytes(some_identities)
+            for name, count in zip(self._names, redactions, strict=True):
+                if count:
+                    tally.redactions[name] += count
             for kind, count in (
                 ("past_retention", past_retention),
                 ("span_ends_before_start", ends_before_start),
@@ -111,10 +122,8 @@ class NativeTransform:
         data = Pieces((memoryview(block) for block, *_ in made), [block for block, *_ in made])
         return Block(table, data, tally, sum(request.rows for request in requests), contents, identities)
 
-    def _rows(
-        self, statement: int, table: str, group: Sequence[Surveyed]
-    ) -> tuple[Any, int, bytes, bytes, int, int]:
-        made: tuple[Any, int, bytes, bytes, int, int] = self._pass.run(
+    def _rows(self, statement: int, table: str, group: Sequence[Surveyed]) -> _Made:
+        made: _Made = self._pass.run(
             table,
             [request.body for request in group],
             self._oldest(),
@@ -129,6 +138,16 @@ class NativeTransform:
         """Return the time, in nanoseconds, before which the tables' TTL removes a row."""
         today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         return int((today - self._retention).timestamp()) * 10**9
+
+
+def _redaction(rules: Rules) -> _Redaction:
+    """Return what the pass redacts by: the patterns, what a text holds that is folded, and what the checks go by."""
+    return (
+        [(pattern.name, pattern.sought, pattern.regex, pattern.check or "") for pattern in rules.patterns],
+        [*FOLDABLE, *PARTING],
+        {name: list(words) for name, words in WORDS.items()},
+        {name: expression.pattern.decode() for name, expression in EXPRESSIONS.items()},
+    )
 
 
 def installed() -> Any:

@@ -3,6 +3,7 @@
 //! A pass has three parts: requests are read, and nearly every value is finished; Python is asked for the values that
 //! it has to look at; columns are written.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use regex_automata::hybrid::dfa::Cache;
@@ -10,6 +11,7 @@ use regex_automata::hybrid::dfa::Cache;
 use crate::digest::put_hex;
 use crate::keys::Keys;
 use crate::labels;
+use crate::redact::Memory;
 use crate::rules::{Rules, Treatment};
 use crate::value::{self, Kind};
 use crate::wire::Malformed;
@@ -70,6 +72,7 @@ pub struct Answer {
 pub struct Worker {
     pub keys: Keys,
     pub cache: Option<Cache>,
+    pub memory: Memory,
     pub scratch: Vec<u8>,
     /// The bytes of the last batch's requests, and of its block.
     pub sizes: (usize, usize),
@@ -77,7 +80,13 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(rules: &Rules) -> Self {
-        Worker { keys: Keys::default(), cache: rules.search.cache(), scratch: Vec::new(), sizes: (1, 0) }
+        Worker {
+            keys: Keys::default(),
+            cache: rules.search.cache(),
+            memory: rules.redactor.memory(),
+            scratch: Vec::new(),
+            sizes: (1, 0),
+        }
     }
 }
 
@@ -98,6 +107,7 @@ pub struct Batch<'a, 'w> {
 impl<'a, 'w> Batch<'a, 'w> {
     pub fn new(rules: &'w Rules, worker: &'w mut Worker) -> Self {
         worker.keys.bound();
+        worker.memory.begin();
         Batch {
             rules,
             worker,
@@ -156,10 +166,13 @@ impl<'a, 'w> Batch<'a, 'w> {
     /// A text outside attributes that hardly ever recurs.
     pub fn clean_once(&mut self, text: &'a [u8]) -> Result<Text<'a>, Malformed> {
         std::str::from_utf8(text).map_err(|_| Malformed)?;
-        if self.finds(text) {
-            return Ok(Text::Asked(self.ask(Ask::Redact(text))));
+        if !self.finds(text) {
+            return Ok(Text::Sent(text));
         }
-        Ok(Text::Sent(text))
+        Ok(match self.rules.redactor.redact(&mut self.worker.memory, b"", text) {
+            Some(redacted) => self.make(|out| out.extend_from_slice(&redacted)),
+            None => Text::Asked(self.ask(Ask::Redact(text))),
+        })
     }
 
     /// A span's status message, under the rules for the key `status.message`.
@@ -316,7 +329,10 @@ impl<'a, 'w> Batch<'a, 'w> {
                     self.make(|out| digest.put(out, text))
                 }
                 Treatment::Excerpt => self.excerpt(key, text),
-                Treatment::Scan => Text::Asked(self.ask(Ask::Text(key, text))),
+                Treatment::Scan => match self.redact_scratch(key.len()) {
+                    Some(redacted) => self.make(|out| out.extend_from_slice(&redacted)),
+                    None => Text::Asked(self.ask(Ask::Text(key, text))),
+                },
             },
             Kind::None => EMPTY,
             _ if is_hashed => Text::Asked(self.ask(Ask::Value(pair))),
@@ -358,13 +374,24 @@ impl<'a, 'w> Batch<'a, 'w> {
         self.finds_pair(key, &text)
     }
 
-    /// The beginning of an error text; Python redacts one in which a pattern matches before it cuts it.
+    /// The beginning of an error text, which is redacted before it is cut.
     fn excerpt(&mut self, key: &'a [u8], text: &'a [u8]) -> Text<'a> {
+        let mut whole = Cow::Borrowed(text);
         if self.finds_pair(key, text) {
-            return Text::Asked(self.ask(Ask::Text(key, text)));
+            match self.redact_scratch(key.len()) {
+                Some(redacted) => whole = Cow::Owned(redacted),
+                None => return Text::Asked(self.ask(Ask::Text(key, text))),
+            }
         }
         let length = self.rules.excerpt_length;
-        self.make(|out| value::put_excerpt(out, &String::from_utf8_lossy(text), length))
+        self.make(|out| value::put_excerpt(out, &String::from_utf8_lossy(&whole), length))
+    }
+
+    /// Redact the pair that was searched last.
+    fn redact_scratch(&mut self, key: usize) -> Option<Vec<u8>> {
+        let worker = &mut *self.worker;
+        let (prefix, text) = worker.scratch.split_at(key + 1);
+        self.rules.redactor.redact(&mut worker.memory, prefix, text)
     }
 
     #[inline]

@@ -1,10 +1,13 @@
 //! One pass from raw OTLP requests to private blocks in ClickHouse's Native format.
 //!
-//! It does what the SQL of `clickhouse/transform` does, row by row, and asks the same functions of Python for the few
-//! values that a pattern matches. Nothing here is written to a disk, and no error holds what a client sent.
+//! It does what the SQL of `clickhouse/transform` does, row by row, redacts usual texts (`redact`), and asks the same
+//! functions of Python for the few other values that a pattern matches. Nothing here is written to a disk, and no error
+//! holds what a client sent.
 //! Requests in JSON are read here, too (`json`), and become protobuf before that.
 
+mod ascii;
 mod batch;
+mod checks;
 mod city;
 mod columns;
 mod digest;
@@ -13,6 +16,7 @@ mod keys;
 mod labels;
 mod logs;
 mod metrics;
+mod redact;
 mod rows;
 mod rules;
 mod search;
@@ -31,11 +35,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 
 use batch::{Answer, Ask, Batch, Worker};
+use checks::Checks;
 use digest::Digest;
 use json::{Field, Kind, Limits, Message, Odd, Schema};
 use labels::Label;
 use logs::Logs;
 use metrics::Metrics;
+use redact::{Described as Pattern, Redactor};
 use rows::{Block, Table};
 use rules::{Rules, Treatment};
 use search::Search;
@@ -190,6 +196,9 @@ impl Bytes {
     }
 }
 
+/// The patterns, in their order; what a text holds that is folded; words and expressions of the checks, by their names.
+type Redaction = (Vec<Pattern>, Vec<String>, HashMap<String, Vec<Vec<u8>>>, HashMap<String, String>);
+
 /// The pass under one set of rules, for any thread.
 #[pyclass(frozen, module = "telemetry_native")]
 struct Pass {
@@ -200,7 +209,9 @@ struct Pass {
 #[pymethods]
 impl Pass {
     /// `treatments` are numbers by key, `hash_key` the inner and the outer key of HMAC-SHA256, 64 bytes each, or empty.
-    /// `labels` are by key the fields that are kept of a JSON object, and whether each is a command. Raises ValueError with a pattern that is not understood.
+    /// `labels` are by key the fields that are kept of a JSON object, and whether each is a command. `patterns` are
+    /// sought in every text; `redaction` is how those that are found are redacted. Raises ValueError with a pattern that
+    /// is not understood.
     #[new]
     fn new(
         patterns: Vec<String>,
@@ -209,8 +220,13 @@ impl Pass {
         labels: HashMap<String, Vec<(String, bool)>>,
         hash_key: Vec<u8>,
         excerpt_length: usize,
+        redaction: Redaction,
     ) -> PyResult<Self> {
         let search = Search::new(&patterns).map_err(PyValueError::new_err)?;
+        let (patterns, folds, words, expressions) = redaction;
+        let redactor = Checks::new(words, &expressions)
+            .and_then(|checks| Redactor::new(&patterns, &folds, checks))
+            .map_err(PyValueError::new_err)?;
         let treatments = treatments
             .into_iter()
             .map(|(key, number)| {
@@ -232,12 +248,13 @@ impl Pass {
             })
             .collect();
         let digest = Digest::new(&hash_key);
-        let rules = Rules { treatments, drop_keys, labels, search, digest, excerpt_length };
+        let rules = Rules { treatments, drop_keys, labels, search, redactor, digest, excerpt_length };
         Ok(Pass { rules, idle: Mutex::new(Vec::new()) })
     }
 
     /// Turn requests into rows: the block, the number of its rows, the hashes of their contents and identities as
-    /// bytes, and how many rows are past retention and how many spans end before they start.
+    /// bytes, how many rows are past retention and how many spans end before they start, and how often each pattern was
+    /// redacted here, in their order.
     ///
     /// `finish` answers a list of questions: a function's name, a key and a text each.
     #[allow(clippy::type_complexity)]
@@ -248,10 +265,9 @@ impl Pass {
         requests: Vec<Bound<'py, PyBytes>>,
         oldest: i64,
         finish: Bound<'py, PyAny>,
-    ) -> PyResult<(Py<Bytes>, usize, Bound<'py, PyBytes>, Bound<'py, PyBytes>, u64, u64)> {
+    ) -> PyResult<(Py<Bytes>, usize, Bound<'py, PyBytes>, Bound<'py, PyBytes>, u64, u64, Vec<u64>)> {
         let bodies: Vec<&[u8]> = requests.iter().map(|request| request.as_bytes()).collect();
-        let taken = self.idle.lock().map_or(None, |mut idle| idle.pop());
-        let mut worker = taken.unwrap_or_else(|| Worker::new(&self.rules));
+        let mut worker = self.worker();
         let rules = &self.rules;
         let made = catch_unwind(AssertUnwindSafe(|| match table {
             "otel_traces" => run(py, rules, &mut worker, &bodies, oldest, &finish, Traces::default()),
@@ -263,9 +279,8 @@ impl Pass {
         }));
         // A panic is a fault of ours; as it is, it would be no Exception to Python.
         let block = made.map_err(|_| PyRuntimeError::new_err("the native pass failed"))??;
-        if let Ok(mut idle) = self.idle.lock() {
-            idle.push(worker);
-        }
+        let redactions = worker.memory.counts.clone();
+        self.rest(worker);
         Ok((
             Py::new(py, Bytes(block.data))?,
             block.rows,
@@ -273,7 +288,37 @@ impl Pass {
             numbers(py, &block.identities),
             block.past_retention,
             block.ends_before_start,
+            redactions,
         ))
+    }
+
+    /// Redact one text behind its key and `=`, or nothing, as a batch of it alone: the text and how often each pattern
+    /// was redacted, or None where Python is asked.
+    fn redact<'py>(
+        &self,
+        py: Python<'py>,
+        prefix: &[u8],
+        text: &[u8],
+    ) -> Option<(Bound<'py, PyBytes>, Vec<u64>)> {
+        let mut worker = self.worker();
+        worker.memory.begin();
+        let made = self.rules.redactor.redact(&mut worker.memory, prefix, text);
+        let counts = worker.memory.counts.clone();
+        self.rest(worker);
+        made.map(|text| (PyBytes::new(py, &text), counts))
+    }
+}
+
+impl Pass {
+    fn worker(&self) -> Worker {
+        let taken = self.idle.lock().map_or(None, |mut idle| idle.pop());
+        taken.unwrap_or_else(|| Worker::new(&self.rules))
+    }
+
+    fn rest(&self, worker: Worker) {
+        if let Ok(mut idle) = self.idle.lock() {
+            idle.push(worker);
+        }
     }
 }
 
@@ -350,6 +395,9 @@ fn numbers<'py>(py: Python<'py>, hashes: &[u64]) -> Bound<'py, PyBytes> {
 #[pymodule]
 fn telemetry_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
+    module.add("MOST_BYTES", redact::MOST_BYTES)?;
+    module.add("MOST_MATCHES", redact::MOST_MATCHES)?;
+    module.add("MAX_PASSES", redact::MAX_PASSES)?;
     module.add_class::<Pass>()?;
     module.add_class::<Json>()?;
     module.add("MalformedError", module.py().get_type::<MalformedError>())?;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::digest::Digest;
 use crate::labels::Label;
+use crate::redact::Redactor;
 use crate::search::Search;
 
 /// What the rules do with the value of a key. The numbers are those of `receiver/transform.py`.
@@ -37,6 +38,7 @@ pub struct Rules {
     /// What is taken from the JSON under a key.
     pub labels: HashMap<Vec<u8>, Vec<Label>>,
     pub search: Search,
+    pub redactor: Redactor,
     pub digest: Digest,
     /// How many characters are kept of an error text.
     pub excerpt_length: usize,

@@ -1,12 +1,15 @@
 //! The search for what the privacy patterns describe: whether any of them occurs in a text, in linear time.
 //!
-//! It may find too much, never too little: what it finds is looked at again in RE2, with the patterns' checks. So the
-//! patterns, which are written for RE2, are translated such that each matches at least what it matches there.
+//! It may find too much, never too little: what it finds is looked at again with the patterns' checks, by `redact` or in
+//! RE2. So the patterns, which are written for RE2, are translated such that each matches at least what it matches there.
 
 use regex_automata::hybrid::dfa::{Cache, DFA};
-use regex_automata::{nfa::thompson, util::syntax, Input};
+use regex_automata::{nfa::thompson, util::syntax, Input, MatchKind};
+use regex_syntax::hir::Hir;
 
 const CACHE_BYTES: usize = 16 << 20;
+/// Those that tell patterns apart see few texts.
+const SMALL_CACHE_BYTES: usize = 4 << 20;
 
 pub struct Search {
     dfa: Option<DFA>,
@@ -52,9 +55,22 @@ fn built<T: AsRef<str>>(patterns: &[T]) -> Result<DFA, String> {
         .map_err(|error| error.to_string())
 }
 
+/// Build an automaton that finds all of some patterns that occur in a text, not one.
+pub fn overlapping(patterns: &[Hir]) -> Result<DFA, String> {
+    let nfa = thompson::Compiler::new()
+        .configure(thompson::Config::new().utf8(false).which_captures(thompson::WhichCaptures::None))
+        .build_many_from_hir(patterns)
+        .map_err(|error| error.to_string())?;
+    let config = DFA::config().match_kind(MatchKind::All).cache_capacity(SMALL_CACHE_BYTES);
+    DFA::builder()
+        .configure(config.skip_cache_capacity_check(true))
+        .build_from_nfa(nfa)
+        .map_err(|error| error.to_string())
+}
+
 /// Write a pattern of RE2 in the syntax of Rust's `regex`: classes of Perl and borders of words are ASCII there, and a
 /// bracket, a tilde and two ampersands or hyphens have no meaning in a class.
-fn translated(pattern: &str) -> String {
+pub fn translated(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() * 2);
     let mut characters = pattern.chars().peekable();
     let mut in_class = false;
