@@ -11,6 +11,7 @@ use regex_automata::hybrid::dfa::Cache;
 use crate::digest::put_hex;
 use crate::keys::Keys;
 use crate::labels;
+use crate::pages;
 use crate::redact::Memory;
 use crate::rules::{Rules, Treatment};
 use crate::value::{self, Kind};
@@ -26,6 +27,8 @@ pub enum Text<'a> {
 
 pub const EMPTY: Text<'static> = Text::Sent(b"");
 const ASKED_KEY: u32 = 1 << 31;
+/// Bytes that are set aside at most for what a batch may make, whatever the last one made.
+const MOST_FORESEEN: usize = 16 << 20;
 const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Copy)]
@@ -68,14 +71,34 @@ pub struct Answer {
     pub labels: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+/// What a batch took for the bytes of its requests.
+#[derive(Clone, Copy, Default)]
+pub struct Sizes {
+    pub sent: usize,
+    pub entries: usize,
+    pub made: usize,
+    pub block: usize,
+}
+
+impl Sizes {
+    /// What as many bytes as these may take, and some more, since growing costs a copy.
+    pub fn of(self, sent: usize) -> Self {
+        let of = |size: usize| {
+            let about = sent.saturating_mul(size) / self.sent.max(1);
+            about + about / 16
+        };
+        Sizes { sent, entries: of(self.entries), made: of(self.made), block: of(self.block) }
+    }
+}
+
 /// A worker's memory from batch to batch.
 pub struct Worker {
     pub keys: Keys,
     pub cache: Option<Cache>,
     pub memory: Memory,
     pub scratch: Vec<u8>,
-    /// The bytes of the last batch's requests, and of its block.
-    pub sizes: (usize, usize),
+    /// What the last batch took.
+    pub sizes: Sizes,
 }
 
 impl Worker {
@@ -85,7 +108,7 @@ impl Worker {
             cache: rules.search.cache(),
             memory: rules.redactor.memory(),
             scratch: Vec::new(),
-            sizes: (1, 0),
+            sizes: Sizes::default(),
         }
     }
 }
@@ -105,14 +128,16 @@ pub struct Batch<'a, 'w> {
 }
 
 impl<'a, 'w> Batch<'a, 'w> {
-    pub fn new(rules: &'w Rules, worker: &'w mut Worker) -> Self {
+    /// Begin a batch of so many bytes of requests.
+    pub fn new(rules: &'w Rules, worker: &'w mut Worker, sent: usize) -> Self {
         worker.keys.bound();
         worker.memory.begin();
+        let sizes = worker.sizes.of(sent);
         Batch {
             rules,
             worker,
-            made: Vec::new(),
-            entries: Vec::new(),
+            made: pages::vector(sizes.made.min(MOST_FORESEEN)),
+            entries: pages::vector(sizes.entries.min(MOST_FORESEEN / std::mem::size_of::<Entry>())),
             maps: Vec::new(),
             asks: Vec::new(),
             answers: Vec::new(),

@@ -7,6 +7,7 @@
 //! Source: https://clickhouse.com/docs/interfaces/formats/Native
 
 use crate::batch::{Batch, Text};
+use crate::pages;
 use crate::wire::put_varint;
 use crate::Failure;
 
@@ -60,7 +61,7 @@ pub fn write(
     columns: &[Column<'_>],
     capacity: usize,
 ) -> Result<Vec<u8>, Failure> {
-    let mut out = Vec::with_capacity(capacity);
+    let mut out = pages::vector(capacity);
     put_varint(&mut out, columns.len() as u64);
     put_varint(&mut out, rows as u64);
     for column in columns {

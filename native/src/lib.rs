@@ -16,6 +16,7 @@ mod keys;
 mod labels;
 mod logs;
 mod metrics;
+mod pages;
 mod redact;
 mod rows;
 mod rules;
@@ -34,7 +35,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 
-use batch::{Answer, Ask, Batch, Worker};
+use batch::{Answer, Ask, Batch, Sizes, Worker};
 use checks::Checks;
 use digest::Digest;
 use json::{Field, Kind, Limits, Message, Odd, Schema};
@@ -94,19 +95,18 @@ fn run<'a, T: Table<'a>>(
     finish: &Bound<'_, PyAny>,
     mut table: T,
 ) -> Result<Block, Failure> {
-    let mut batch = Batch::new(rules, worker);
+    let sent: usize = requests.iter().map(|request| request.len()).sum();
+    let mut batch = Batch::new(rules, worker, sent);
     py.detach(|| requests.iter().try_for_each(|request| table.read(&mut batch, request, oldest)))?;
     if !batch.asks.is_empty() {
         batch.answers = answers(py, &batch.asks, finish)?;
     }
     py.detach(|| {
         batch.settle()?;
-        let sent: usize = requests.iter().map(|request| request.len()).sum();
-        let (before, made) = batch.worker.sizes;
-        // What the last batch grew by, and some more, since growing costs a copy.
-        let capacity = sent.saturating_mul(made) / before.max(1);
-        let block = table.write(&mut batch, (capacity + capacity / 16).min(columns::MOST_BYTES))?;
-        batch.worker.sizes = (sent.max(1), block.data.len());
+        let capacity = batch.worker.sizes.of(sent).block.min(columns::MOST_BYTES);
+        let block = table.write(&mut batch, capacity)?;
+        batch.worker.sizes =
+            Sizes { sent, entries: batch.entries.len(), made: batch.made.len(), block: block.data.len() };
         Ok(block)
     })
 }
