@@ -104,9 +104,9 @@ def test_what_a_client_cost_is_learned() -> None:
     assert (manner(GOOD), manner(NEW)) == (Manner.TOGETHER, Manner.ALONE)
     clients.learn([NEW], 0.0, 1000)
     assert manner(NEW) is Manner.TOGETHER
-    clients.learn([GOOD], 0.5, 16 << 20)  # much for one request, and not for so many bytes
+    clients.learn([GOOD], 1.0, 16 << 20)  # much for one request, and not for so many bytes
     assert manner(GOOD) is Manner.TOGETHER
-    clients.learn([GOOD], 0.5, 4 << 20)
+    clients.learn([GOOD], 0.6, 4 << 20)
     assert manner(GOOD) is Manner.ALONE
 
 
