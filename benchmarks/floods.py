@@ -75,9 +75,9 @@ def empties(count: int) -> Callable[[int], bytes]:
     return lambda number: logs(field(5, field(1, b"%d" % number)), *[b""] * count)
 
 
-def empty_attributes(count: int, records: int = 1) -> Callable[[int], bytes]:
-    """Return records with so many attributes each that say nothing."""
-    return lambda number: logs(*[field(6) * count + field(5, field(1, b"%d" % number))] * records)
+def attributes(count: int, records: int = 1, content: bytes = b"") -> Callable[[int], bytes]:
+    """Return records with so many attributes each, which say nothing, or all the same."""
+    return lambda number: logs(*[field(6, content) * count + field(5, field(1, b"%d" % number))] * records)
 
 
 def items(count: int, records: int = 1) -> Callable[[int], bytes]:
@@ -98,8 +98,9 @@ FLOODS: Final[Mapping[str, Flood]] = {
     "5,000 texts of passwords": Flood(Signal.LOGS, PROTOBUF, texts(b"password=Xy7! ", 500, 5000)),
     "2,000,000 records": Flood(Signal.LOGS, PROTOBUF, empties(2_000_000)),
     "49,000 records": Flood(Signal.LOGS, PROTOBUF, empties(49_000)),
-    "2,000,000 attributes": Flood(Signal.LOGS, PROTOBUF, empty_attributes(2_000_000)),
-    "900,000 attributes in 50 records": Flood(Signal.LOGS, PROTOBUF, empty_attributes(18_000, 50)),
+    "2,000,000 attributes": Flood(Signal.LOGS, PROTOBUF, attributes(2_000_000)),
+    "900,000 attributes in 50 records": Flood(Signal.LOGS, PROTOBUF, attributes(18_000, 50)),
+    "900,000 values without keys": Flood(Signal.LOGS, PROTOBUF, attributes(9_000, 100, field(2))),
     "300,000 items in 100 records": Flood(Signal.LOGS, PROTOBUF, items(3_000, 100)),
     "4,000,000 records in JSON": Flood(Signal.LOGS, JSON, json_records(4_000_000)),
     "49,000 records in JSON": Flood(Signal.LOGS, JSON, json_records(49_000)),

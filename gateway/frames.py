@@ -10,17 +10,16 @@ from collections.abc import Iterator
 from typing import Final
 
 import lz4.block
-import zstandard
 from clickhouse_cityhash.cityhash import CityHash128
 
 from gateway.errors import QueryError
+from otlp.compression import zstd
 
 CONTENT: Final = 1 << 20
 """Bytes of content in a frame that the gateway makes; a ClickHouse server's buffer has the same size."""
 _LARGEST: Final = 16 << 20
 _HASH: Final = 16
 _HEAD: Final = 9
-_UNKNOWN: Final = zstandard.CONTENTSIZE_UNKNOWN
 _NONE, _LZ4, _ZSTD = 0x02, 0x82, 0x90
 
 
@@ -79,16 +78,25 @@ def _content(method: int, compressed: bytes, length: int) -> bytes:
                 content: bytes = lz4.block.decompress(compressed, uncompressed_size=length)
                 return content
             # Go's encoder does not say the content's size in the frame.
-            case 0x90 if zstandard.get_frame_parameters(compressed).content_size in {length, _UNKNOWN}:
-                return zstandard.ZstdDecompressor().decompress(compressed, max_output_size=length)
+            case 0x90 if zstd.get_frame_info(compressed).decompressed_size in {length, None}:
+                return _plain(compressed, length)
             case _:
                 raise QueryError.of(
                     89,
                     "CANNOT_DECOMPRESS",
                     "The body is compressed by a method other than LZ4 and ZSTD, or declares a wrong size.",
                 )
-    except (lz4.block.LZ4BlockError, zstandard.ZstdError):
+    except (lz4.block.LZ4BlockError, zstd.ZstdError):
         raise QueryError.of(89, "CANNOT_DECOMPRESS", "A block of the body cannot be decompressed.") from None
+
+
+def _plain(compressed: bytes, most: int) -> bytes:
+    """Return the content of a zstd frame, of at most so many bytes. Raises ZstdError."""
+    frame = zstd.ZstdDecompressor()
+    content = frame.decompress(compressed, max_length=most + 1)
+    if not frame.eof or len(content) > most:
+        raise zstd.ZstdError
+    return content
 
 
 def _hash(data: bytes) -> bytes:

@@ -9,18 +9,21 @@ import hashlib
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
 import pyrage
-import zstandard
 
 from operations.errors import OperationError
+from otlp.compression import zstd
 
 _PIECE: Final = 1 << 20
-_LEVEL: Final = 3
+_ZSTD: Final[Mapping[int, int]] = {
+    zstd.CompressionParameter.compression_level: 3,
+    zstd.CompressionParameter.checksum_flag: 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,8 @@ def read(path: Path, identity: Any) -> Iterator[bytes]:
     with path.open("rb") as file:
         source: Any = _Decrypted(file, identity) if identity else file
         try:
-            with zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=False) as plain:
-                while piece := plain.read(_PIECE):
-                    yield piece
-        except zstandard.ZstdError:
+            yield from _plain(source)
+        except zstd.ZstdError:
             raise OperationError(f"{path.name} cannot be decompressed: the file is damaged.") from None
         finally:
             if isinstance(source, _Decrypted):
@@ -113,10 +114,23 @@ def make_key(path: Path) -> str:
 
 
 def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    compressor = zstandard.ZstdCompressor(_LEVEL, write_checksum=True).chunker(chunk_size=_PIECE)
+    compressor = zstd.ZstdCompressor(options=_ZSTD)
     for piece in pieces:
-        yield from compressor.compress(piece)
-    yield from compressor.finish()  # type: ignore[no-untyped-call]  # zstandard's types miss it
+        if compressed := compressor.compress(piece):
+            yield compressed
+    yield compressor.flush()
+
+
+def _plain(source: IO[bytes]) -> Iterator[bytes]:
+    """Yield the content of a file's one frame in pieces. Raises ZstdError."""
+    frame = zstd.ZstdDecompressor()
+    while not frame.eof:
+        compressed = source.read(_PIECE) if frame.needs_input else b""
+        piece = frame.decompress(compressed, max_length=_PIECE)
+        if piece:
+            yield piece
+        elif not compressed and frame.needs_input:
+            return
 
 
 class _Digest:

@@ -11,13 +11,18 @@ errors into answers of their protocol. Names of encodings: https://www.rfc-edito
 
 import functools
 import io
+import sys
 import typing
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import lz4.frame
-import zstandard
+
+if sys.version_info >= (3, 14):
+    from compression import zstd as zstd  # noqa: PLC0414  others import it from here
+else:
+    from backports import zstd as zstd  # noqa: PLC0414
 
 OTLP_ENCODINGS: Final = ("gzip", "deflate", "zstd")
 CLICKHOUSE_ENCODINGS: Final = (*OTLP_ENCODINGS, "lz4")
@@ -51,7 +56,7 @@ class PieceDecompressor:
     """Decompresses one body into pieces of bounded size. After an error it is spent.
 
     `encoding` is the Content-Encoding header (None when there was none), `accepted` are the encodings to take besides
-    identity, and `window` the largest zstd window in bytes. Raises UnknownEncoding.
+    identity, and `window` the largest zstd window in bytes, a power of two. Raises UnknownEncoding.
     """
 
     def __init__(
@@ -90,7 +95,7 @@ class PieceDecompressor:
             return self._stream.decompress(piece)
         except zlib.error:
             raise Corrupt("the body is not valid gzip or deflate") from None
-        except zstandard.ZstdError as error:
+        except zstd.ZstdError as error:
             # The library has one exception for all; the text is ZSTD_getErrorName's.
             if "requires too much memory" in str(error):
                 raise TooLarge(f"a zstd window may have at most {self._window} bytes") from None
@@ -134,7 +139,7 @@ class Decompressor:
 
 
 def _opener(name: str, accepted: Sequence[str], window: int) -> Callable[[], "_Stream"]:
-    """Return what starts a stream of this encoding; one zstd context serves all frames of a body."""
+    """Return what starts a stream of this encoding."""
     if name not in {"identity", "", *accepted}:
         *first, last = ("identity", *accepted)
         raise UnknownEncoding(f"unknown Content-Encoding: send {', '.join(first)} or {last}")
@@ -144,7 +149,8 @@ def _opener(name: str, accepted: Sequence[str], window: int) -> Callable[[], "_S
         case "deflate":
             return _Deflate
         case "zstd":
-            return zstandard.ZstdDecompressor(max_window_size=window).decompressobj
+            log = zstd.DecompressionParameter.window_log_max
+            return functools.partial(zstd.ZstdDecompressor, options={log: window.bit_length() - 1})
         case "lz4":
             return typing.cast("Callable[[], _Stream]", lz4.frame.LZ4FrameDecompressor)
         case _:
@@ -152,7 +158,7 @@ def _opener(name: str, accepted: Sequence[str], window: int) -> Callable[[], "_S
 
 
 class _Stream(typing.Protocol):
-    """What the decompression objects of zlib, zstandard and lz4 have in common."""
+    """What the decompression objects of zlib, zstd and lz4 have in common."""
 
     @property
     def eof(self) -> bool: ...

@@ -21,7 +21,7 @@ _LARGE_BYTES = 256 << 10
 _KEPT_BYTES = 16 << 20
 _ARENAS = 2
 # Source: https://man7.org/linux/man-pages/man3/malloc_trim.3.html
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS, _REST_SECONDS = 0.5, 2.0
 # To let code go costs 8 ms of CPU, nearly all of it when the pages are needed again.
 _BUSY_LOOKS, _QUIET_LOOKS = 4, 20
 # A process that computed less since the last look has answered nothing, and has nothing new to give back.
@@ -64,16 +64,16 @@ def after_start() -> None:
 async def give_back_pages(stopping: asyncio.Event) -> None:
     """Return pages to the system: free ones between those in use twice a second, of which requests leave tens of MiB.
 
-    Once more after the last of them; an idle process is left asleep. The pages of code go back after the start, under
-    load every two seconds, and ten seconds after it: what seldom runs does not stay, and clients that send now and then
-    find what they need.
+    Once more after the last of them; an idle process looks every two seconds whether there were any. The pages of code
+    go back after the start, under load every two seconds, and ten seconds after it: what seldom runs does not stay, and
+    clients that send now and then find what they need.
     """
     libc, code = ctypes.CDLL(None), Code()
     code.let_go()
     used, busy, quiet = time.process_time(), 0, 0
     while not stopping.is_set():
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), _LOOK_SECONDS)
+            await asyncio.wait_for(stopping.wait(), _LOOK_SECONDS if quiet <= _QUIET_LOOKS else _REST_SECONDS)
         now = time.process_time()
         busy, quiet = (busy + 1, 0) if now - used > _IDLE_CPU_SECONDS else (0, quiet + 1)
         used = now

@@ -17,11 +17,11 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clickhouse.varint import varint
+from otlp.compression import zstd
 from otlp.signals import KINDS, Signal
 from tests.server import NO_TLS, Server, captures, running
 
@@ -343,7 +343,7 @@ def test_bytes_that_are_no_protocol(server: Server, port: str, data: bytes) -> N
 BOMBS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "deflate": zlib.compress,
-    "zstd": zstandard.compress,
+    "zstd": zstd.compress,
 }
 
 

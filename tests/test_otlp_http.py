@@ -11,12 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
-import zstandard
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from otlp.compression import zstd
 from otlp.signals import KINDS, Signal
 from tests.server import NO_TLS, Server, captures, eventually, running
 
@@ -29,7 +29,7 @@ ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "identity": bytes,
     "gzip": gzip.compress,
     "deflate": zlib.compress,
-    "zstd": zstandard.compress,
+    "zstd": zstd.compress,
 }
 
 

@@ -9,7 +9,7 @@ from clickhouse.engine import Engine
 from privacy.rules import Level, load_rules
 from privacy.sanitizer import Sanitizer
 from privacy.search import Counts
-from receiver.scrub import MAX_KNOWN_SIZE, Scrub, _Run
+from receiver.scrub import CALL_SECONDS, MAX_KNOWN_SIZE, Scrub, _Run
 from receiver.transform import Transform
 from tests.requests import surveyed
 
@@ -51,6 +51,34 @@ def test_python_gets_no_value_that_the_engine_can_finish(engine: Engine) -> None
     transform.run("otel_traces", surveyed("otel_traces", [traces.SerializeToString()]))
     transform.run("otel_logs", surveyed("otel_logs", [logs.SerializeToString()]))
     assert sanitizer.asked == {"mail jane@example.com", "long " * 100, "by joe@example.com"}
+
+
+def test_attributes_without_a_byte_cost_no_call(engine: Engine) -> None:
+    """They have an empty key and no value, wherever they stand: a million of them fit into two megabytes."""
+    rules = load_rules(None, Level.balanced)
+    transform = Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", 90)
+    empty = [KeyValue()] * 3
+    traces, logs = ExportTraceServiceRequest(), ExportLogsServiceRequest()
+    spans = traces.resource_spans.add()
+    spans.resource.attributes.extend(empty)
+    span = spans.scope_spans.add().spans.add(attributes=empty)
+    span.events.add(attributes=empty)
+    span.links.add(attributes=empty)
+    logs.resource_logs.add().scope_logs.add().log_records.add(attributes=empty)
+    for table, request in (("otel_traces", traces), ("otel_logs", logs)):
+        block = transform.run(table, surveyed(table, [request.SerializeToString()]))
+        assert block.tally.seconds == 0.0
+
+
+def test_a_call_counts_whose_result_is_known(engine: Engine) -> None:
+    """The engine takes longer for the call than Python for the look: many cheap calls are not free."""
+    rules = load_rules(None, Level.balanced)
+    transform = Transform(engine, rules, Scrub(Sanitizer(rules, None)), "", 90)
+    traces = ExportTraceServiceRequest()
+    without_keys = [KeyValue(value=AnyValue())] * 100
+    traces.resource_spans.add().scope_spans.add().spans.add(attributes=without_keys)
+    block = transform.run("otel_traces", surveyed("otel_traces", [traces.SerializeToString()]))
+    assert block.tally.seconds >= 2 * len(without_keys) * CALL_SECONDS
 
 
 def test_past_a_batchs_time_values_are_redacted_whole(

@@ -106,6 +106,8 @@ def test_what_a_client_cost_is_learned() -> None:
     assert manner(NEW) is Manner.TOGETHER
     clients.learn([GOOD], 1.0, 16 << 20)  # much for one request, and not for so many bytes
     assert manner(GOOD) is Manner.TOGETHER
+    clients.learn([GOOD], 0.6, 4 << 20)
+    assert manner(GOOD) is Manner.ALONE
 
 
 def test_slow_work_gives_up_its_place() -> None:

@@ -17,11 +17,12 @@ pub enum Kind<'a> {
     Other,
 }
 
-/// Split an attribute into key and value; None when it does not begin with a key of less than 128 bytes.
+/// Split an attribute into key and value; None when it does not begin with a key of less than 128 bytes. One without
+/// a byte has an empty key and no value.
 #[inline]
 pub fn split(pair: &[u8]) -> Option<(&[u8], Kind<'_>)> {
     let [0x0a, size @ 0..=127, rest @ ..] = pair else {
-        return None;
+        return pair.is_empty().then_some((pair, Kind::None));
     };
     let (key, rest) = rest.split_at_checked(usize::from(*size))?;
     Some((key, kind(rest, key.is_empty())))

@@ -1,7 +1,7 @@
 """HTTP servers inside the event loop: one ASGI application, one port, bounded headers and time.
 
 uvicorn does the work. Three things are added: it leaves signals alone, since several servers share a process;
-a client that does not finish its request's headers in time is dropped (slowloris); and idle it wakes once a second.
+a client that does not finish its request's headers in time is dropped (slowloris); and idle it does not wake.
 """
 
 import asyncio
@@ -10,6 +10,8 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 import uvicorn
@@ -81,11 +83,8 @@ class _Server(uvicorn.Server):
         self._ending.set()
 
     async def main_loop(self) -> None:
-        """Renew the headers' date each second, at the same moment in every server of the process, until the end."""
-        while not self.should_exit:
-            await self.on_tick(0)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), 1 - time.time() % 1)
+        """Wait for the end: the protocol sets the date that uvicorn would set here each second."""
+        await self._ending.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -110,6 +109,7 @@ class _Protocol(HttpToolsProtocol):
         self._arm()
 
     def data_received(self, data: bytes) -> None:
+        self.server_state.default_headers = [_date(int(time.time())), *self.config.encoded_headers]
         self._unused_bytes += len(data)
         super().data_received(data)
         if self._unused_bytes > _MAX_HEADER_BYTES and not self.transport.is_closing():
@@ -160,3 +160,9 @@ class _Protocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+@lru_cache(1)
+def _date(seconds: int) -> tuple[bytes, bytes]:
+    """Return the header of a response that is made at this time."""
+    return b"date", formatdate(seconds, usegmt=True).encode()

@@ -9,17 +9,17 @@ from typing import Any, Final
 import clickhouse_connect
 import lz4.frame
 import pytest
-import zstandard
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import (
     DatabaseError,
 )
 
+from otlp.compression import zstd
 from tests.server import Server
 
 CODINGS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "lz4": lz4.frame.compress,
-    "zstd": zstandard.compress,
+    "zstd": zstd.compress,
     "gzip": gzip.compress,
 }
 AWKWARD: Final = (

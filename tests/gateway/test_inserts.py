@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 import lz4.frame
 import pytest
-import zstandard
 
 from clickhouse.engine import Engine
 from gateway import frames
 from gateway.insert_text import split_insert
+from otlp.compression import zstd
 from tests.gateway.client import GatewayClient
 from tests.server import NO_TLS
 
@@ -52,7 +52,7 @@ def test_compress_and_decompress_use_clickhouses_frames(
     [
         ("gzip", gzip.compress),
         ("deflate", zlib.compress),
-        ("zstd", zstandard.ZstdCompressor().compress),
+        ("zstd", zstd.compress),
         ("lz4", lz4.frame.compress),
     ],
 )

@@ -5,7 +5,7 @@
 -- Of numbers, those are searched that can be the number of a card; of the others, the key alone.
 -- `number` is computed for every entry: a value that is computed for a few rows only would be computed again at each
 -- use. The kind is 9 when a key has 128 bytes or more, when the key is not the first field, and when a text is not
--- UTF-8. docs/decoding.md has a worked example.
+-- UTF-8. An attribute without a byte has an empty key and no value. docs/decoding.md has a worked example.
 CREATE OR REPLACE FUNCTION otlp_entries AS (attributes) -> arrayMap(
     read -> tuple(
         (read).pair AS pair,
@@ -14,7 +14,10 @@ CREATE OR REPLACE FUNCTION otlp_entries AS (attributes) -> arrayMap(
         (read).bytes AS bytes,
         (read).text AS text,
         otlp_varint((read).bytes) AS number,
-        if((read).start = 0x0A + 0x100 * length((read).key) AND (read).start < 0x8000, otlp_kind((read).head, (read).bytes, (read).size), 9) AS kind_by_bytes,
+        multiIf(
+            (read).start = 0x0A + 0x100 * length((read).key) AND (read).start < 0x8000, otlp_kind((read).head, (read).bytes, (read).size),
+            empty((read).pair), 0,
+            9) AS kind_by_bytes,
         -- bitAnd, since AND would check its second half on a copy of the rows. `a <= b` means that a implies b.
         if(bitAnd(isValidUTF8((read).key), (kind_by_bytes = 1) <= isValidUTF8((read).text)), kind_by_bytes, 9) AS kind,
         ((read).treatment = 0 OR ((read).treatment = 3 AND kind != 1)) AND otlp_suspicious(concat((read).key, '=', multiIf(
