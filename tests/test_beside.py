@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from threading import Barrier
+from threading import Barrier, Event, current_thread
 from typing import Any
 
 import pytest
 
-from access.beside import beside
+from access.beside import MOST, beside
 from access.library import ask_question, run_sql
 from access.patterns import analyze_patterns
 from access.reading import Desk, Reading
@@ -17,6 +17,7 @@ from access.store import Rows
 from clickhouse.engine import Engine
 from tests.engine_store import EngineStore
 from tests.events import Tables, event, logs, tables
+from tests.server import eventually
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -66,6 +67,21 @@ def test_it_fails_where_it_is_waited_for() -> None:
     for _ in range(2):
         with pytest.raises(Refusal, match="too long"):
             work()
+
+
+def test_where_many_are_at_work_it_waits_until_it_is_wanted() -> None:
+    """It is done once, in its caller's thread, and others begin again when those have ended."""
+    end = Event()
+    busy = [beside(lambda: end.wait(timeout=60)) for _ in range(MOST)]
+    done: list[str] = []
+    late = beside(lambda: done.append(current_thread().name))
+    assert done == []
+    late()
+    late()
+    assert done == [current_thread().name]
+    end.set()
+    assert all(work() for work in busy)
+    eventually(lambda: beside(lambda: current_thread().name)() == "beside")
 
 
 def test_an_answer_and_what_is_to_be_said_of_it_are_asked_at_once(made: Tables) -> None:
