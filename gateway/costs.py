@@ -228,7 +228,9 @@ def _wrap(node: Node, bound: Bound, params: Mapping[str, str]) -> None:
     for place in bound.places:
         if place >= len(given):
             continue
-        size = _known_size(given[place], params) if bound.pattern is None else _most_size(given[place], params)
+        size = (
+            _known_size(given[place], params) if bound.pattern is None else _most_size(given[place], params)
+        )
         if size is None or (size > bound.longest and _known_size(given[place], params) is None):
             given[place] = _checked(given[place], bound, name)
         elif size > bound.longest:

@@ -17,7 +17,11 @@ from typing import IO, Any, Final
 import pyrage
 
 from operations.errors import OperationError
-from otlp.compression import zstd
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 _PIECE: Final = 1 << 20
 _ZSTD: Final[Mapping[int, int]] = {
