@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from access.reading import Desk
 from clickhouse.engine import Engine
 from tests.engine_store import EngineStore
+from tests.events import tables
 from web.page.filters import filters_of
 from web.page.views import privacy_effects
 
@@ -26,26 +27,23 @@ TEXTS = (
 
 def test_marks_of_the_rules_are_counted_by_record(engine: Engine) -> None:
     """A rule once a value, however often it is in it; what only looks like a mark is none."""
-    engine.use("default")
-    engine.command(
-        "CREATE OR REPLACE TABLE otel_logs (Timestamp DateTime64(9), LogAttributes Map(String, String)) ENGINE = Memory"
-    )
-    for text in TEXTS:
-        engine.command(
-            "INSERT INTO otel_logs SELECT now() - 60, map('one', {text:String}, 'two', {text:String})",
-            {"text": text},
-        )
     expected: Counter[tuple[str, str]] = Counter()
     for text in TEXTS:
         marks = {f"redacted: {rule}" for rule in re.findall(r"\[REDACTED:([a-z0-9_]{1,40})\]", text)}
         marks |= {"hashed"} if re.match(r"(?:hmac-)?sha256:[0-9a-f]{64}", text) else set()
         expected.update((mark, key) for mark in marks for key in ("one", "two"))
-    reading = Desk(EngineStore(engine), limiter=None).reading("tester")
+    assert len(expected) == 8
     about = {
         "start": f"{NOW - timedelta(hours=1):%Y-%m-%d %H:%M}",
         "end": f"{NOW + timedelta(hours=1):%Y-%m-%d %H:%M}",
     }
-    answer = privacy_effects(reading, filters_of(about))
+    with tables(engine):
+        for text in TEXTS:
+            engine.command(
+                "INSERT INTO otel_logs (Timestamp, LogAttributes)"
+                " SELECT now64(9) - 60, map('one', {text:String}, 'two', {text:String})",
+                {"text": text},
+            )
+        reading = Desk(EngineStore(engine), limiter=None).reading("tester")
+        answer = privacy_effects(reading, filters_of(about))
     assert {(what, key): records for what, key, records, _ in answer.rows} == expected
-    assert len(expected) == 8
-    engine.command("DROP TABLE otel_logs")

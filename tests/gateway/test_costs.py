@@ -241,7 +241,6 @@ def test_the_lists_name_what_exists(engine: Engine) -> None:
 )
 def test_short_texts_let_the_engine_take_more_rows(engine: Engine, expression: str, rows: int) -> None:
     """As many as cost what the longest texts do, by the square of their length; what is not certain is long."""
-    engine.use("default")
     parser = Parser(EngineSession(engine), "default")
     statement = parser.parse(f"SELECT {expression} FROM (SELECT 'x' AS t, 1 AS n)", {}, Role.READER, None)
     assert statement.block_rows == rows
