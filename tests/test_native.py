@@ -3,7 +3,7 @@
 import importlib.util
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from clickhouse.engine import Engine
 from privacy.rules import Label, Level, Pattern, Rules, load_rules
 from privacy.sanitizer import Sanitizer
 from receiver.native import VERSION, NativeError, NativeTransform, transform_of
-from receiver.scrub import Question, Scrub
+from receiver.scrub import Scrub
 from receiver.transform import Block, Refused, Surveyed, Transform
 from tests import strategies
+from tests.listening import Listening
 from tests.requests import surveyed
 
 _IS_INSTALLED = importlib.util.find_spec("telemetry_native") is not None
@@ -320,23 +321,11 @@ def test_labels_of_one_name_are_told_apart_as_in_python(engine: Engine) -> None:
             both.hold("otel_logs", [_labelled(*attributes)])
 
 
-class _Listening(Scrub):
-    """Notes what is asked."""
-
-    def __init__(self, sanitizer: Sanitizer) -> None:
-        super().__init__(sanitizer)
-        self.asked: list[Question] = []
-
-    def answers(self, statement: int, questions: Sequence[Question]) -> list[str | list[tuple[str, str]]]:
-        self.asked += questions
-        return super().answers(statement, questions)
-
-
 @native
 def test_python_is_asked_for_labels_that_are_not_plain() -> None:
     """A name and a command's first word are read without a question; one that a pattern finds is not."""
     rules = load_rules(None, Level.strict)
-    scrub = _Listening(Sanitizer(rules, None))
+    scrub = Listening(Sanitizer(rules, None))
     transform = NativeTransform(rules, scrub, "", 90)
     plain = [
         ("tool_input", '{"command": "git commit -m \\"x\\"", "timeout": 1.5, "options": [{"a": null}]}'),

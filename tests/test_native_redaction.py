@@ -20,26 +20,15 @@ from privacy import search
 from privacy.rules import Level, Pattern, Rules, load_rules
 from privacy.sanitizer import Sanitizer
 from receiver.native import NativeTransform, installed
-from receiver.scrub import Question, Scrub
+from receiver.scrub import Scrub
 from receiver.transform import Transform
+from tests.listening import Listening
 from tests.requests import surveyed
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("telemetry_native") is None, reason="the distribution native/ is not installed"
 )
 _STRICT = load_rules(None, Level.strict)
-
-
-class _Listening(Scrub):
-    """Notes what the pass asks."""
-
-    def __init__(self, sanitizer: Sanitizer) -> None:
-        super().__init__(sanitizer)
-        self.asked: list[Question] = []
-
-    def answers(self, statement: int, questions: Sequence[Question]) -> list[str | list[tuple[str, str]]]:
-        self.asked += questions
-        return super().answers(statement, questions)
 
 
 class _Redaction:
@@ -274,7 +263,7 @@ def test_a_batch_is_redacted_and_counted_as_by_the_statements(engine: Engine) ->
 @pytest.mark.parametrize(("table", "make"), [("otel_traces", corpus.traces), ("otel_logs", corpus.logs)])
 def test_python_is_not_asked_for_what_claude_code_usually_sends(table: str, make: Any) -> None:
     """Sessions with addresses, folders and keys are redacted without a question."""
-    scrub = _Listening(Sanitizer(_STRICT, None))
+    scrub = Listening(Sanitizer(_STRICT, None))
     made = NativeTransform(_STRICT, scrub, "", 90).run(table, surveyed(table, [make(300, 7)]))
     assert scrub.asked == []
     assert {"email", "ipv4", "aws_access_key"} <= set(made.tally.redactions)
@@ -282,7 +271,7 @@ def test_python_is_not_asked_for_what_claude_code_usually_sends(table: str, make
 
 def test_a_batch_that_needs_much_is_left_to_python(engine: Engine) -> None:
     """Past some bytes that were searched, Python is asked, whose time for a batch is bounded; the rows are the same."""
-    scrub = _Listening(Sanitizer(_STRICT, None))
+    scrub = Listening(Sanitizer(_STRICT, None))
     texts = [f"{number} {' '.join(['10.1.2.3'] * 16)}{' x' * 350}" for number in range(1500)]
     requests = surveyed("otel_logs", [_logs(texts)])
     actual = NativeTransform(_STRICT, scrub, "", 90).run("otel_logs", requests)
