@@ -29,7 +29,7 @@ class Memory:
         others = max(self._slots - self._lent - 1, 0)
         share = min(self._each, self._free - others * self._floor)
         if is_beside:
-            share = min(share, self._floor)
+            share = min(share, max(self._floor, _LEAST))
         if share < min(_LEAST, self._each):
             raise QueryError.of(
                 202,

@@ -257,6 +257,15 @@ class TestBounds:
             256,
         ]
         assert Memory(total=2 << 30, each=64 << 20, slots=4).lend(is_beside=True) >> 20 == 64
+        # However many slots there are, it can be asked.
+        assert Memory(total=2 << 30, each=1 << 30, slots=100).lend(is_beside=True) >> 20 == 16
+        narrow = Memory(total=64 << 20, each=64 << 20, slots=4)
+        assert [narrow.lend(is_beside=beside) >> 20 for beside in (True, True, True, False)] == [
+            16,
+            16,
+            16,
+            16,
+        ]
 
     def test_the_header_says_that_a_statement_is_beside_another(self, ask: Asker) -> None:
         """Its limit is what a slot has for certain."""
