@@ -164,7 +164,8 @@ def _over_grpc(to: Destination, channel: grpc.Channel, seconds: float) -> Export
         try:
             call(body, timeout=seconds, metadata=metadata, wait_for_ready=False)
         except grpc.RpcError as error:
-            raise _from_grpc(to, error.code()) from None
+            may_repeat = _RETRY_INFO in dict(error.trailing_metadata() or ()).get(_DETAILS, b"")
+            raise _from_grpc(to, error.code(), may_repeat=may_repeat) from None
 
     return export
 
@@ -204,9 +205,11 @@ def _await_ready(to: Destination, channel: grpc.Channel, seconds: float) -> None
         channel.unsubscribe(tell)
 
 
-def _from_grpc(to: Destination, code: grpc.StatusCode) -> SendError:
+def _from_grpc(to: Destination, code: grpc.StatusCode, *, may_repeat: bool) -> SendError:
     match code:
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.DEADLINE_EXCEEDED:
+            return _busy(to)
+        case grpc.StatusCode.RESOURCE_EXHAUSTED if may_repeat:
             return _busy(to)
         case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
             return _token(to)
@@ -349,6 +352,9 @@ def _from_http(to: Destination, status: int, path: str) -> SendError:
 
 _OTHER_NAME: Final = frozenset({62, 64})
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH, of OpenSSL's x509_vfy.h."""
+# A server that recovers says when to send again: https://opentelemetry.io/docs/specs/otlp/#failures
+_DETAILS: Final = "grpc-status-details-bin"
+_RETRY_INFO: Final = b"google.rpc.RetryInfo"
 _LOOK: Final = "The server's metric telemetry_refused_records_total has the reason."
 _CLIENT_CERTIFICATE: Final = (
     "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY to one that it trusts."

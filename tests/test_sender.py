@@ -7,12 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import grpc
 import pytest
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
 
 from onboarding import probe
 from otlp.destination import Destination, Protocol
 from otlp.sender import Cause, SendError, opened, send
-from otlp.signals import Signal
+from otlp.signals import KINDS, Signal
 from tests.certificates import Authority, Pair
 from tests.server import Server, running
 
@@ -215,6 +218,31 @@ def test_a_grpc_server_that_goes_away_is_busy(start: Callable[..., Server]) -> N
         with pytest.raises(SendError) as raised:
             export(body())
     assert raised.value.cause is Cause.BUSY
+
+
+@pytest.mark.parametrize("may_repeat", [True, False])
+def test_a_grpc_server_without_room_is_busy_where_it_says_when_to_send_again(*, may_repeat: bool) -> None:
+    """RESOURCE_EXHAUSTED with RetryInfo; without it, as for what is too large, it is for good."""
+
+    def refuse(_: bytes, context: grpc.ServicerContext) -> bytes:
+        status = Status(code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
+        status.details.add().Pack(RetryInfo() if may_repeat else Status())
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no room")
+        raise AssertionError("abort raises")
+
+    service = KINDS[Signal.LOGS].service
+    handlers = {"Export": grpc.unary_unary_rpc_method_handler(refuse)}
+    receiver = grpc.server(ThreadPoolExecutor(1))
+    receiver.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    port = receiver.add_insecure_port("127.0.0.1:0")
+    receiver.start()
+    try:
+        with pytest.raises(SendError) as caught:
+            send(destination(f"127.0.0.1:{port}", Protocol.GRPC), probe.record(Signal.LOGS, probe.new_id()))
+    finally:
+        receiver.stop(0).wait()
+    assert caught.value.cause is (Cause.BUSY if may_repeat else Cause.REFUSED)
 
 
 def test_the_other_protocol_is_told(start: Callable[..., Server]) -> None:
