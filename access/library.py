@@ -125,7 +125,7 @@ def ask_question(
 
     kept, freshness = reading.keep_and_look(
         reading.desk.queries, ("ask_question", name, _unresolved(question, parameters), zone), about,
-        make, lambda _: reading.freshness(), lambda _: None,
+        make, lambda _: reading.freshness(),
     )  # fmt: skip
     values, rows, lacks = kept.value
     has_period = {"from", "to"} <= set(question.types)
@@ -203,7 +203,7 @@ def describe_data(
 
     kept, (freshness, completeness) = reading.keep_and_look(
         reading.desk.aggregations, ("describe_data", table, start_date, end_date), about,
-        make, reading.freshness_and_completeness, lambda _: about[0],
+        make, reading.freshness_and_completeness,
     )  # fmt: skip
     columns, rows, tables = kept.value
     is_asked_by_period = table is None or table in _TIMES

@@ -142,11 +142,11 @@ class Reading:
         about: tuple[Range, bool],
         make: Callable[[], T],
         look: Callable[[tuple[Range, bool]], U],
-        period_of: Callable[[T], Range | None],
+        period_of: Callable[[T], Range | None] = lambda _: None,
     ) -> tuple[Kept[T], U]:
         """Do as `keep`, and return what is to be said of the period too: it is looked up while the answer is made.
 
-        Of an answer that was kept, `period_of` says which period it is about.
+        Of an answer that was kept, `period_of` says which period it is about; without it, this one.
         """
         begun: list[Callable[[], U]] = []
 

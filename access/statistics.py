@@ -105,7 +105,7 @@ def get_statistics(
     )
     kept, (freshness, completeness) = reading.keep_and_look(
         reading.desk.aggregations, (*key, given.get("end_date")), about,
-        lambda: _made(reading, asked), reading.freshness_and_completeness, lambda _: about[0],
+        lambda: _made(reading, asked), reading.freshness_and_completeness,
     )  # fmt: skip
     answer = replace(
         kept.value,

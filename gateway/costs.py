@@ -228,12 +228,13 @@ def _wrap(node: Node, bound: Bound, params: Mapping[str, str]) -> None:
     for place in bound.places:
         if place >= len(given):
             continue
-        size = (
-            _known_size(given[place], params) if bound.pattern is None else _most_size(given[place], params)
-        )
-        if size is None or (size > bound.longest and _known_size(given[place], params) is None):
+        known = _known_size(given[place], params)
+        most = known if bound.pattern is None else _most_size(given[place], params)
+        if most is not None and most <= bound.longest:
+            continue
+        if known is None:
             given[place] = _checked(given[place], bound, name)
-        elif size > bound.longest:
+        else:
             raise QueryError.of(131, "TOO_LARGE_STRING_SIZE", _too_long(name, bound))
 
 

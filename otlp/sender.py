@@ -27,6 +27,7 @@ from google.protobuf.message import Message
 from otlp.destination import GRPC_PORT, HTTP_PORT, Destination, Protocol
 from otlp.json_encoding import encode_request
 from otlp.signals import KINDS
+from otlp.status import RETRY_INFO, STATUS_TRAILER
 
 SECONDS: Final = 10.0
 
@@ -164,7 +165,9 @@ def _over_grpc(to: Destination, channel: grpc.Channel, seconds: float) -> Export
         try:
             call(body, timeout=seconds, metadata=metadata, wait_for_ready=False)
         except grpc.RpcError as error:
-            may_repeat = _RETRY_INFO in dict(error.trailing_metadata() or ()).get(_DETAILS, b"")
+            # A server that recovers says when to send again: https://opentelemetry.io/docs/specs/otlp/#failures
+            details: bytes = dict(error.trailing_metadata() or ()).get(STATUS_TRAILER, b"")
+            may_repeat = RETRY_INFO.encode() in details
             raise _from_grpc(to, error.code(), may_repeat=may_repeat) from None
 
     return export
@@ -352,9 +355,6 @@ def _from_http(to: Destination, status: int, path: str) -> SendError:
 
 _OTHER_NAME: Final = frozenset({62, 64})
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH, of OpenSSL's x509_vfy.h."""
-# A server that recovers says when to send again: https://opentelemetry.io/docs/specs/otlp/#failures
-_DETAILS: Final = "grpc-status-details-bin"
-_RETRY_INFO: Final = b"google.rpc.RetryInfo"
 _LOOK: Final = "The server's metric telemetry_refused_records_total has the reason."
 _CLIENT_CERTIFICATE: Final = (
     "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY to one that it trusts."

@@ -7,12 +7,16 @@ Source: https://opentelemetry.io/docs/specs/otlp/#failures, #failures-1 (gRPC) a
 """
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
+
+STATUS_TRAILER: Final = "grpc-status-details-bin"
+"""The trailer in which gRPC has a serialized `google.rpc.Status`."""
+RETRY_INFO: Final = RetryInfo.DESCRIPTOR.full_name
 
 
 class Reason(StrEnum):

@@ -25,14 +25,13 @@ import grpc
 import structlog
 from grpc._cython import cygrpc
 
-from otlp.status import Failure, Reason, Rejected, TryLater
+from otlp.status import STATUS_TRAILER, Failure, Reason, Rejected, TryLater
 from receiver.arriving import crowded
 from receiver.incoming_calls import Awaited, IncomingCalls
 
 log = structlog.get_logger()
 
 _NO_FLAGS = 0
-_STATUS_TRAILER = "grpc-status-details-bin"
 _PATIENCE_SECONDS = 1.0
 # How often calls are looked at whose messages do not come.
 _LOOK_SECONDS = 0.05
@@ -218,7 +217,7 @@ class UnaryCalls:
 
     def _refuse(self, call: Any, failure: Failure) -> None:
         status = failure.status()
-        trailers = ((_STATUS_TRAILER, status.SerializeToString()),) if status.details else ()
+        trailers = ((STATUS_TRAILER, status.SerializeToString()),) if status.details else ()
         self._end(call, failure.codes.grpc, failure.message, trailers)
 
     def _end(

@@ -249,23 +249,16 @@ class TestBounds:
 
     def test_a_statement_beside_another_leaves_it_its_memory(self) -> None:
         """The one that an answer is made from has as much as if it were alone, in whatever order they come."""
-        memory = Memory(total=2 << 30, each=1 << 30, slots=4)
-        assert [memory.lend(is_beside=beside) >> 20 for beside in (True, True, False, True)] == [
-            256,
-            256,
-            1024,
-            256,
-        ]
-        assert Memory(total=2 << 30, each=64 << 20, slots=4).lend(is_beside=True) >> 20 == 64
+
+        def lent(total: int, each: int, slots: int, *are_beside: bool) -> list[int]:
+            memory = Memory(total * _MIB, each * _MIB, slots)
+            return [memory.lend(is_beside=is_beside) // _MIB for is_beside in are_beside]
+
+        assert lent(2048, 1024, 4, True, True, False, True) == [256, 256, 1024, 256]
+        assert lent(2048, 64, 4, True) == [64]
         # However many slots there are, it can be asked.
-        assert Memory(total=2 << 30, each=1 << 30, slots=100).lend(is_beside=True) >> 20 == 16
-        narrow = Memory(total=64 << 20, each=64 << 20, slots=4)
-        assert [narrow.lend(is_beside=beside) >> 20 for beside in (True, True, True, False)] == [
-            16,
-            16,
-            16,
-            16,
-        ]
+        assert lent(2048, 1024, 100, True) == [16]
+        assert lent(64, 64, 4, True, True, True, False) == [16, 16, 16, 16]
 
     def test_the_header_says_that_a_statement_is_beside_another(self, ask: Asker) -> None:
         """Its limit is what a slot has for certain."""
